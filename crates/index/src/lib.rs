@@ -1,0 +1,1 @@
+//! Index kinds over borrowed sections of bytes: flat vectors, inverted lists.

@@ -1,0 +1,1 @@
+//! SIMD kernels on slices: distances between vectors, one query against many rows.

@@ -1,0 +1,1 @@
+//! Text analysis as pure functions: words, case, folding, stemming, stop words, positions.

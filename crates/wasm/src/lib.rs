@@ -1,0 +1,1 @@
+//! The WebAssembly binding: the same surface over a plain C ABI.
