@@ -1,1 +1,42 @@
 //! SIMD kernels on slices: distances between vectors, one query against many rows.
+//!
+//! A kernel is a plain safe function on slices. The ones for the best instruction set of this CPU are resolved
+//! once, by [`kernels`]; nothing above this crate asks about CPU features. Three forms of each metric:
+//!
+//! - `pair`: two vectors;
+//! - `batch`: one query against contiguous rows (a flat scan, the centroids of a partition);
+//! - `gather`: one query against rows by number (a graph hop, a filtered scan), the next rows prefetched.
+//!
+//! # Invariants
+//! - No allocation, no I/O, no threads. (Resolving reads one environment variable, once.)
+//! - On one instruction set the three forms give the same bits for the same query and row, wherever the row
+//!   stands in its batch: a score does not depend on the plan that led to it.
+//! - Across instruction sets the bits differ: order of summation and fused multiply-add. Over `n` components
+//!   the error of a sum is at most `(n + 2) * 2^-24` times the sum of the absolute terms
+//!   (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); the tests hold every
+//!   instruction set to that against an f64 oracle.
+//! - [`Isa::Scalar`] uses no fused multiply-add and one fixed order of summation: the same bits on every machine.
+//!   Whatever feeds a discontinuous choice that is stored (a sign, the number of a cell) is computed with it.
+//!
+//! # Where things are
+//! `generic.rs` the body, once; `vector.rs` what it asks of an instruction set; `arch/` those; `metric/` the metrics,
+//! a file each, and their table; `table.rs` the checked entries and the tables of function pointers.
+//!
+//! ```
+//! use tercet_kernels::{Metric, kernels};
+//! let rows = [1.0, 0.0, 0.0, 2.0]; // two rows of two components
+//! let mut out = [0.0; 2];
+//! (kernels().f32(Metric::Dot).batch)(&[3.0, 4.0], &rows, &mut out);
+//! assert_eq!(out, [3.0, 8.0]);
+//! ```
+
+mod arch;
+mod generic;
+mod isa;
+mod metric;
+mod table;
+mod vector;
+
+pub use isa::{Isa, IsaOverrideError};
+pub use metric::{METRICS, Metric};
+pub use table::{Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for};

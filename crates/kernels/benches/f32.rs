@@ -1,0 +1,3 @@
+//! Benchmarks of the f32 kernels.
+
+fn main() {}

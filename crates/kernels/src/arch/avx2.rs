@@ -1,0 +1,79 @@
+//! AVX2 with FMA: 8 lanes, 16 registers; tails by masked load.
+
+use std::arch::x86_64::*;
+
+use super::backend;
+use crate::isa::Isa;
+use crate::vector::Vector;
+
+backend!(Avx2, Isa::Avx2, __m256, "avx2,fma");
+
+/// A window of eight that starts at `8 - count` has `count` lanes set.
+static HEAD_MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+impl Vector for __m256 {
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m256 {
+        // SAFETY: the caller vouches for AVX2, as in every method here.
+        unsafe { _mm256_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m256 {
+        // SAFETY: the caller vouches for eight floats.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_head(from: *const f32, count: usize) -> __m256 {
+        debug_assert!(count < 8);
+        // SAFETY: the window stays in the table because count < 8; a lane whose mask is zero is not read.
+        unsafe {
+            let mask = _mm256_loadu_si256(HEAD_MASKS.as_ptr().add(8 - count).cast());
+            _mm256_maskload_ps(from, mask)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: __m256) -> __m256 {
+        // SAFETY: AVX2 is there.
+        unsafe { _mm256_add_ps(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: __m256) -> __m256 {
+        // SAFETY: AVX2 is there.
+        unsafe { _mm256_sub_ps(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: FMA is there.
+        unsafe { _mm256_fmadd_ps(a, b, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: AVX2 is there.
+        unsafe { sum4(_mm_add_ps(_mm256_castps256_ps128(self), _mm256_extractf128_ps::<1>(self))) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+/// `(x0 + x2) + (x1 + x3)`.
+#[inline(always)]
+pub(super) unsafe fn sum4(x: __m128) -> f32 {
+    // SAFETY: SSE is part of x86-64.
+    unsafe {
+        let pairs = _mm_add_ps(x, _mm_movehl_ps(x, x));
+        _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)))
+    }
+}

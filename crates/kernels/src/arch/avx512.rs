@@ -1,0 +1,67 @@
+//! AVX-512F: 16 lanes, 32 registers; tails by masked load.
+
+use std::arch::x86_64::*;
+
+use super::{avx2::sum4, backend};
+use crate::isa::Isa;
+use crate::vector::Vector;
+
+backend!(Avx512, Isa::Avx512, __m512, "avx512f");
+
+impl Vector for __m512 {
+    const LANES: usize = 16;
+    const REGISTERS: usize = 32;
+
+    #[inline(always)]
+    unsafe fn zero() -> __m512 {
+        // SAFETY: the caller vouches for AVX-512F, as in every method here.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m512 {
+        // SAFETY: the caller vouches for sixteen floats.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_head(from: *const f32, count: usize) -> __m512 {
+        debug_assert!(count < 16);
+        // SAFETY: a lane whose mask bit is zero is not read.
+        unsafe { _mm512_maskz_loadu_ps((1u16 << count) - 1, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: __m512) -> __m512 {
+        // SAFETY: AVX-512F is there.
+        unsafe { _mm512_add_ps(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: __m512) -> __m512 {
+        // SAFETY: AVX-512F is there.
+        unsafe { _mm512_sub_ps(self, other) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: AVX-512F is there.
+        unsafe { _mm512_fmadd_ps(a, b, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: AVX-512F is there; the upper half is taken as doubles because the f32 form needs AVX-512DQ.
+        unsafe {
+            let upper = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self)));
+            let halves = _mm256_add_ps(_mm512_castps512_ps256(self), upper);
+            sum4(_mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}

@@ -1,0 +1,59 @@
+//! WebAssembly simd128: 4 lanes; 16 registers is what engines have on x86-64. A tail goes through a small buffer.
+//!
+//! Plain multiply and add: relaxed-simd's fused form rounds as the host likes, so results would differ between visitors.
+
+use std::arch::wasm32::*;
+
+use super::backend;
+use crate::isa::Isa;
+use crate::vector::Vector;
+
+backend!(Simd128, Isa::Simd128, v128);
+
+impl Vector for v128 {
+    const LANES: usize = 4;
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn zero() -> v128 {
+        f32x4_splat(0.0)
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> v128 {
+        // SAFETY: the caller vouches for four floats; v128_load takes any alignment.
+        unsafe { v128_load(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_head(from: *const f32, count: usize) -> v128 {
+        debug_assert!(count < 4);
+        let mut head = [0.0f32; 4];
+        // SAFETY: the caller vouches for `count` floats, fewer than the buffer has.
+        unsafe {
+            from.copy_to_nonoverlapping(head.as_mut_ptr(), count);
+            v128_load(head.as_ptr().cast())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: v128) -> v128 {
+        f32x4_add(self, other)
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: v128) -> v128 {
+        f32x4_sub(self, other)
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: v128, b: v128) -> v128 {
+        f32x4_add(self, f32x4_mul(a, b))
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let pairs = f32x4_add(self, i32x4_shuffle::<2, 3, 0, 1>(self, self));
+        f32x4_extract_lane::<0>(pairs) + f32x4_extract_lane::<1>(pairs)
+    }
+}
