@@ -1,1 +1,30 @@
 //! Bytes that last: checksummed section files, the manifest, and the Env seam to disk, clock and chance.
+//!
+//! - [`Env`] is all the engine knows of the world; [`FileEnv`] is the real one, [`MemoryEnv`] one in memory.
+//! - [`SectionFile`] is a file of named, 64-byte aligned sections under page checksums, written once by
+//!   [`SectionFileWriter`] (sections at hand) or [`SectionStream`] (sections piece by piece).
+//! - [`write_manifest`] and [`read_manifest`] replace and read a folder's one mutable file, atomically.
+//!
+//! The bytes themselves are described in docs/format.md. Whatever a file contains, reading it ends in a value or a
+//! [`StoreError`]: counts, offsets and lengths are checked before they are used and before anything is allocated.
+
+mod aligned;
+mod decode;
+mod env;
+mod error;
+#[cfg(not(target_arch = "wasm32"))]
+mod file;
+mod manifest;
+mod memory;
+mod section;
+
+pub use aligned::{ALIGNMENT, AlignedBuf, is_aligned};
+pub use env::{Env, FileWriter, LockGuard, join, parent};
+pub use error::StoreError;
+#[cfg(not(target_arch = "wasm32"))]
+pub use file::FileEnv;
+pub use manifest::{MANIFEST, MANIFEST_TEMP, MANIFEST_VERSION, read_manifest, write_manifest};
+pub use memory::MemoryEnv;
+pub use section::{
+    PAGE_BYTES, SECTION_FILE_VERSION, SectionFile, SectionFileWriter, SectionInfo, SectionStream,
+};
