@@ -154,3 +154,15 @@ fn a_name_that_is_taken_is_left_alone() {
         assert_eq!(&env.read(&path).unwrap()[..], b"mine");
     });
 }
+
+#[test]
+fn threads_share_one_open_file() {
+    let mut writer = SectionFileWriter::new("test");
+    let bytes: Vec<u8> = (0..10 * PAGE_BYTES).map(|i| (i / 7) as u8).collect();
+    let file = SectionFile::from_bytes(writer.add("x", &bytes).to_bytes().unwrap(), "file").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(&file.section("x").unwrap()[..], &bytes[..]));
+        }
+    });
+}
