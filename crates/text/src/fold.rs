@@ -37,7 +37,7 @@ pub(crate) fn fold(mode: Mode, word: &str, out: &mut String) {
 }
 
 /// The definition of folding; [`fold`] is its fast form.
-fn fold_general(mode: Mode, word: &str, out: &mut String) {
+pub(crate) fn fold_general(mode: Mode, word: &str, out: &mut String) {
     let mut decomposed = String::with_capacity(word.len());
     for c in word.nfkd().flat_map(char::to_lowercase) {
         push_folded(mode, c, &mut decomposed);
@@ -109,10 +109,10 @@ fn spelling(mode: Mode, c: char) -> Option<&'static str> {
     })
 }
 
-/// Accents of Latin, Greek and Cyrillic, points of Hebrew and Arabic, marks for symbols.
+/// Accents of Latin, Greek and Cyrillic, points of Hebrew and Arabic, marks for symbols, the middle dot of Catalan.
 fn is_accent(c: char) -> bool {
     matches!(c,
-        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{487}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}'
+        '\u{b7}' | '\u{300}'..='\u{36f}' | '\u{483}'..='\u{487}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}' | '\u{5c2}'
         | '\u{5c4}' | '\u{5c5}' | '\u{5c7}' | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}'
         | '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e4}' | '\u{6e7}' | '\u{6e8}' | '\u{6ea}'..='\u{6ed}'
         | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')

@@ -20,6 +20,9 @@ mod stem;
 mod step;
 mod stop;
 
+#[cfg(test)]
+mod properties;
+
 pub use analyzer::{Analyzer, Token, UnknownAnalyzer, analyzer_names};
 pub use offsets::utf16_offsets;
 

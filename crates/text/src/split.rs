@@ -5,7 +5,8 @@
 //! stretch ends at an ASCII character that no word rule ever joins. Both paths give the same words (property test).
 //!
 //! Source: Unicode Standard Annex #29, rules WB3 to WB999. Deviation: characters that are indexed as bigrams are cut
-//! out before the rules are applied, so a Katakana run is never one word.
+//! out before the rules are applied, so a Katakana run is never one word. And a
+//! word does not take in the ASCII punctuation or space that its first character, a vowel sign, is written upon.
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -176,8 +177,14 @@ fn split_general<'t>(
 }
 
 fn uax29_words<'t>(stretch: &'t str, base: usize, emit: &mut impl FnMut(Piece<'t>)) {
-    for (at, word) in stretch.unicode_word_indices() {
-        let start = base + at;
+    for (at, segment) in stretch.unicode_word_indices() {
+        let word = segment.trim_start_matches(is_ascii_separator);
+        let start = base + at + segment.len() - word.len();
         emit(Piece { text: word, start, end: start + word.len(), shape: Shape::Any });
     }
+}
+
+/// ASCII that is no part of a word at its front.
+pub(crate) fn is_ascii_separator(c: char) -> bool {
+    c.is_ascii() && CLASS[c as usize] & WORD == 0
 }
