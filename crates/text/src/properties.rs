@@ -6,14 +6,14 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::cjk::{Bigrams, is_mark, is_plain};
 use crate::fold::{Mode, fold, fold_general};
-use crate::split::{Splitter, is_ascii_separator, split};
+use crate::split::{Splitter, narrow, split};
 
 /// Characters that the word rules care about, often side by side.
 fn tricky() -> impl Strategy<Value = char> {
     prop_oneof![
         4 => proptest::char::range(' ', '~'),
         4 => proptest::sample::select(
-            "aB1_.,:;'\" -\r\n\u{b}éßçñ\u{301}\u{ad}\u{200d}\u{200c}\u{200b}\u{feff}’“—…\u{a0}\u{2003}אבג״ا٣дΣσς"
+            "aB1_.,:;'\" -\r\n\u{b}éßçñ\u{301}\u{ad}\u{200d}\u{200c}\u{200b}\u{feff}’“—…\u{a0}\u{2003}\u{202f}＿אבג״ا٣дΣσς"
                 .chars().collect::<Vec<_>>()
         ),
         1 => proptest::sample::select("한글각ᄒ😀👍🏽🇩🇪🅰ก\u{e31}क\u{94d}ि①½²ªﬁＡ１．".chars().collect::<Vec<_>>()),
@@ -35,8 +35,7 @@ fn words(text: &str) -> Vec<(usize, &str)> {
 fn uax29(text: &str) -> Vec<(usize, &str)> {
     let mut words = Vec::new();
     for (at, segment) in text.unicode_word_indices() {
-        let word = segment.trim_start_matches(is_ascii_separator);
-        words.push((at + segment.len() - word.len(), word));
+        narrow(segment, at, &mut |piece| words.push((piece.start, piece.text)));
     }
     words
 }

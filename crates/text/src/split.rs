@@ -4,9 +4,10 @@
 //! non-ASCII byte belongs to a stretch of text that goes to the general path (unicode-segmentation) as a whole; the
 //! stretch ends at an ASCII character that no word rule ever joins. Both paths give the same words (property test).
 //!
-//! Source: Unicode Standard Annex #29, rules WB3 to WB999. Deviation: characters that are indexed as bigrams are cut
-//! out before the rules are applied, so a Katakana run is never one word. And a
-//! word does not take in the ASCII punctuation or space that its first character, a vowel sign, is written upon.
+//! Source: Unicode Standard Annex #29, rules WB3 to WB999. Deviations: characters that are indexed as bigrams are cut
+//! out before the rules are applied, so a Katakana run is never one word; a word does not take in the punctuation or
+//! space that its first character, a vowel sign, is written upon; and the narrow no-break space, which the rules make
+//! a letter for Mongolian, separates words unless it groups digits, as in French.
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -178,13 +179,41 @@ fn split_general<'t>(
 
 fn uax29_words<'t>(stretch: &'t str, base: usize, emit: &mut impl FnMut(Piece<'t>)) {
     for (at, segment) in stretch.unicode_word_indices() {
-        let word = segment.trim_start_matches(is_ascii_separator);
-        let start = base + at + segment.len() - word.len();
-        emit(Piece { text: word, start, end: start + word.len(), shape: Shape::Any });
+        narrow(segment, base + at, emit);
     }
 }
 
-/// ASCII that is no part of a word at its front.
-pub(crate) fn is_ascii_separator(c: char) -> bool {
-    c.is_ascii() && CLASS[c as usize] & WORD == 0
+/// Emits the words of one segment between word boundaries: itself, but for the two deviations named above.
+pub(crate) fn narrow<'t>(segment: &'t str, base: usize, emit: &mut impl FnMut(Piece<'t>)) {
+    let mut from = 0;
+    while from < segment.len() {
+        let rest = &segment[from..];
+        let to = from + narrow_space(rest).unwrap_or(rest.len());
+        let word = segment[from..to].trim_start_matches(|c: char| !c.is_alphanumeric() && !is_connector(c));
+        if word.contains(char::is_alphanumeric) {
+            let (start, end) = (base + to - word.len(), base + to);
+            emit(Piece { text: word, start, end, shape: Shape::Any });
+        }
+        from = to + if to < segment.len() { NARROW_SPACE.len_utf8() } else { 0 };
+    }
+}
+
+const NARROW_SPACE: char = '\u{202f}';
+
+/// Where the first narrow no-break space stands that is not a separator of thousands.
+fn narrow_space(segment: &str) -> Option<usize> {
+    let groups_digits = |at: usize| {
+        segment[..at].ends_with(char::is_numeric)
+            && segment[at + NARROW_SPACE.len_utf8()..].starts_with(char::is_numeric)
+    };
+    segment.match_indices(NARROW_SPACE).map(|(at, _)| at).find(|&at| !groups_digits(at))
+}
+
+/// The characters of ExtendNumLet that are no spaces.
+fn is_connector(c: char) -> bool {
+    matches!(
+        c,
+        '_' | '\u{203f}' | '\u{2040}' | '\u{2054}' | '\u{fe33}' | '\u{fe34}' | '\u{fe4d}'
+            ..='\u{fe4f}' | '\u{ff3f}'
+    )
 }

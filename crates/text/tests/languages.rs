@@ -55,6 +55,11 @@ fn standard_words_and_numbers() {
     );
     assert_eq!(words("standard", ""), "");
     assert_eq!(words("standard", " \t\n— … !? "), "");
+    assert_eq!(
+        sources("standard", "10\u{202f}000 km, oui\u{202f}! à\u{202f}20"),
+        "10\u{202f}000|km|oui|à|20"
+    );
+    assert_eq!(words("standard", "10\u{202f}000"), "10000");
     assert_eq!(terms("standard", "to be or"), ["to@0", "be@1", "or@2"]);
 }
 
