@@ -1,1 +1,44 @@
 //! Index kinds over borrowed sections of bytes: flat vectors, inverted lists.
+//!
+//! Arrays go in, named sections of bytes come out; a reader searches over sections that somebody else holds
+//! (a mapped file, a buffer). No files, no documents, no clock and no threads in this crate.
+//!
+//! What every kind keeps:
+//! - a reader never trusts its bytes: what is cheap to check is checked when it opens, every offset and id read
+//!   later is checked where it is used, so that hostile bytes give a wrong answer at worst, never a panic, a
+//!   hang or an allocation that the size of the section does not justify. `verify` is the full check;
+//! - scores are "higher is better" and ties go to the lower row, so that a result does not depend on the order
+//!   of the visit;
+//! - everything on disk is little-endian and of fixed width.
+//!
+//! A new kind is a folder here and a line in [`registry`].
+
+#[cfg(target_endian = "big")]
+compile_error!("sections are read in place as little-endian arrays; big-endian targets are not supported");
+
+mod bitmap;
+mod dense;
+pub mod flat;
+pub mod inverted;
+pub mod registry;
+mod sections;
+mod topk;
+
+pub use bitmap::Bitmap;
+pub use dense::{Capabilities, DenseBuild, DenseInput, DenseKind, DenseOpen, DenseReader, DenseSpec};
+pub use inverted::{
+    Accumulators, Bm25, InvertedBuilder, InvertedReader, RowMap, TermId, WeightedTerm, idf, merge_inverted,
+};
+pub use registry::{DENSE_KINDS, LEXICAL_KINDS, LexicalKind, dense_kind};
+pub use sections::{Array, IndexError, MemorySections, SectionSource, Sections, array_bytes, reserved};
+pub use tercet_kernels::Metric;
+pub use topk::{Scored, TopK};
+
+/// What a search did, counted the same on every machine. Searches add to it and never reset it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Vectors whose distance to the query was computed.
+    pub vectors_scored: u64,
+    /// Postings whose contribution was added to a score.
+    pub postings_scored: u64,
+}

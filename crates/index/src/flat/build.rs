@@ -1,0 +1,70 @@
+//! Vectors in, sections out.
+
+use super::{FLAG_NORMS, FLAG_ROWS, VERSION};
+use crate::dense::{DenseInput, DenseSpec};
+use crate::sections::{array_bytes, reserved};
+use crate::{IndexError, Sections};
+use tercet_kernels::Metric;
+
+pub(super) fn build(spec: &DenseSpec, input: &DenseInput<'_>) -> Result<Sections, IndexError> {
+    let dims = checked_dims(spec)?;
+    let count = check_rows(input)?;
+    let expected = u64::from(count) * u64::from(dims);
+    if input.values.len() as u64 != expected {
+        return Err(IndexError::shape("components of all vectors", expected, input.values.len() as u64));
+    }
+    let sparse = input.present.filter(|_| count != input.rows);
+    let mut flags = 0;
+    let mut sections = vec![("values".to_owned(), array_bytes(input.values)?)];
+    if let Some(rows) = sparse {
+        flags |= FLAG_ROWS;
+        sections.push(("rows".to_owned(), array_bytes(rows)?));
+    }
+    if spec.metric == Metric::Cosine {
+        flags |= FLAG_NORMS;
+        let mut norms = reserved(count as usize)?;
+        norms.extend(input.values.chunks_exact(spec.dims).map(reciprocal_length));
+        sections.push(("norms".to_owned(), array_bytes(&norms)?));
+    }
+    sections.push(("meta".to_owned(), array_bytes(&[VERSION, dims, count, flags])?));
+    Ok(sections)
+}
+
+pub(super) fn checked_dims(spec: &DenseSpec) -> Result<u32, IndexError> {
+    if spec.dims == 0 {
+        return Err(IndexError::shape("dimensions of a vector", 1, 0));
+    }
+    u32::try_from(spec.dims).map_err(|_| IndexError::too_large("dimensions of a vector", u32::MAX.into()))
+}
+
+/// The number of vectors, after checking that their rows ascend below the segment's length.
+fn check_rows(input: &DenseInput<'_>) -> Result<u32, IndexError> {
+    let Some(rows) = input.present else { return Ok(input.rows) };
+    for pair in rows.windows(2) {
+        if pair[0] >= pair[1] {
+            return Err(IndexError::Order {
+                what: "rows with a vector".into(),
+                after: pair[0],
+                row: pair[1],
+            });
+        }
+    }
+    match rows.last() {
+        Some(&last) if last >= input.rows => {
+            Err(IndexError::shape("rows of the segment", input.rows.into(), u64::from(last) + 1))
+        }
+        // Strictly ascending below a u32: their number is one too.
+        _ => Ok(rows.len() as u32),
+    }
+}
+
+/// 1 / |v|, summed in f64 so that no finite vector overflows or vanishes; 0 for the zero vector. Clamped to
+/// the finite, for the sake of vectors of denormal length.
+pub(super) fn reciprocal_length(vector: &[f32]) -> f32 {
+    let length = length(vector);
+    if length > 0.0 { ((1.0 / length) as f32).min(f32::MAX) } else { 0.0 }
+}
+
+pub(super) fn length(vector: &[f32]) -> f64 {
+    vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
+}

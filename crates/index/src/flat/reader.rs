@@ -1,0 +1,155 @@
+//! Opening a flat index, single vectors and single scores.
+
+use super::build::{checked_dims, length, reciprocal_length};
+use super::{CAPABILITIES, FLAG_NORMS, FLAG_ROWS, VERSION, scan};
+use crate::dense::{Capabilities, DenseReader, DenseSpec};
+use crate::sections::Array;
+use crate::{Bitmap, Counters, IndexError, SectionSource, TopK};
+use std::borrow::Cow;
+use tercet_kernels::{Metric, MetricKernels, kernels};
+
+/// Nanoseconds per component of a vector that comes from memory rather than a cache.
+const NS_PER_COMPONENT: f64 = 0.2;
+/// Nanoseconds per vector beside its components: the threshold, the heap.
+const NS_PER_VECTOR: f64 = 2.0;
+const NS_PER_SEARCH: f64 = 200.0;
+
+/// A flat index over borrowed sections.
+pub struct FlatReader {
+    pub(super) dims: usize,
+    pub(super) metric: Metric,
+    pub(super) kernels: &'static MetricKernels,
+    /// Rows of the segment: no row at or past it is ever reported.
+    pub(super) rows: u32,
+    pub(super) count: u32,
+    pub(super) values: Array<f32>,
+    pub(super) slots: Option<Array<u32>>,
+    pub(super) norms: Option<Array<f32>>,
+}
+
+pub(super) fn open(
+    spec: &DenseSpec,
+    rows: u32,
+    source: &dyn SectionSource,
+) -> Result<Box<dyn DenseReader>, IndexError> {
+    Ok(Box::new(FlatReader::open(spec, rows, source)?))
+}
+
+impl FlatReader {
+    /// Opens a segment of `rows` rows. Cost: constant.
+    pub fn open(spec: &DenseSpec, rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
+        let dims = checked_dims(spec)?;
+        let meta = Array::<u32>::open_len(source, "meta", 4)?;
+        let [version, stored_dims, count, flags] = [meta[0], meta[1], meta[2], meta[3]];
+        if version != VERSION {
+            return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
+        }
+        let sparse = flags & FLAG_ROWS != 0;
+        let cosine = spec.metric == Metric::Cosine;
+        if stored_dims != dims || cosine != (flags & FLAG_NORMS != 0) || flags > (FLAG_ROWS | FLAG_NORMS) {
+            let what =
+                format!("dims {stored_dims} and flags {flags} do not fit {dims} dims, {:?}", spec.metric);
+            return Err(IndexError::corrupt("meta", what));
+        }
+        if count > rows || (!sparse && count != rows) {
+            return Err(IndexError::corrupt("meta", format!("{count} vectors in a segment of {rows} rows")));
+        }
+        let components = u64::from(count) * u64::from(dims);
+        Ok(FlatReader {
+            dims: spec.dims,
+            metric: spec.metric,
+            kernels: kernels().f32(if cosine { Metric::Dot } else { spec.metric }),
+            rows,
+            count,
+            values: Array::open_len(source, "values", components)?,
+            slots: sparse.then(|| Array::open_len(source, "rows", count.into())).transpose()?,
+            norms: cosine.then(|| Array::open_len(source, "norms", count.into())).transpose()?,
+        })
+    }
+
+    /// The slot of a row's vector.
+    fn slot(&self, row: u32) -> Option<usize> {
+        match &self.slots {
+            Some(rows) => rows.binary_search(&row).ok(),
+            None => (row < self.count).then_some(row as usize),
+        }
+    }
+
+    /// The vector in a slot below `count`.
+    fn values_of(&self, slot: usize) -> &[f32] {
+        &self.values[slot * self.dims..(slot + 1) * self.dims]
+    }
+
+    /// The query as the kernels want it: of length 1 for cosine.
+    pub(super) fn prepare<'q>(&self, query: &'q [f32]) -> Cow<'q, [f32]> {
+        if self.norms.is_none() {
+            return Cow::Borrowed(query);
+        }
+        let length = length(query);
+        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
+        Cow::Owned(query.iter().map(|&x| (f64::from(x) * scale) as f32).collect())
+    }
+
+    /// Turns what the kernel gives for a slot into a score.
+    #[inline]
+    pub(super) fn finish(&self, raw: f32, slot: usize) -> f32 {
+        match &self.norms {
+            Some(norms) => raw * norms[slot],
+            None if self.metric == Metric::L2 => -raw,
+            None => raw,
+        }
+    }
+}
+
+impl DenseReader for FlatReader {
+    fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    fn vector(&self, row: u32) -> Option<Cow<'_, [f32]>> {
+        self.slot(row).map(|slot| Cow::Borrowed(self.values_of(slot)))
+    }
+
+    fn search(&self, query: &[f32], allowed: Option<&Bitmap>, top: &mut TopK, counters: &mut Counters) {
+        if query.len() == self.dims && self.count > 0 && top.k() > 0 {
+            counters.vectors_scored += scan::search(self, &self.prepare(query), allowed, top);
+        }
+    }
+
+    fn score(&self, query: &[f32], row: u32) -> Option<f32> {
+        let slot = self.slot(row).filter(|_| query.len() == self.dims)?;
+        let mut raw = [0.0];
+        (self.kernels.batch)(&self.prepare(query), self.values_of(slot), &mut raw);
+        Some(self.finish(raw[0], slot))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
+    }
+
+    fn cost_ns(&self, _k: usize, allowed: Option<usize>) -> u64 {
+        let vectors = allowed.map_or(self.len(), |allowed| allowed.min(self.len())) as f64;
+        let mut cost = NS_PER_SEARCH + vectors * (NS_PER_VECTOR + NS_PER_COMPONENT * self.dims as f64);
+        if allowed.is_some() {
+            // The filter is read by words of 64 rows, or by slot when there is a table of rows.
+            cost += if self.slots.is_some() { f64::from(self.count) } else { f64::from(self.rows) / 64.0 };
+        }
+        cost as u64
+    }
+
+    fn verify(&self) -> Result<(), IndexError> {
+        if let Some(rows) = &self.slots {
+            let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascending || rows.last().is_some_and(|&last| last >= self.rows) {
+                return Err(IndexError::corrupt("rows", "rows do not ascend below the segment's length"));
+            }
+        }
+        let Some(norms) = &self.norms else { return Ok(()) };
+        for (slot, (vector, norm)) in self.values.chunks_exact(self.dims).zip(norms.iter()).enumerate() {
+            if reciprocal_length(vector).to_bits() != norm.to_bits() {
+                return Err(IndexError::corrupt("norms", format!("slot {slot} is not the vector's length")));
+            }
+        }
+        Ok(())
+    }
+}

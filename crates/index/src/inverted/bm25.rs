@@ -1,0 +1,92 @@
+//! The BM25 formula (Robertson and Walker 1994, with Lucene's idf that is never negative).
+//!
+//! score(row) = sum over query terms of weight * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / avg_length))
+//!
+//! where weight is boost * idf * multiplicity. All arithmetic is f32, in one written order and without fused
+//! multiply-add, so that a score is the same bits on every machine and in every segment.
+
+/// The two parameters of BM25.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bm25 {
+    /// How soon further occurrences of a term stop counting.
+    pub k1: f32,
+    /// How much a long row is held against it, from 0 to 1.
+    pub b: f32,
+}
+
+impl Default for Bm25 {
+    fn default() -> Self {
+        Bm25 { k1: 1.2, b: 0.75 }
+    }
+}
+
+impl Bm25 {
+    /// What one term adds to the score of a row that holds it `tf` times among `length` tokens: the very bits
+    /// that a search adds.
+    pub fn contribution(&self, weight: f32, tf: u32, length: u32, avg_length: f32) -> f32 {
+        let tf = tf as f32;
+        weight * (self.k1 + 1.0) * (tf / (tf + self.norm(length, avg_length)))
+    }
+
+    /// k1 * (1 - b + b * length / avg_length). Without a usable average every row counts as average.
+    #[inline]
+    pub(super) fn norm(&self, length: u32, avg_length: f32) -> f32 {
+        let relative = if avg_length > 0.0 { length as f32 / avg_length } else { 1.0 };
+        self.k1 * (1.0 - self.b + self.b * relative)
+    }
+}
+
+/// ln(1 + (N - df + 0.5) / (df + 0.5)) for a term in `doc_freq` of `doc_count` rows.
+pub fn idf(doc_count: u64, doc_freq: u64) -> f32 {
+    let rest = doc_count.saturating_sub(doc_freq) as f64;
+    ((rest + 0.5) / (doc_freq as f64 + 0.5)).ln_1p() as f32
+}
+
+/// Lengths below this have their norm looked up.
+const TABLE: usize = 256;
+
+/// The norms of short rows, computed once per search.
+pub(super) struct Norms {
+    params: Bm25,
+    avg_length: f32,
+    table: [f32; TABLE],
+}
+
+impl Norms {
+    pub(super) fn new(params: Bm25, avg_length: f32) -> Self {
+        let mut table = [0.0; TABLE];
+        for (length, norm) in table.iter_mut().enumerate() {
+            *norm = params.norm(length as u32, avg_length);
+        }
+        Norms { params, avg_length, table }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, length: u32) -> f32 {
+        match self.table.get(length as usize) {
+            Some(&norm) => norm,
+            None => self.params.norm(length, self.avg_length),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_the_formula() {
+        let params = Bm25 { k1: 0.9, b: 0.4 };
+        let norms = Norms::new(params, 13.7);
+        for length in 0..1000 {
+            assert_eq!(norms.get(length).to_bits(), params.norm(length, 13.7).to_bits());
+        }
+    }
+
+    #[test]
+    fn idf_is_positive_and_falls() {
+        assert!((idf(10, 1) - (1.0f32 + 9.5 / 1.5).ln()).abs() < 1e-6);
+        assert!(idf(10, 10) > 0.0 && idf(10, 2) > idf(10, 3));
+        assert!(idf(3, 10) > 0.0, "inconsistent counts stay harmless");
+    }
+}
