@@ -1,0 +1,69 @@
+/**
+ * tercet: embedded retrieval. Documents in, ranked documents out.
+ *
+ * @packageDocumentation
+ */
+export type { Backend, BackendChoice } from "./backend.js";
+export type { CallOptions, LongCallOptions, Progress } from "./call.js";
+export type { Collection } from "./collection.js";
+export { type ErrorDetails, TercetError } from "./errors.js";
+export { type EvaluateOptions, evaluate, info, type Ranking } from "./evaluate.js";
+export type { Source, UpsertOptions } from "./ingest.js";
+export { type MarkOptions, mark } from "./mark.js";
+export { type OpenOptions, open } from "./open.js";
+export {
+  type AllQuery,
+  all,
+  type FuseOptions,
+  type FuseQuery,
+  fuse,
+  type MatchOptions,
+  type MatchQuery,
+  match,
+  type NearOptions,
+  type NearQuery,
+  near,
+  type Query,
+  type QueryVector,
+  toJSON,
+} from "./query.js";
+export {
+  type AnalyzerName,
+  boolean,
+  type DenseOptions,
+  date,
+  dense,
+  flat,
+  float,
+  type InferDocument,
+  type InferInput,
+  integer,
+  type KeywordOptions,
+  keyword,
+  type OptionalSetting,
+  type Schema,
+  type TextOptions,
+  text,
+  type Where,
+} from "./schema.js";
+export type { GetOptions, HighlightRange, Hit, Page, SearchRequest } from "./types.js";
+export { VERSION } from "./version.js";
+export type {
+  Code,
+  CommitReply,
+  CompactReply,
+  DenseIndexSpec,
+  EvaluateReply,
+  FieldSpec,
+  FieldStats,
+  HitExplain,
+  Id,
+  InfoReply,
+  MetricName,
+  PageExplain,
+  PlanStep,
+  RemoveReply,
+  SegmentStats,
+  StatsReply,
+  VerifyReply,
+} from "./wire/index.js";

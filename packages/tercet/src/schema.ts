@@ -1,0 +1,252 @@
+/**
+ * Schemas: what the fields of a collection's documents are, as plain data that also carries their types.
+ *
+ * A builder returns exactly the wire type of its field, so a schema survives JSON; the literal types of its settings
+ * are kept, and `InferDocument` and `InferInput` read them.
+ */
+import type { DenseIndexSpec, FieldSpec, Id, MetricName } from "./wire/index.js";
+
+/** Analyzers that every build has. Any other name is refused with ERR_SCHEMA. */
+export type AnalyzerName =
+  | "standard"
+  | "english"
+  | "whitespace"
+  | "cjk"
+  | "arabic"
+  | "danish"
+  | "dutch"
+  | "finnish"
+  | "french"
+  | "german"
+  | "greek"
+  | "hungarian"
+  | "italian"
+  | "norwegian"
+  | "portuguese"
+  | "romanian"
+  | "russian"
+  | "spanish"
+  | "swedish"
+  | "tamil"
+  | "turkish";
+
+/** A field that documents may lack. */
+export interface OptionalSetting {
+  /** Documents may lack the field (absent, `undefined` or `null`). Default false. */
+  readonly optional?: boolean;
+}
+
+/** Settings of {@link text}. */
+export interface TextOptions extends OptionalSetting {
+  /** How text becomes terms. Default `standard`: Unicode words, lower case, accents folded, CJK bigrams. */
+  readonly analyzer?: AnalyzerName;
+  /** Weight of this field's BM25 when several fields are searched; above 0. Default 1. */
+  readonly boost?: number;
+  /** Keep word positions (phrases need them; the field's index grows by about a third). Default false. */
+  readonly positions?: boolean;
+  /** BM25's saturation of term frequency, 0 to 10. Default 0.9. */
+  readonly k1?: number;
+  /** BM25's length normalisation, 0 to 1. Default 0.4. */
+  readonly b?: number;
+}
+
+/** Settings of {@link keyword}. */
+export interface KeywordOptions extends OptionalSetting {
+  /** An array of strings a document instead of one; a filter matches when any of them does. Default false. */
+  readonly many?: boolean;
+}
+
+/** Settings of {@link dense}. */
+export interface DenseOptions extends OptionalSetting {
+  /** Components of every vector, 1 to 65,535. */
+  readonly dims: number;
+  /** How vectors are compared; scores are higher for nearer ones. Default `cosine` (zero vectors are refused). */
+  readonly metric?: MetricName;
+  /** The index kind. Default {@link flat}. */
+  readonly index?: DenseIndexSpec;
+}
+
+type Merge<T> = { readonly [K in keyof T]: T[K] } & {};
+type FieldOf<Type extends FieldSpec["type"], Options> = Merge<{ readonly type: Type } & Options>;
+
+/**
+ * Text to be searched by words (BM25, `match`), highlighted, and returned.
+ * @example title: text({ analyzer: "english", boost: 2 })
+ */
+export function text<const O extends TextOptions = Record<never, never>>(options?: O): FieldOf<"text", O> {
+  return { type: "text", ...options } as FieldOf<"text", O>;
+}
+
+/**
+ * An exact string (or several), to be filtered by: tags, authors, languages.
+ * @example authors: keyword({ many: true })
+ */
+export function keyword<const O extends KeywordOptions = Record<never, never>>(
+  options?: O,
+): FieldOf<"keyword", O> {
+  return { type: "keyword", ...options } as FieldOf<"keyword", O>;
+}
+
+/** A safe integer (at most 2^53 - 1 in magnitude), to be filtered by. */
+export function integer<const O extends OptionalSetting = Record<never, never>>(
+  options?: O,
+): FieldOf<"integer", O> {
+  return { type: "integer", ...options } as FieldOf<"integer", O>;
+}
+
+/** A finite 64-bit float, to be filtered by. */
+export function float<const O extends OptionalSetting = Record<never, never>>(
+  options?: O,
+): FieldOf<"float", O> {
+  return { type: "float", ...options } as FieldOf<"float", O>;
+}
+
+/** `true` or `false`, to be filtered by. */
+export function boolean<const O extends OptionalSetting = Record<never, never>>(
+  options?: O,
+): FieldOf<"boolean", O> {
+  return { type: "boolean", ...options } as FieldOf<"boolean", O>;
+}
+
+/**
+ * An instant with milliseconds, to be filtered by. Takes a `Date`, an RFC 3339 string, `YYYY-MM-DD` (midnight UTC) or
+ * milliseconds since 1970; gives a `Date`.
+ */
+export function date<const O extends OptionalSetting = Record<never, never>>(
+  options?: O,
+): FieldOf<"date", O> {
+  return { type: "date", ...options } as FieldOf<"date", O>;
+}
+
+/**
+ * One dense vector a document, searched by `near`. Takes a `Float32Array` or numbers; gives a `Float32Array`, bit for
+ * bit what was stored.
+ * @example vector: dense({ dims: 384, metric: "cosine", index: flat() })
+ */
+export function dense<const O extends DenseOptions>(options: O): FieldOf<"dense", O> {
+  return { type: "dense", ...options } as FieldOf<"dense", O>;
+}
+
+/** The index kind that compares every vector: exact, no build time, cost linear in the number of vectors. */
+export function flat(): { readonly kind: "flat" } {
+  return { kind: "flat" };
+}
+
+/** The fields of a collection's documents beside `id`: name to kind. Made with {@link text} and its sisters. */
+export type Schema = { readonly [name: string]: Readonly<FieldSpec> };
+
+/** Whether a schema is known only at run time, as when an existing collection is opened without one. */
+export type IsOpen<S extends Schema> = string extends keyof S ? true : false;
+
+/** The fields of a schema that have one of the given types. */
+export type FieldsOf<S extends Schema, Type extends FieldSpec["type"] = FieldSpec["type"]> =
+  IsOpen<S> extends true
+    ? string
+    : { [K in keyof S & string]: S[K]["type"] extends Type ? K : never }[keyof S & string];
+
+type Flatten<T> = { [K in keyof T]: T[K] } & {};
+type MayLack<F> = F extends { readonly optional: infer O } ? (true extends O ? true : false) : false;
+type Lacking<S extends Schema> = { [K in keyof S]: MayLack<S[K]> extends true ? K : never }[keyof S];
+
+type OutputOf<F> = F extends { readonly type: "text" }
+  ? string
+  : F extends { readonly type: "keyword" }
+    ? F extends { readonly many: true }
+      ? string[]
+      : string
+    : F extends { readonly type: "integer" | "float" }
+      ? number
+      : F extends { readonly type: "boolean" }
+        ? boolean
+        : F extends { readonly type: "date" }
+          ? Date
+          : F extends { readonly type: "dense" }
+            ? Float32Array
+            : unknown;
+
+type InputOf<F> = F extends { readonly type: "keyword"; readonly many: true }
+  ? readonly string[]
+  : F extends { readonly type: "date" }
+    ? Date | string | number
+    : F extends { readonly type: "dense" }
+      ? Float32Array | readonly number[]
+      : OutputOf<F>;
+
+/**
+ * The documents that come out of a collection with this schema: every field, and `id`.
+ * @example type Paper = InferDocument<typeof schema>;
+ */
+export type InferDocument<S extends Schema> =
+  IsOpen<S> extends true
+    ? Record<string, unknown>
+    : Flatten<
+        { id: Id } & { [K in Exclude<keyof S, Lacking<S>>]: OutputOf<S[K]> } & {
+          [K in Lacking<S>]?: OutputOf<S[K]>;
+        }
+      >;
+
+/**
+ * The documents that go into a collection with this schema: as {@link InferDocument}, but optional fields may be
+ * `undefined` or `null`, dates may be strings or milliseconds, and vectors plain arrays of numbers.
+ */
+export type InferInput<S extends Schema> =
+  IsOpen<S> extends true
+    ? { readonly id: Id; readonly [field: string]: unknown }
+    : Flatten<
+        { readonly id: Id } & { readonly [K in Exclude<keyof S, Lacking<S>>]: InputOf<S[K]> } & {
+          readonly [K in Lacking<S>]?: InputOf<S[K]> | null | undefined;
+        }
+      >;
+
+/** The document of a hit: `id` and the selected fields; without `select`, every field but the dense ones. */
+export type Selected<S extends Schema, Select extends string> =
+  IsOpen<S> extends true
+    ? Record<string, unknown>
+    : Flatten<Pick<InferDocument<S>, ("id" | Select) & keyof InferDocument<S>>>;
+
+interface Equality<T> {
+  /** Equal to this value. */
+  readonly eq?: T;
+  /** Equal to one of these values; an empty list matches nothing. */
+  readonly in?: readonly T[];
+  /** `true`: the document has the field. `false`: it lacks it. */
+  readonly exists?: boolean;
+}
+
+interface Range<T> extends Equality<T> {
+  /** Greater than. */
+  readonly gt?: T;
+  /** Greater than or equal to. */
+  readonly gte?: T;
+  /** Less than. */
+  readonly lt?: T;
+  /** Less than or equal to. */
+  readonly lte?: T;
+}
+
+type ConditionOf<F> = F extends { readonly type: "keyword" }
+  ? string | Equality<string>
+  : F extends { readonly type: "boolean" }
+    ? boolean | Equality<boolean>
+    : F extends { readonly type: "integer" | "float" }
+      ? number | Range<number>
+      : F extends { readonly type: "date" }
+        ? Date | string | number | Range<Date | string | number>
+        : never;
+
+type Filterable = "keyword" | "integer" | "float" | "boolean" | "date";
+
+/**
+ * A filter: every key must hold. A field's value alone means `eq`; `and`, `or` and `not` take filters.
+ * @example { year: { gte: 1960, lt: 1970 }, or: [{ authors: "Lighthill" }, { not: { open: true } }] }
+ */
+export type Where<S extends Schema = Schema> = (IsOpen<S> extends true
+  ? { readonly [field: string]: unknown }
+  : { readonly [K in FieldsOf<S, Filterable>]?: ConditionOf<S[K]> }) & {
+  /** Every one of these filters. */
+  readonly and?: readonly Where<S>[];
+  /** At least one of these filters. */
+  readonly or?: readonly Where<S>[];
+  /** Not this filter. */
+  readonly not?: Where<S>;
+};
