@@ -1,1 +1,18 @@
 //! Documents and collections: schema, segments, filters, search, fusion, evaluation, and the wire types.
+//!
+//! Bindings see [`api`] and [`wire`] and nothing else.
+
+pub mod api;
+mod batch;
+mod collection;
+mod document;
+mod error;
+mod filter;
+mod id;
+mod level1;
+mod root;
+mod schema;
+mod search;
+mod segment;
+mod verb;
+pub mod wire;

@@ -79,6 +79,22 @@ impl Accumulators {
         }
     }
 
+    /// Adds the scores of the rows of `other` that at least `min_matched` terms matched; each counts as one match.
+    /// Both must have been begun for the same segment.
+    pub fn add_matching(&mut self, other: &Accumulators, min_matched: u16) {
+        let least = min_matched.max(1);
+        for chunk in other.touched_chunks() {
+            let (from, to) = other.span(chunk);
+            for row in from..to.min(self.scores.len()) {
+                if other.matched[row] >= least {
+                    self.scores[row] += other.scores[row];
+                    self.matched[row] = self.matched[row].saturating_add(1);
+                    self.touched[chunk / 64] |= 1 << (chunk % 64);
+                }
+            }
+        }
+    }
+
     fn offer(&self, from: usize, to: usize, allowed: Option<&Bitmap>, least: u16, top: &mut TopK) {
         let mut floor = top.floor();
         for start in (from..to).step_by(GROUP) {

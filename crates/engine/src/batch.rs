@@ -1,0 +1,172 @@
+//! A batch on its way in: staged aside, shown all at once or not at all.
+//!
+//! Chunks of a batch are checked and indexed independently, on as many threads as the binding gives; each becomes a
+//! small segment that nobody sees. `commit` hands them to the collection in the order of their numbers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use crate::api::{Array, Control, Handle, Reply};
+use crate::collection::Collection;
+use crate::document;
+use crate::segment::{Segment, SegmentBuilder};
+use crate::verb::{parse, reply, unknown_verb};
+use crate::wire::{Code, CommitReply, StageRequest, TercetError, shown};
+
+/// Documents between two looks at the control.
+const DOCUMENTS_PER_STEP: u64 = 64;
+
+#[derive(Default)]
+struct Staged {
+    chunks: BTreeMap<u32, Segment>,
+    /// The position of every id so far.
+    ids: HashMap<Box<[u8]>, u64>,
+    /// Set by an error, a commit or an abort: nothing more may happen.
+    over: bool,
+}
+
+/// The handle of a batch.
+pub(crate) struct Batch {
+    collection: Arc<Collection>,
+    staged: Mutex<Staged>,
+}
+
+impl Batch {
+    /// An empty batch; fails when the collection is closed or for reading only.
+    pub(crate) fn begin(collection: Arc<Collection>) -> Result<Self, TercetError> {
+        collection.writable()?;
+        Ok(Batch { collection, staged: Mutex::default() })
+    }
+
+    fn staged(&self) -> Result<MutexGuard<'_, Staged>, TercetError> {
+        let staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        if staged.over {
+            return Err(TercetError::new(
+                Code::Closed,
+                "the batch is over: it was committed, aborted, or had an error",
+            ));
+        }
+        Ok(staged)
+    }
+
+    fn stage(&self, request: &StageRequest, arrays: &[Array], control: &Control) -> Result<(), TercetError> {
+        drop(self.staged()?);
+        let schema = self.collection.schema();
+        control.begin(request.documents.len() as u64);
+        let mut builder = SegmentBuilder::new(schema);
+        let mut ids = Vec::with_capacity(request.documents.len());
+        for (at, value) in request.documents.iter().enumerate() {
+            let position = request.first + at as u64;
+            let document = document::check(schema, value, arrays).map_err(|e| placed(e, position, value))?;
+            ids.push((Box::<[u8]>::from(document.id.as_slice()), position));
+            builder.push(document);
+            if (at as u64 + 1).is_multiple_of(DOCUMENTS_PER_STEP) {
+                control.step(DOCUMENTS_PER_STEP)?;
+            }
+        }
+        let sections = builder.finish().map_err(|e| crate::error::index_error(e, "(batch)"))?;
+        let segment = Segment::from_sections(schema, &sections)?;
+        control.step(0)?;
+        let mut staged = self.staged()?;
+        if staged.chunks.contains_key(&request.chunk) {
+            return Err(TercetError::new(
+                Code::Argument,
+                format!("chunk {} was staged before", request.chunk),
+            ));
+        }
+        for (id, position) in ids {
+            if let Some(first) = staged.ids.insert(id, position) {
+                let id = request
+                    .documents
+                    .get((position - request.first) as usize)
+                    .and_then(|d| d.get("id"))
+                    .cloned()
+                    .unwrap_or_default();
+                return Err(duplicate(&id, first, position));
+            }
+        }
+        staged.chunks.insert(request.chunk, segment);
+        Ok(())
+    }
+
+    fn commit(&self, control: &Control) -> Result<CommitReply, TercetError> {
+        let chunks = {
+            let mut staged = self.staged()?;
+            staged.over = true;
+            std::mem::take(&mut *staged).chunks
+        };
+        self.end();
+        self.collection.commit(chunks.into_values().collect(), control)
+    }
+
+    fn end(&self) {
+        *self.staged.lock().unwrap_or_else(PoisonError::into_inner) =
+            Staged { over: true, ..Staged::default() };
+    }
+}
+
+/// Adds where in the call the document stood.
+fn placed(error: TercetError, position: u64, value: &Value) -> TercetError {
+    let mut error = error.position(position);
+    let id = value.get("id").filter(|id| id.is_string() || id.is_number());
+    if let Some(id) = id {
+        error = error.id(id.clone());
+    }
+    let name = id.map_or_else(String::new, |id| format!(" (id {})", shown(id)));
+    error.0.message = format!("document {position}{name}: {}", error.0.message);
+    error
+}
+
+fn duplicate(id: &Value, first: u64, second: u64) -> TercetError {
+    let (low, high) = (first.min(second), first.max(second));
+    TercetError::new(
+        Code::DuplicateId,
+        format!("document {high} (id {}) has the same id as document {low} of the batch", shown(id)),
+    )
+    .field("id")
+    .position(high)
+    .id(id.clone())
+    .expected("an id once in a batch", format!("again at position {high}"))
+}
+
+impl Handle for Batch {
+    fn call(
+        &self,
+        verb: &str,
+        json: &str,
+        arrays: Vec<Array>,
+        control: &Control,
+    ) -> Result<Reply, TercetError> {
+        match verb {
+            "stage" => {
+                let request: StageRequest = parse(json)?;
+                let result = self.stage(&request, &arrays, control);
+                if result.is_err() {
+                    self.end();
+                }
+                result.map(|()| Reply { json: String::from("{}"), ..Reply::default() })
+            }
+            "commit" => reply(&self.commit(control)?),
+            "abort" => {
+                self.end();
+                Ok(Reply { json: String::from("{}"), ..Reply::default() })
+            }
+            other => Err(unknown_verb(other, "a batch")),
+        }
+    }
+
+    fn estimate_us(&self, verb: &str, json: &str, _arrays: &[Array]) -> u64 {
+        match verb {
+            // About 20 ns a byte of JSON: parsing, checking, analysis.
+            "stage" => json.len() as u64 / 50,
+            "commit" => u64::MAX,
+            _ => 1,
+        }
+    }
+
+    fn close(&self) {
+        self.end();
+    }
+}

@@ -1,0 +1,166 @@
+//! The parts of an index: each a section file in memory with its reader.
+
+use tercet_index::{Bitmap, DenseInput, DenseKind, DenseReader, IndexError, SectionSource, dense_kind};
+use tercet_store::{SectionFile, SectionFileWriter, StoreError};
+
+use super::Spec;
+use crate::error::index_error;
+use crate::segment::metric;
+use crate::wire::{Code, TercetError};
+
+/// The kind of section file that an index is.
+pub(super) const KIND: &str = "index";
+/// How many parts of a size become one.
+const FAN_IN: usize = 8;
+
+/// Vectors that were added together, or merged.
+pub(super) struct IndexPart {
+    /// The first row of the index that is here.
+    pub(super) first: u32,
+    pub(super) rows: u32,
+    /// The rows that live; `None` when all do.
+    pub(super) live: Option<Bitmap>,
+    pub(super) reader: Box<dyn DenseReader>,
+    pub(super) file: SectionFile,
+}
+
+/// The sections of a file.
+struct Sections<'a>(&'a SectionFile);
+
+impl SectionSource for Sections<'_> {
+    fn section(&self, name: &str) -> Result<bytes::Bytes, IndexError> {
+        self.0.section(name).map_err(|source| match source {
+            StoreError::NoSection { .. } => IndexError::Missing { section: name.to_owned() },
+            other => IndexError::Source { section: name.to_owned(), source: Box::new(other) },
+        })
+    }
+}
+
+fn kind(spec: &Spec) -> Result<&'static DenseKind, TercetError> {
+    let name = spec.index.kind();
+    dense_kind(name).ok_or_else(|| {
+        TercetError::new(Code::Unsupported, format!("no dense index kind `{name}` in this build"))
+    })
+}
+
+fn index_spec(spec: &Spec) -> tercet_index::DenseSpec {
+    tercet_index::DenseSpec { dims: spec.dims as usize, metric: metric(spec.metric) }
+}
+
+impl IndexPart {
+    /// Builds a part over row-major vectors.
+    pub(super) fn build(spec: &Spec, first: u32, vectors: &[f32]) -> Result<Self, TercetError> {
+        let rows = (vectors.len() / spec.dims as usize) as u32;
+        let input = DenseInput { rows, present: None, values: vectors };
+        let sections =
+            (kind(spec)?.build)(&index_spec(spec), &input).map_err(|e| index_error(e, "(index)"))?;
+        let mut writer = SectionFileWriter::new(KIND);
+        for (name, bytes) in &sections {
+            writer.add(name, bytes.as_slice());
+        }
+        let file = SectionFile::from_bytes(writer.to_bytes()?, "(memory)")?;
+        Self::open(spec, first, rows, None, file)
+    }
+
+    /// Opens a part over a section file.
+    pub(super) fn open(
+        spec: &Spec,
+        first: u32,
+        rows: u32,
+        live: Option<Bitmap>,
+        file: SectionFile,
+    ) -> Result<Self, TercetError> {
+        let reader = (kind(spec)?.open)(&index_spec(spec), rows, &Sections(&file))
+            .map_err(|e| index_error(e, file.label()))?;
+        Ok(IndexPart { first, rows, live, reader, file })
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.file.file_len() + self.live.as_ref().map_or(0, |live| live.words().len() as u64 * 8)
+    }
+
+    pub(super) fn live_rows(&self) -> u32 {
+        self.live.as_ref().map_or(self.rows, Bitmap::count)
+    }
+
+    pub(super) fn lives(&self, row: u32) -> bool {
+        row < self.rows && self.live.as_ref().is_none_or(|live| live.contains(row))
+    }
+
+    /// Removes a row of the index; false when it is not here or gone already.
+    pub(super) fn remove(&mut self, row: u32) -> bool {
+        let Some(row) = row.checked_sub(self.first).filter(|row| self.lives(*row)) else {
+            return false;
+        };
+        self.live.get_or_insert_with(|| Bitmap::full(self.rows)).clear(row)
+    }
+
+    /// The live rows of this part that a filter over the whole index lets through.
+    pub(super) fn allowed(&self, filter: &Bitmap) -> Bitmap {
+        let mut allowed = Bitmap::new(self.rows);
+        for row in 0..self.rows {
+            if filter.contains(self.first + row) && self.lives(row) {
+                allowed.set(row);
+            }
+        }
+        allowed
+    }
+}
+
+/// Parts as one, from row `first`; removed rows keep their numbers unless `dense`.
+pub(super) fn merge(
+    spec: &Spec,
+    first: u32,
+    parts: &[IndexPart],
+    dense: bool,
+) -> Result<IndexPart, TercetError> {
+    let rows: usize = parts.iter().map(|p| p.rows as usize).sum();
+    let memory = |e: IndexError| index_error(e, "(index)");
+    let mut values = tercet_index::reserved(rows.saturating_mul(spec.dims as usize)).map_err(memory)?;
+    let mut live = Bitmap::full(rows as u32);
+    let mut at = 0;
+    for part in parts {
+        for row in 0..part.rows {
+            if !part.lives(row) {
+                live.clear(at);
+            }
+            at += 1;
+            if !dense || part.lives(row) {
+                let vector = part.reader.vector(row);
+                let corrupt = || {
+                    TercetError::new(Code::Corrupt, format!("{}: row {row} has no vector", part.file.label()))
+                };
+                values.extend_from_slice(&vector.ok_or_else(corrupt)?);
+            }
+        }
+    }
+    let mut merged = IndexPart::build(spec, first, &values)?;
+    if !dense && live.count() < live.len() {
+        merged.live = Some(live);
+    }
+    Ok(merged)
+}
+
+/// What becomes of the parts when one more comes: the last `replaced` of them and the new one become `part`.
+pub(super) struct Next {
+    replaced: usize,
+    part: IndexPart,
+}
+
+/// Decides, and merges what is to be merged, without touching the parts.
+pub(super) fn settle(spec: &Spec, parts: &[IndexPart], fresh: IndexPart) -> Result<Next, TercetError> {
+    let level = |rows: u32| u32::BITS - (rows / 1_024).leading_zeros();
+    let run = parts.iter().rev().take_while(|part| level(part.rows) <= level(fresh.rows) + 2).count();
+    if run + 1 < FAN_IN {
+        return Ok(Next { replaced: 0, part: fresh });
+    }
+    let old = merge(spec, parts[parts.len() - run].first, &parts[parts.len() - run..], false)?;
+    let first = old.first;
+    Ok(Next { replaced: run, part: merge(spec, first, &[old, fresh], false)? })
+}
+
+/// Puts the decision into effect; cannot fail.
+pub(super) fn apply(parts: &mut Vec<IndexPart>, next: Next) {
+    parts.truncate(parts.len() - next.replaced);
+    parts.push(next.part);
+}

@@ -1,0 +1,169 @@
+//! The schema of a collection, checked: names, settings and analyzers are known to be good.
+
+use indexmap::IndexMap;
+use serde_json::Value;
+use tercet_text::{Analyzer, analyzer_names};
+
+use crate::wire::{Code, FieldSpec, SchemaSpec, TercetError, shown};
+
+/// The most fields a schema may have.
+pub(crate) const FIELDS_MAX: usize = 1_000;
+/// The most components a vector may have.
+pub(crate) const DIMS_MAX: u32 = 65_535;
+
+const RESERVED: [&str; 4] = ["id", "and", "or", "not"];
+
+/// One field.
+#[derive(Clone)]
+pub(crate) struct Field {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its kind and settings.
+    pub(crate) spec: FieldSpec,
+    /// The analyzer of a text field.
+    pub(crate) analyzer: Option<Analyzer>,
+}
+
+/// All fields, in the order of declaration.
+#[derive(Clone)]
+pub(crate) struct Schema {
+    /// The fields.
+    pub(crate) fields: Vec<Field>,
+}
+
+impl Schema {
+    /// Checks a schema as it came from the caller.
+    pub(crate) fn parse(value: &Value) -> Result<Schema, TercetError> {
+        let fields = value.get("fields").and_then(Value::as_object).ok_or_else(|| {
+            TercetError::new(
+                Code::Schema,
+                format!("the schema must be an object with `fields`, found {}", shown(value)),
+            )
+            .expected("{ fields: { name: field } }", shown(value))
+        })?;
+        if fields.is_empty() || fields.len() > FIELDS_MAX {
+            return Err(TercetError::new(
+                Code::Schema,
+                format!("a schema has 1 to {FIELDS_MAX} fields, found {}", fields.len()),
+            )
+            .expected(format!("1 to {FIELDS_MAX} fields"), fields.len().to_string()));
+        }
+        let fields = fields.iter().map(|(name, spec)| Field::parse(name, spec)).collect::<Result<_, _>>()?;
+        Ok(Schema { fields })
+    }
+
+    /// The schema as it crosses and is stored.
+    pub(crate) fn spec(&self) -> SchemaSpec {
+        SchemaSpec {
+            fields: self.fields.iter().map(|f| (f.name.clone(), f.spec.clone())).collect::<IndexMap<_, _>>(),
+        }
+    }
+
+    /// The position of a field.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|f| f.name == name)
+    }
+
+    /// The position of a field, or ERR_FIELD naming those there are.
+    pub(crate) fn require(&self, name: &str) -> Result<usize, TercetError> {
+        self.position(name).ok_or_else(|| {
+            TercetError::new(
+                Code::Field,
+                format!("there is no field `{name}`; the fields are {}", self.names(|_| true)),
+            )
+            .field(name)
+            .expected(self.names(|_| true), name)
+        })
+    }
+
+    /// The names of the fields that fit, for messages.
+    pub(crate) fn names(&self, fits: impl Fn(&FieldSpec) -> bool) -> String {
+        let names: Vec<&str> =
+            self.fields.iter().filter(|f| fits(&f.spec)).map(|f| f.name.as_str()).collect();
+        if names.is_empty() { String::from("(none)") } else { names.join(", ") }
+    }
+
+    /// What differs from the stored schema, in words; `None` when nothing does. The order of fields does not matter.
+    pub(crate) fn difference(&self, stored: &Schema) -> Option<(String, String)> {
+        for field in &stored.fields {
+            match self.position(&field.name) {
+                None => {
+                    return Some((
+                        field.name.clone(),
+                        format!("the stored schema has a field `{}`, the given one has not", field.name),
+                    ));
+                }
+                Some(at) if self.fields[at].spec != field.spec => {
+                    let text = |spec: &FieldSpec| serde_json::to_string(spec).unwrap_or_default();
+                    return Some((
+                        field.name.clone(),
+                        format!(
+                            "field `{}` is stored as {}, given as {}",
+                            field.name,
+                            text(&field.spec),
+                            text(&self.fields[at].spec)
+                        ),
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let extra = self.fields.iter().find(|f| stored.position(&f.name).is_none())?;
+        Some((
+            extra.name.clone(),
+            format!("the given schema has a field `{}`, the stored one has not", extra.name),
+        ))
+    }
+}
+
+impl Field {
+    fn parse(name: &str, value: &Value) -> Result<Field, TercetError> {
+        let wrong = |message: String| TercetError::new(Code::Schema, message).field(name);
+        if name.is_empty() || name.len() > 255 || RESERVED.contains(&name) || name.starts_with(['$', '_']) {
+            return Err(wrong(format!(
+                "`{name}` cannot be a field name: 1 to 255 bytes, not id, and, or, not, not starting with $ or _"
+            )));
+        }
+        let spec: FieldSpec = serde_json::from_value(value.clone()).map_err(|e| {
+            wrong(format!("field `{name}`: {e}")).expected("a field of a known type", shown(value))
+        })?;
+        let mut analyzer = None;
+        match &spec {
+            FieldSpec::Text(text) => {
+                let found = Analyzer::by_name(&text.analyzer).map_err(|_| {
+                    wrong(format!(
+                        "field `{name}`: there is no analyzer `{}`; there are {}",
+                        text.analyzer,
+                        analyzer_names().join(", ")
+                    ))
+                    .expected(analyzer_names().join(", "), text.analyzer.clone())
+                })?;
+                analyzer = Some(found);
+                range(name, "boost", text.boost, f32::MIN_POSITIVE, 1e6)?;
+                range(name, "k1", text.k1, 0.0, 10.0)?;
+                range(name, "b", text.b, 0.0, 1.0)?;
+            }
+            FieldSpec::Dense(dense) if dense.dims == 0 || dense.dims > DIMS_MAX => {
+                return Err(wrong(format!(
+                    "field `{name}`: dims must be 1 to {DIMS_MAX}, found {}",
+                    dense.dims
+                ))
+                .expected(format!("1 to {DIMS_MAX}"), dense.dims.to_string()));
+            }
+            _ => {}
+        }
+        Ok(Field { name: name.to_owned(), spec, analyzer })
+    }
+}
+
+fn range(field: &str, what: &str, value: f32, low: f32, high: f32) -> Result<(), TercetError> {
+    if value >= low && value <= high {
+        return Ok(());
+    }
+    Err(TercetError::new(
+        Code::Schema,
+        format!("field `{field}`: {what} must be {low} to {high}, found {value}"),
+    )
+    .field(field)
+    .expected(format!("{low} to {high}"), value.to_string()))
+}

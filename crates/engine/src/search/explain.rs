@@ -1,0 +1,134 @@
+//! Where a score comes from, and what the search did.
+
+use indexmap::IndexMap;
+
+use super::compile::{Compiled, Lexical, LexicalField};
+use super::rank::Ranking;
+use super::{Context, Place};
+use crate::wire::{HitExplain, PageExplain, PlanStep};
+
+fn part(name: &str, about: impl Into<String>) -> HitExplain {
+    HitExplain {
+        part: name.to_owned(),
+        about: about.into(),
+        score: None,
+        rank: None,
+        details: IndexMap::new(),
+        parts: Vec::new(),
+    }
+}
+
+fn details<const N: usize>(pairs: [(&str, f64); N]) -> IndexMap<String, f64> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What each part of the query gave one hit.
+pub(super) fn hit(
+    query: &Compiled<'_>,
+    ranking: &Ranking,
+    context: &Context<'_>,
+    place: Place,
+) -> HitExplain {
+    let mut out = match query {
+        Compiled::Match(query) => lexical(query, context, place),
+        Compiled::Near { name, .. } => part("near", name),
+        Compiled::All => part("all", "every document"),
+        Compiled::Fuse { k, weights, parts, .. } => {
+            let mut out = part("rrf", format!("{} rankings", parts.len()));
+            out.details = details([("k", f64::from(*k))]);
+            for ((query, ranking), weight) in parts.iter().zip(&ranking.parts).zip(weights) {
+                let mut inner = hit(query, ranking, context, place);
+                inner.details.insert(String::from("weight"), f64::from(*weight));
+                out.parts.push(inner);
+            }
+            out
+        }
+    };
+    if let Some(at) = ranking.candidates.iter().position(|c| c.place == place) {
+        out.rank = Some(at as u32 + 1);
+        out.score = Some(ranking.candidates[at].score);
+    }
+    out
+}
+
+fn lexical(query: &Lexical, context: &Context<'_>, place: Place) -> HitExplain {
+    let mut out = part("match", &query.text);
+    out.parts = query.fields.iter().map(|field| lexical_field(field, context, place)).collect();
+    out
+}
+
+fn lexical_field(field: &LexicalField, context: &Context<'_>, place: Place) -> HitExplain {
+    let mut out = part("field", &field.name);
+    let reader = context.snapshot.parts.get(place.0 as usize).and_then(|part| part.segment.text(field.field));
+    let mut sum = 0.0;
+    for term in &field.terms {
+        let Some((tf, length)) = reader.and_then(|r| r.explain(r.term(&term.text)?, place.1)) else {
+            continue;
+        };
+        let score = field.bm25.contribution(term.weight, tf, length, field.average_length);
+        sum += score;
+        let mut inner = part("term", &term.text);
+        inner.score = Some(score);
+        inner.details = details([
+            ("tf", f64::from(tf)),
+            ("idf", f64::from(term.idf)),
+            ("weight", f64::from(term.weight)),
+            ("length", f64::from(length)),
+        ]);
+        out.parts.push(inner);
+    }
+    out.score = (!out.parts.is_empty()).then_some(sum);
+    out.details = details([
+        ("boost", f64::from(field.boost)),
+        ("averageLength", f64::from(field.average_length)),
+        ("k1", f64::from(field.bm25.k1)),
+        ("b", f64::from(field.bm25.b)),
+    ]);
+    out
+}
+
+/// The steps that ran and the work they did.
+pub(super) fn page(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>) -> PageExplain {
+    let mut plan = Vec::new();
+    steps(query, ranking, context, &mut plan);
+    let allowed = context.snapshot.parts.iter().zip(&context.allowed).map(|(part, rows)| match rows {
+        Some(rows) => u64::from(rows.count()),
+        None => u64::from(part.segment.rows),
+    });
+    let counters = [
+        ("segments", context.snapshot.parts.len() as u64),
+        ("documents", context.snapshot.documents()),
+        ("allowed", allowed.sum()),
+        ("postingsScored", context.counters.postings_scored),
+        ("vectorsScored", context.counters.vectors_scored),
+    ];
+    PageExplain {
+        plan,
+        counters: counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+    }
+}
+
+fn steps(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>, plan: &mut Vec<PlanStep>) {
+    let segments = context.snapshot.parts.len();
+    let step = match query {
+        Compiled::Match(query) => {
+            let words: usize = query.fields.iter().map(|f| f.terms.len()).sum();
+            format!("match: {words} terms, term at a time over {segments} segments")
+        }
+        Compiled::Near { name, field, .. } => {
+            let kind = match &context.snapshot.schema.fields[*field].spec {
+                crate::wire::FieldSpec::Dense(spec) => spec.index.kind(),
+                _ => "no",
+            };
+            format!("near: {kind} scan of `{name}` over {segments} segments")
+        }
+        Compiled::All => format!("all: {segments} segments in the order of insertion"),
+        Compiled::Fuse { parts, .. } => {
+            for (query, ranking) in parts.iter().zip(&ranking.parts) {
+                steps(query, ranking, context, plan);
+            }
+            format!("rrf: fusion of {} rankings", parts.len())
+        }
+    };
+    plan.push(PlanStep { step, exact: ranking.exact, candidates: ranking.candidates.len() as u64 });
+}

@@ -1,0 +1,117 @@
+//! A search, from the request to the page.
+//!
+//! 1. The query is checked against the schema and compiled: words analysed, statistics summed over all segments.
+//! 2. The filter and the tombstones become one bitmap of allowed rows a segment.
+//! 3. Each part of the query ranks documents over all segments; a fusion ranks the rankings of its parts.
+//! 4. The page is cut out, and only its documents are fetched, highlighted and explained.
+//!
+//! A place is (segment, row). Segments are in the order of insertion and so are rows, so comparing places is comparing
+//! insertion: that is the tie-breaker everywhere, and it does not depend on how documents were cut into segments.
+
+mod compile;
+mod explain;
+mod fuse;
+mod highlight;
+mod lexical;
+mod page;
+mod rank;
+
+use tercet_index::{Bitmap, Counters};
+
+use crate::api::{Array, Reply};
+use crate::collection::Snapshot;
+use crate::filter::Filter;
+use crate::verb::to_json;
+use crate::wire::{Code, SearchReply, SearchRequest, TercetError, WireHit};
+
+pub(crate) use page::Projector;
+
+/// The largest page.
+pub(crate) const LIMIT_MAX: i64 = 10_000;
+/// The furthest that a page reaches, and the most candidates of any ranking.
+pub(crate) const DEPTH_MAX: i64 = 100_000;
+
+/// A document of a snapshot: the segment's position, then the row.
+pub(crate) type Place = (u32, u32);
+
+/// A candidate of a ranking.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Candidate {
+    pub(crate) place: Place,
+    pub(crate) score: f32,
+}
+
+/// Best first; of equal scores the older document first.
+pub(crate) fn by_rank(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then(a.place.cmp(&b.place))
+}
+
+/// What ranking needs beside the query.
+pub(crate) struct Context<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    /// The rows that may come back, a bitmap a segment; `None`: all of that segment.
+    pub(crate) allowed: Vec<Option<Bitmap>>,
+    pub(crate) counters: Counters,
+}
+
+/// Runs a search.
+pub(crate) fn search(
+    snapshot: &Snapshot,
+    request: &SearchRequest,
+    arrays: &[Array],
+) -> Result<Reply, TercetError> {
+    let limit = bounded("limit", request.limit, 0, LIMIT_MAX)?;
+    let offset = bounded("offset", request.offset, 0, DEPTH_MAX)?;
+    bounded("offset + limit", request.offset + request.limit, 0, DEPTH_MAX)?;
+    let query = compile::compile(snapshot, &request.query, arrays, offset + limit)?;
+    let filter = request.filter.as_ref().map(|f| Filter::parse(&snapshot.schema, f)).transpose()?;
+    let mut projector = Projector::new(snapshot, request.select.as_deref(), false)?;
+    let marker =
+        highlight::Highlighter::new(snapshot, request.highlight.as_deref().unwrap_or_default(), &query)?;
+
+    let mut context =
+        Context { snapshot, allowed: allowed(snapshot, filter.as_ref()), counters: Counters::default() };
+    let ranking = rank::rank(&query, &mut context, offset + limit)?;
+
+    let page: Vec<Candidate> = ranking.candidates.iter().skip(offset).take(limit).copied().collect();
+    let mut arrays = vec![Array::F32(page.iter().map(|c| c.score).collect())];
+    let mut hits = Vec::with_capacity(page.len());
+    for candidate in &page {
+        let (part, row) = (candidate.place.0 as usize, candidate.place.1);
+        let document = projector.document(part, row, &mut arrays)?;
+        hits.push(WireHit {
+            id: projector.id(part, row)?,
+            document,
+            highlights: marker.mark(&mut projector, part, row)?,
+            explain: request.explain.then(|| explain::hit(&query, &ranking, &context, candidate.place)),
+        });
+    }
+    let explain = request.explain.then(|| explain::page(&query, &ranking, &context));
+    let reply = SearchReply { hits, exact: ranking.exact, explain };
+    Ok(Reply { json: to_json(&reply)?, arrays, handle: None })
+}
+
+/// A number of the request within its documented range.
+pub(crate) fn bounded(name: &str, value: i64, low: i64, high: i64) -> Result<usize, TercetError> {
+    if (low..=high).contains(&value) {
+        return Ok(value as usize);
+    }
+    Err(TercetError::new(Code::Limit, format!("{name} must be {low} to {high}, found {value}"))
+        .field(name)
+        .expected(format!("{low} to {high}"), value.to_string()))
+}
+
+fn allowed(snapshot: &Snapshot, filter: Option<&Filter>) -> Vec<Option<Bitmap>> {
+    let rows = |part: &crate::collection::Part| match (filter, &part.live) {
+        (None, None) => None,
+        (None, Some(live)) => Some(Bitmap::clone(live)),
+        (Some(filter), live) => {
+            let mut rows = filter.rows(&part.segment);
+            if let Some(live) = live {
+                rows.and(live);
+            }
+            Some(rows)
+        }
+    };
+    snapshot.parts.iter().map(rows).collect()
+}

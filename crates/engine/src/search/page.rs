@@ -1,0 +1,105 @@
+//! Documents for the page: fetched, cut down to the selected fields, their vectors put beside them.
+
+use serde_json::{Map, Value};
+
+use crate::api::Array;
+use crate::collection::Snapshot;
+use crate::error::index_error;
+use crate::id;
+use crate::segment::BlockCache;
+use crate::wire::{Code, FieldSpec, Id, TercetError};
+
+/// Fetches documents of one snapshot.
+pub(crate) struct Projector<'a> {
+    snapshot: &'a Snapshot,
+    /// Whether every stored field goes out.
+    everything: bool,
+    /// Positions of the selected fields.
+    selected: Vec<usize>,
+    cache: BlockCache,
+    cached_part: usize,
+}
+
+impl<'a> Projector<'a> {
+    /// `select` names fields (`id` always comes); without it every field comes, the dense ones only `with_vectors`.
+    pub(crate) fn new(
+        snapshot: &'a Snapshot,
+        select: Option<&[String]>,
+        with_vectors: bool,
+    ) -> Result<Self, TercetError> {
+        let schema = &snapshot.schema;
+        let selected = match select {
+            Some(names) => names
+                .iter()
+                .filter(|name| *name != "id")
+                .map(|name| schema.require(name))
+                .collect::<Result<Vec<_>, _>>()?,
+            None => (0..schema.fields.len())
+                .filter(|at| with_vectors || !matches!(schema.fields[*at].spec, FieldSpec::Dense(_)))
+                .collect(),
+        };
+        Ok(Projector {
+            snapshot,
+            everything: select.is_none(),
+            selected,
+            cache: BlockCache::default(),
+            cached_part: usize::MAX,
+        })
+    }
+
+    /// The stored fields of a document.
+    pub(crate) fn stored(&mut self, part: usize, row: u32) -> Result<Map<String, Value>, TercetError> {
+        if self.cached_part != part {
+            self.cache = BlockCache::default();
+            self.cached_part = part;
+        }
+        let segment = &self.snapshot.parts[part].segment;
+        let bytes =
+            segment.docs.read(row, &mut self.cache).map_err(|e| index_error(e, segment.file.label()))?;
+        serde_json::from_slice(bytes).map_err(|e| {
+            let file = segment.file.label();
+            TercetError::new(Code::Corrupt, format!("{file}: the document of row {row} cannot be read: {e}"))
+                .file(file)
+        })
+    }
+
+    /// The selected fields of a document; vectors go to `arrays`.
+    pub(crate) fn document(
+        &mut self,
+        part: usize,
+        row: u32,
+        arrays: &mut Vec<Array>,
+    ) -> Result<Value, TercetError> {
+        let mut stored = self.stored(part, row)?;
+        let schema = &self.snapshot.schema;
+        let mut out = Map::new();
+        if self.everything {
+            out = std::mem::take(&mut stored);
+        } else if let Some(id) = stored.remove("id") {
+            out.insert(String::from("id"), id);
+        }
+        for at in &self.selected {
+            let field = &schema.fields[*at];
+            if let FieldSpec::Dense(_) = field.spec {
+                let vector =
+                    self.snapshot.parts[part].segment.dense(*at).and_then(|reader| reader.vector(row));
+                if let Some(vector) = vector {
+                    out.insert(field.name.clone(), serde_json::json!({ "$vector": arrays.len() }));
+                    arrays.push(Array::F32(vector.into_owned()));
+                }
+            } else if let Some(value) = stored.remove(&field.name) {
+                out.insert(field.name.clone(), value);
+            }
+        }
+        Ok(Value::Object(out))
+    }
+
+    /// A document's id.
+    pub(crate) fn id(&self, part: usize, row: u32) -> Result<Id, TercetError> {
+        let segment = &self.snapshot.parts[part].segment;
+        id::decode(segment.ids.id(row)).ok_or_else(|| {
+            let file = segment.file.label();
+            TercetError::new(Code::Corrupt, format!("{file}: the id of row {row} cannot be read")).file(file)
+        })
+    }
+}

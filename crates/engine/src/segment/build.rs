@@ -1,0 +1,157 @@
+//! From checked documents to the sections of a segment.
+
+use tercet_index::{Bitmap, DenseInput, IndexError, InvertedBuilder, Sections, array_bytes, dense_kind};
+use tercet_text::Analyzer;
+
+use super::columns::{KeywordBuilder, presence};
+use super::docs::DocsBuilder;
+use super::{dense_spec, field_prefix, ids};
+use crate::document::{Document, FieldValue};
+use crate::schema::{Field, Schema};
+use crate::wire::{DenseSpec, FieldSpec};
+
+/// The version of the layout inside a segment file.
+pub(crate) const LAYOUT: u32 = 1;
+
+/// Collects documents, row after row.
+pub(crate) struct SegmentBuilder<'s> {
+    schema: &'s Schema,
+    rows: u32,
+    ids: Vec<Vec<u8>>,
+    docs: DocsBuilder,
+    fields: Vec<FieldBuilder>,
+    /// Rows that have the field, a list a field.
+    present: Vec<Vec<u32>>,
+}
+
+/// One field of a segment in the making.
+pub(super) enum FieldBuilder {
+    Text { builder: Box<InvertedBuilder>, analyzer: Option<Analyzer> },
+    Keyword(KeywordBuilder),
+    Integers(Vec<i64>),
+    Floats(Vec<f64>),
+    Dense { spec: DenseSpec, values: Vec<f32> },
+}
+
+impl FieldBuilder {
+    /// An empty one of the field's kind.
+    pub(super) fn new(field: &Field) -> Self {
+        match &field.spec {
+            FieldSpec::Text(spec) => FieldBuilder::Text {
+                builder: Box::new(InvertedBuilder::new(spec.positions)),
+                analyzer: field.analyzer,
+            },
+            FieldSpec::Keyword(_) => FieldBuilder::Keyword(KeywordBuilder::default()),
+            FieldSpec::Integer(_) | FieldSpec::Boolean(_) | FieldSpec::Date(_) => {
+                FieldBuilder::Integers(Vec::new())
+            }
+            FieldSpec::Float(_) => FieldBuilder::Floats(Vec::new()),
+            FieldSpec::Dense(spec) => FieldBuilder::Dense { spec: spec.clone(), values: Vec::new() },
+        }
+    }
+
+    /// Adds the next row.
+    fn push(&mut self, row: u32, value: &FieldValue<'_>) {
+        match (self, value) {
+            (FieldBuilder::Text { builder, analyzer: Some(analyzer) }, FieldValue::Text(text)) => {
+                builder.start_row(row);
+                analyzer.analyze(text, &mut |token| builder.push(token.term, token.position));
+            }
+            (FieldBuilder::Keyword(builder), FieldValue::Keywords(values)) => builder.push(values),
+            (FieldBuilder::Keyword(builder), _) => builder.push(&[]),
+            (FieldBuilder::Integers(values), FieldValue::Integer(value)) => values.push(*value),
+            (FieldBuilder::Integers(values), _) => values.push(0),
+            (FieldBuilder::Floats(values), FieldValue::Float(value)) => values.push(*value),
+            (FieldBuilder::Floats(values), _) => values.push(0.0),
+            (FieldBuilder::Dense { values, .. }, FieldValue::Vector(vector)) => {
+                values.extend_from_slice(vector)
+            }
+            (FieldBuilder::Text { .. } | FieldBuilder::Dense { .. }, _) => {}
+        }
+    }
+
+    /// The sections of a segment of `rows` rows, of which `present` have the field.
+    pub(super) fn finish(self, rows: u32, present: &[u32]) -> Result<Sections, IndexError> {
+        match self {
+            FieldBuilder::Text { builder, .. } => builder.finish(rows),
+            FieldBuilder::Keyword(builder) => builder.finish(),
+            FieldBuilder::Integers(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
+            FieldBuilder::Floats(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
+            FieldBuilder::Dense { spec, values } => {
+                let present = (present.len() as u64 != u64::from(rows)).then_some(present);
+                let kind = dense_kind(spec.index.kind())
+                    .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
+                (kind.build)(&dense_spec(&spec), &DenseInput { rows, present, values: &values })
+            }
+        }
+    }
+}
+
+impl<'s> SegmentBuilder<'s> {
+    /// An empty segment of a schema.
+    pub(crate) fn new(schema: &'s Schema) -> Self {
+        SegmentBuilder {
+            schema,
+            rows: 0,
+            ids: Vec::new(),
+            docs: DocsBuilder::default(),
+            fields: schema.fields.iter().map(FieldBuilder::new).collect(),
+            present: vec![Vec::new(); schema.fields.len()],
+        }
+    }
+
+    /// Adds a document as the next row.
+    pub(crate) fn push(&mut self, document: Document<'_>) {
+        let row = self.rows;
+        for ((field, present), value) in self.fields.iter_mut().zip(&mut self.present).zip(&document.values) {
+            field.push(row, value);
+            if *value != FieldValue::Absent {
+                present.push(row);
+            }
+        }
+        self.docs.push(&document.stored);
+        self.ids.push(document.id);
+        self.rows += 1;
+    }
+
+    /// All sections.
+    pub(crate) fn finish(self) -> Result<Sections, IndexError> {
+        let ids: Vec<&[u8]> = self.ids.iter().map(Vec::as_slice).collect();
+        let mut parts = SegmentSections::new(self.rows, ids::build(&ids)?, self.docs.finish()?)?;
+        for ((field, builder), present) in self.schema.fields.iter().zip(self.fields).zip(&self.present) {
+            parts.add(field, present, builder.finish(self.rows, present)?)?;
+        }
+        Ok(parts.sections)
+    }
+}
+
+/// Puts the parts of a segment under their names.
+pub(super) struct SegmentSections {
+    rows: u32,
+    pub(super) sections: Sections,
+}
+
+impl SegmentSections {
+    pub(super) fn new(rows: u32, ids: Sections, docs: Sections) -> Result<Self, IndexError> {
+        let mut sections = vec![(String::from("meta"), array_bytes(&[LAYOUT, rows])?)];
+        sections.extend(ids);
+        sections.extend(docs);
+        Ok(SegmentSections { rows, sections })
+    }
+
+    pub(super) fn add(
+        &mut self,
+        field: &Field,
+        present: &[u32],
+        sections: Sections,
+    ) -> Result<(), IndexError> {
+        let mut bitmap = Bitmap::new(self.rows);
+        for row in present {
+            bitmap.set(*row);
+        }
+        let prefix = field_prefix(&field.name);
+        let all = sections.into_iter().chain(presence(&bitmap)?);
+        self.sections.extend(all.map(|(name, bytes)| (format!("{prefix}{name}"), bytes)));
+        Ok(())
+    }
+}

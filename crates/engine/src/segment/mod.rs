@@ -1,0 +1,223 @@
+//! A segment: an immutable set of documents, rows 0..n in the order of their insertion, every field indexed.
+//!
+//! In memory and on disk a segment has the same bytes: a section file (`docs/format.md`). It is built from documents
+//! ([`SegmentBuilder`]), from other segments ([`merge`]), and opened in O(fields). Segments are ordered by age and
+//! merged with neighbours only, so the pair (segment, row) is the insertion sequence that breaks ties.
+
+mod build;
+mod columns;
+mod docs;
+mod ids;
+pub(crate) mod merge;
+
+use bytes::Bytes;
+use tercet_index::{
+    Array, Bitmap, DenseReader, IndexError, InvertedReader, Metric, SectionSource, dense_kind,
+};
+use tercet_store::{Env, SectionFile, SectionFileWriter, StoreError};
+
+use crate::error::index_error;
+use crate::schema::{Field, Schema};
+use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, TercetError};
+
+pub(crate) use build::SegmentBuilder;
+pub(crate) use columns::{Keywords, Numbers, passing};
+pub(crate) use docs::{BlockCache, Docs};
+pub(crate) use ids::Ids;
+
+/// The kind of section file that a segment is.
+pub(crate) const KIND: &str = "segment";
+
+/// One field of an open segment.
+pub(crate) struct SegmentField {
+    /// Its index or column.
+    pub(crate) reader: FieldReader,
+    /// The rows that have it; `None` when all do.
+    pub(crate) present: Option<Bitmap>,
+}
+
+/// A field's index or column.
+pub(crate) enum FieldReader {
+    /// Words.
+    Text(Box<InvertedReader>),
+    /// Exact strings.
+    Keyword(Keywords),
+    /// Integers, floats, booleans, dates.
+    Numbers(Numbers),
+    /// Vectors.
+    Dense(Box<dyn DenseReader>),
+}
+
+/// An open segment.
+pub(crate) struct Segment {
+    /// How many rows, deleted ones included.
+    pub(crate) rows: u32,
+    /// The ids.
+    pub(crate) ids: Ids,
+    /// The stored documents.
+    pub(crate) docs: Docs,
+    /// A reader a field of the schema.
+    pub(crate) fields: Vec<SegmentField>,
+    /// The bytes behind all this.
+    pub(crate) file: SectionFile,
+}
+
+/// The sections of a file whose names start with a prefix.
+struct Within<'a> {
+    file: &'a SectionFile,
+    prefix: String,
+}
+
+impl SectionSource for Within<'_> {
+    fn section(&self, name: &str) -> Result<Bytes, IndexError> {
+        let name = format!("{}{name}", self.prefix);
+        self.file.section(&name).map_err(|source| match source {
+            StoreError::NoSection { .. } => IndexError::Missing { section: name },
+            other => IndexError::Source { section: name, source: Box::new(other) },
+        })
+    }
+}
+
+/// The prefix of a field's sections.
+pub(crate) fn field_prefix(name: &str) -> String {
+    format!("field/{name}/")
+}
+
+/// The index crate's view of a dense field.
+pub(crate) fn dense_spec(spec: &DenseSpec) -> tercet_index::DenseSpec {
+    tercet_index::DenseSpec { dims: spec.dims as usize, metric: metric(spec.metric) }
+}
+
+/// The kernel crate's metric.
+pub(crate) fn metric(name: MetricName) -> Metric {
+    match name {
+        MetricName::Cosine => Metric::Cosine,
+        MetricName::Dot => Metric::Dot,
+        MetricName::L2 => Metric::L2,
+    }
+}
+
+impl Segment {
+    /// Opens a segment file.
+    pub(crate) fn open(schema: &Schema, env: &dyn Env, path: &str) -> Result<Segment, TercetError> {
+        let file = SectionFile::open(env, path)?;
+        Self::from_file(schema, file)
+    }
+
+    /// Opens a segment that is in memory.
+    pub(crate) fn from_sections(
+        schema: &Schema,
+        sections: &[(String, Vec<u8>)],
+    ) -> Result<Segment, TercetError> {
+        let mut writer = SectionFileWriter::new(KIND);
+        for (name, bytes) in sections {
+            writer.add(name, bytes.as_slice());
+        }
+        Self::from_file(schema, SectionFile::from_bytes(writer.to_bytes()?, "(memory)")?)
+    }
+
+    /// Writes the segment under a name that is not taken.
+    pub(crate) fn write(&self, env: &dyn Env, path: &str) -> Result<(), TercetError> {
+        let sections: Vec<(&str, Bytes)> = self
+            .file
+            .names()
+            .map(|name| Ok((name, self.file.section(name)?)))
+            .collect::<Result<_, StoreError>>()?;
+        let mut writer = SectionFileWriter::new(KIND);
+        for (name, bytes) in &sections {
+            writer.add(name, bytes.as_ref());
+        }
+        writer.finish(env, path)?;
+        Ok(())
+    }
+
+    fn from_file(schema: &Schema, file: SectionFile) -> Result<Segment, TercetError> {
+        file.expect_kind(KIND)?;
+        let label = file.label().to_owned();
+        Self::open_parts(schema, file).map_err(|e| match e {
+            PartError::Index(e) => index_error(e, &label),
+            PartError::Tercet(e) => e,
+        })
+    }
+
+    fn open_parts(schema: &Schema, file: SectionFile) -> Result<Segment, PartError> {
+        let whole = Within { file: &file, prefix: String::new() };
+        let meta = Array::<u32>::open_len(&whole, "meta", 2)?;
+        let (version, rows) = (meta[0], meta[1]);
+        if version > build::LAYOUT {
+            return Err(IndexError::Version {
+                section: String::from("meta"),
+                found: version,
+                supported: build::LAYOUT,
+            }
+            .into());
+        }
+        let ids = Ids::open(rows, &whole)?;
+        let docs = Docs::open(rows, &whole)?;
+        let fields =
+            schema.fields.iter().map(|field| open_field(field, rows, &file)).collect::<Result<_, _>>()?;
+        Ok(Segment { rows, ids, docs, fields, file })
+    }
+
+    /// Bytes of one field's sections.
+    pub(crate) fn field_bytes(&self, name: &str) -> u64 {
+        let prefix = field_prefix(name);
+        self.file.sections().iter().filter(|s| s.name.starts_with(&prefix)).map(|s| s.len).sum()
+    }
+
+    /// The words of a text field.
+    pub(crate) fn text(&self, field: usize) -> Option<&InvertedReader> {
+        match self.fields.get(field).map(|f| &f.reader) {
+            Some(FieldReader::Text(reader)) => Some(reader),
+            _ => None,
+        }
+    }
+
+    /// The vectors of a dense field.
+    pub(crate) fn dense(&self, field: usize) -> Option<&dyn DenseReader> {
+        match self.fields.get(field).map(|f| &f.reader) {
+            Some(FieldReader::Dense(reader)) => Some(reader.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+enum PartError {
+    Index(IndexError),
+    Tercet(TercetError),
+}
+
+impl From<IndexError> for PartError {
+    fn from(error: IndexError) -> Self {
+        PartError::Index(error)
+    }
+}
+
+fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentField, PartError> {
+    let source = Within { file, prefix: field_prefix(&field.name) };
+    let present = if file.has(&format!("{}present", source.prefix)) {
+        let words = Array::<u64>::open_len(&source, "present", u64::from(rows).div_ceil(64))?;
+        Some(Bitmap::from_words(rows, words.to_vec())?)
+    } else {
+        None
+    };
+    let reader = match &field.spec {
+        FieldSpec::Text(_) => FieldReader::Text(Box::new(InvertedReader::open(rows, &source)?)),
+        FieldSpec::Keyword(_) => FieldReader::Keyword(Keywords::open(rows, &source)?),
+        FieldSpec::Integer(_) | FieldSpec::Boolean(_) | FieldSpec::Date(_) => {
+            FieldReader::Numbers(Numbers::open(rows, false, &source)?)
+        }
+        FieldSpec::Float(_) => FieldReader::Numbers(Numbers::open(rows, true, &source)?),
+        FieldSpec::Dense(spec) => {
+            let name = spec.index.kind();
+            let kind = dense_kind(name).ok_or_else(|| {
+                PartError::Tercet(TercetError::new(
+                    Code::Unsupported,
+                    format!("no dense index kind `{name}` in this build"),
+                ))
+            })?;
+            FieldReader::Dense((kind.open)(&dense_spec(spec), rows, &source)?)
+        }
+    };
+    Ok(SegmentField { reader, present })
+}

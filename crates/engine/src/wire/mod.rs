@@ -1,0 +1,96 @@
+//! The types that cross to JavaScript: requests, replies, schema and errors, as JSON.
+//!
+//! This is their one source. The TypeScript in `packages/tercet/src/wire/` is generated from these definitions by
+//! `npm run generate` and compared with them in `npm test`. Numbers in bulk (vectors, scores) never stand in the JSON:
+//! they travel beside it as arrays, and the JSON refers to them by position.
+
+mod error;
+mod evaluate;
+mod index;
+mod query;
+mod schema;
+mod verbs;
+
+pub use error::{Code, TercetError, WireError, shown};
+pub use evaluate::*;
+pub use index::*;
+pub use query::*;
+pub use schema::*;
+pub use verbs::*;
+
+use ts_rs::TS;
+
+/// Every exported wire type as TypeScript declarations, in one module's text.
+///
+/// The order is fixed, so the text changes only when a type does.
+pub fn typescript() -> String {
+    let config = ts_rs::Config::default();
+    let mut out = String::from(
+        "// Generated from crates/engine/src/wire by `npm run generate`. Do not edit: change the Rust types.\n",
+    );
+    macro_rules! declare {
+        ($($name:ty),+ $(,)?) => { $(
+            out.push('\n');
+            if let Some(docs) = <$name as TS>::docs() { out.push_str(&docs); }
+            out.push_str("export ");
+            out.push_str(&<$name as TS>::decl(&config));
+            out.push('\n');
+        )+ };
+    }
+    declare!(
+        Code,
+        WireError,
+        Id,
+        SchemaSpec,
+        FieldSpec,
+        TextSpec,
+        KeywordSpec,
+        ScalarSpec,
+        DenseSpec,
+        DenseIndexSpec,
+        MetricName,
+        VectorRef,
+        FieldBoosts,
+        Operator,
+        MatchQuery,
+        NearQuery,
+        AllQuery,
+        FuseMethod,
+        FuseQuery,
+        Query,
+        SearchRequest,
+        HitExplain,
+        PlanStep,
+        PageExplain,
+        WireHit,
+        SearchReply,
+        OpenRequest,
+        OpenReply,
+        StageRequest,
+        CommitReply,
+        IdsRequest,
+        GetRequest,
+        GetReply,
+        RemoveReply,
+        WhereRequest,
+        CountReply,
+        FieldStats,
+        SegmentStats,
+        StatsReply,
+        VerifyReply,
+        CompactReply,
+        InfoReply,
+        IndexBuildRequest,
+        IndexOpenRequest,
+        IndexInfo,
+        IndexSearchRequest,
+        IndexAddReply,
+        IndexRemoveRequest,
+        IndexRemoveReply,
+        IndexCompactReply,
+        IndexSaveRequest,
+        EvaluateRequest,
+        EvaluateReply,
+    );
+    out
+}

@@ -1,0 +1,806 @@
+// Generated from crates/engine/src/wire by `npm run generate`. Do not edit: change the Rust types.
+
+/**
+ * What went wrong, in a word that never changes.
+ */
+export type Code = "ERR_SCHEMA" | "ERR_FIELD" | "ERR_REQUIRED" | "ERR_TYPE" | "ERR_NOT_FINITE" | "ERR_DIMENSION" | "ERR_ZERO_VECTOR" | "ERR_ID" | "ERR_DUPLICATE_ID" | "ERR_QUERY" | "ERR_FILTER" | "ERR_LIMIT" | "ERR_PARSE" | "ERR_ENCODING" | "ERR_ARGUMENT" | "ERR_UNSUPPORTED" | "ERR_NOT_FOUND" | "ERR_EXISTS" | "ERR_LOCKED" | "ERR_CORRUPT" | "ERR_VERSION" | "ERR_IO" | "ERR_MEMORY" | "ERR_CLOSED" | "ERR_ABORTED" | "ERR_INTERNAL";
+
+/**
+ * An error as it crosses to JavaScript.
+ */
+export type WireError = { 
+/**
+ * The stable code.
+ */
+code: Code, 
+/**
+ * One sentence: what, where, expected and found.
+ */
+message: string, 
+/**
+ * The field of the schema or of the request.
+ */
+field?: string, 
+/**
+ * The document's position in the call, from 0.
+ */
+position?: number, 
+/**
+ * The document's id.
+ */
+id?: string | number, 
+/**
+ * The position inside a vector, from 0.
+ */
+component?: number, 
+/**
+ * What was expected.
+ */
+expected?: string, 
+/**
+ * What came instead.
+ */
+found?: string, 
+/**
+ * The file concerned.
+ */
+file?: string, 
+/**
+ * The line of that file, from 1.
+ */
+line?: number, };
+
+/**
+ * A document's id: 1 and "1" are different.
+ */
+export type Id = number | string;
+
+/**
+ * A schema: the fields of every document beside `id`, in the order in which they were declared.
+ */
+export type SchemaSpec = { 
+/**
+ * Field name (1 to 255 bytes; not `id`, `and`, `or`, `not`; not starting with `$` or `_`) to its kind.
+ */
+fields: Record<string, FieldSpec>, };
+
+/**
+ * One field's kind and settings.
+ */
+export type FieldSpec = { "type": "text" } & TextSpec | { "type": "keyword" } & KeywordSpec | { "type": "integer" } & ScalarSpec | { "type": "float" } & ScalarSpec | { "type": "boolean" } & ScalarSpec | { "type": "date" } & ScalarSpec | { "type": "dense" } & DenseSpec;
+
+/**
+ * Settings of a `text` field.
+ */
+export type TextSpec = { 
+/**
+ * Name of the analyzer: `standard`, `english`, `whitespace`, `cjk`, or a Snowball language.
+ */
+analyzer?: string, 
+/**
+ * Weight of this field's BM25 when several fields are searched; above 0.
+ */
+boost?: number, 
+/**
+ * Keep word positions (phrases need them; the index grows by about a third).
+ */
+positions?: boolean, 
+/**
+ * BM25 saturation of term frequency, 0 to 10.
+ */
+k1?: number, 
+/**
+ * BM25 length normalisation, 0 to 1.
+ */
+b?: number, 
+/**
+ * May be absent.
+ */
+optional?: boolean, };
+
+/**
+ * Settings of a `keyword` field.
+ */
+export type KeywordSpec = { 
+/**
+ * An array of strings a document instead of one.
+ */
+many?: boolean, 
+/**
+ * May be absent.
+ */
+optional?: boolean, };
+
+/**
+ * Settings of a field with one plain value.
+ */
+export type ScalarSpec = { 
+/**
+ * May be absent.
+ */
+optional?: boolean, };
+
+/**
+ * Settings of a `dense` field.
+ */
+export type DenseSpec = { 
+/**
+ * Components a vector, 1 to 65,535.
+ */
+dims: number, 
+/**
+ * How two vectors are compared.
+ */
+metric?: MetricName, 
+/**
+ * The index kind and its settings.
+ */
+index?: DenseIndexSpec, 
+/**
+ * May be absent.
+ */
+optional?: boolean, };
+
+/**
+ * A dense index kind.
+ */
+export type DenseIndexSpec = { "kind": "flat", };
+
+/**
+ * How two vectors are compared. Scores are higher for nearer vectors under every metric.
+ */
+export type MetricName = "cosine" | "dot" | "l2";
+
+/**
+ * A vector: a reference into the arrays beside the JSON, base64 of little-endian f32, or plain numbers.
+ */
+export type VectorRef = { 
+/**
+ * Position in the arrays of the call.
+ */
+$vector: number, } | { 
+/**
+ * Base64 of little-endian f32.
+ */
+$f32: string, } | Array<number>;
+
+/**
+ * Which fields to search: names, or names with weights that replace the schema's boosts.
+ */
+export type FieldBoosts = Array<string> | Record<string, number>;
+
+/**
+ * Whether one or all of a query's words must match.
+ */
+export type Operator = "or" | "and";
+
+/**
+ * Words, ranked by BM25.
+ */
+export type MatchQuery = { 
+/**
+ * The words, analysed as each field is. Must not be empty.
+ */
+text: string, 
+/**
+ * The fields; every text field when absent. Scores are summed over fields.
+ */
+fields?: FieldBoosts, 
+/**
+ * One or all words.
+ */
+operator?: Operator, };
+
+/**
+ * Nearest vectors.
+ */
+export type NearQuery = { 
+/**
+ * A dense field.
+ */
+field: string, 
+/**
+ * The query vector, of the field's dimension.
+ */
+vector: VectorRef, 
+/**
+ * How many neighbours to consider, 1 to 100,000; offset + limit when absent.
+ */
+k?: number, };
+
+/**
+ * Every document, score 0, in the order of insertion.
+ */
+export type AllQuery = Record<symbol, never>;
+
+/**
+ * How rankings become one.
+ */
+export type FuseMethod = "rrf";
+
+/**
+ * Several rankings made one.
+ */
+export type FuseQuery = { 
+/**
+ * The method.
+ */
+method: FuseMethod, 
+/**
+ * The rankings, 1 to 32.
+ */
+queries: Array<Query>, 
+/**
+ * The constant of the method, above 0.
+ */
+k?: number, 
+/**
+ * One weight a ranking, 0 or more; all 1 when absent.
+ */
+weights?: Array<number>, 
+/**
+ * Candidates taken from each ranking, 1 to 100,000; the larger of 100 and offset + limit when absent.
+ */
+depth?: number, };
+
+/**
+ * A query is plain data: it can be logged, replayed, sent to a worker or compiled for another engine.
+ */
+export type Query = { "kind": "match" } & MatchQuery | { "kind": "near" } & NearQuery | { "kind": "all" } & AllQuery | { "kind": "fuse" } & FuseQuery;
+
+/**
+ * A search.
+ */
+export type SearchRequest = { 
+/**
+ * What to rank by.
+ */
+query: Query, 
+/**
+ * Which documents may come back.
+ */
+where?: Record<string, unknown>, 
+/**
+ * Hits on the page, 0 to 10,000.
+ */
+limit?: number, 
+/**
+ * Hits to skip; offset + limit at most 100,000.
+ */
+offset?: number, 
+/**
+ * Fields to return; every field but the dense ones when absent.
+ */
+select?: Array<string>, 
+/**
+ * Text fields in which to mark the words that matched.
+ */
+highlight?: Array<string>, 
+/**
+ * Say which path ran, what it cost, and what each part gave each hit.
+ */
+explain?: boolean, };
+
+/**
+ * What one part of the query gave one hit. The tree has the query's shape.
+ */
+export type HitExplain = { 
+/**
+ * The part: `match`, `near`, `all`, `rrf`, `field` or `term`.
+ */
+part: string, 
+/**
+ * What this part is about: the words, the field or the term.
+ */
+about: string, 
+/**
+ * The part's score for this hit; absent where it did not return the hit.
+ */
+score?: number, 
+/**
+ * The hit's rank in this part, from 1, where ranks count.
+ */
+rank?: number, 
+/**
+ * Named numbers behind the score: tf, idf, length, averageLength, weight.
+ */
+details?: Record<string, number>, 
+/**
+ * The parts of this part.
+ */
+parts?: Array<HitExplain>, };
+
+/**
+ * One step of the plan that ran.
+ */
+export type PlanStep = { 
+/**
+ * What ran, e.g. `match: term at a time over 2 segments`.
+ */
+step: string, 
+/**
+ * Whether the step's answer is exact.
+ */
+exact: boolean, 
+/**
+ * Candidates that came out.
+ */
+candidates: number, };
+
+/**
+ * How the page came about.
+ */
+export type PageExplain = { 
+/**
+ * The steps, in order.
+ */
+plan: Array<PlanStep>, 
+/**
+ * Work done: `vectorsScored`, `postingsScored`, `segments`, `documents`, `allowed`.
+ */
+counters: Record<string, number>, };
+
+/**
+ * One hit. Its score stands in the first array of the reply, at the same position.
+ */
+export type WireHit = { 
+/**
+ * The document's id.
+ */
+id: Id, 
+/**
+ * The selected fields; vectors as `{ "$vector": n }` into the reply's arrays.
+ */
+document: Record<string, unknown>, 
+/**
+ * For each highlighted field, ranges of UTF-16 code units in its text: `[start, end)`, ascending.
+ */
+highlights?: Record<string, [number, number][]>, 
+/**
+ * Where the score comes from.
+ */
+explain?: HitExplain, };
+
+/**
+ * A page of hits, best first. `arrays[0]` of the reply holds their scores (f32).
+ */
+export type SearchReply = { 
+/**
+ * The hits.
+ */
+hits: Array<WireHit>, 
+/**
+ * True when no approximate index took part.
+ */
+exact: boolean, 
+/**
+ * How the page came about, when asked for.
+ */
+explain?: PageExplain, };
+
+/**
+ * `open` on the root handle; answers with a collection handle.
+ */
+export type OpenRequest = { 
+/**
+ * A folder, or `:memory:`.
+ */
+path: string, 
+/**
+ * The schema; needed to create, compared when the collection exists.
+ */
+schema?: SchemaSpec, 
+/**
+ * Make the collection when it is not there (needs a schema). Default true.
+ */
+create?: boolean, 
+/**
+ * Open without the writer's lock; verbs that write answer ERR_UNSUPPORTED.
+ */
+readOnly?: boolean, };
+
+/**
+ * What was opened.
+ */
+export type OpenReply = { 
+/**
+ * The stored schema.
+ */
+schema: SchemaSpec, 
+/**
+ * Whether it was made now.
+ */
+created: boolean, 
+/**
+ * Live documents.
+ */
+documents: number, };
+
+/**
+ * `stage` on a batch: checks and indexes documents without showing them yet. Chunks may be staged side by side.
+ */
+export type StageRequest = { 
+/**
+ * The chunk's place in the batch, from 0; chunks are committed in this order.
+ */
+chunk: number, 
+/**
+ * Position of the chunk's first document in the call, for messages.
+ */
+first: number, 
+/**
+ * The documents.
+ */
+documents: Record<string, unknown>[], };
+
+/**
+ * `commit` on a batch: all of it becomes visible at once.
+ */
+export type CommitReply = { 
+/**
+ * Documents written.
+ */
+written: number, 
+/**
+ * How many of them replaced an older one.
+ */
+replaced: number, };
+
+/**
+ * `remove`: ids that are not there are not an error.
+ */
+export type IdsRequest = { 
+/**
+ * The ids.
+ */
+ids: (string | number)[], };
+
+/**
+ * `get`.
+ */
+export type GetRequest = { 
+/**
+ * The ids.
+ */
+ids: (string | number)[], 
+/**
+ * Fields to return; every field when absent, vectors too.
+ */
+select?: Array<string>, };
+
+/**
+ * Documents in the order of the ids; null where there is none. Vectors as `{ "$vector": n }` into the arrays.
+ */
+export type GetReply = { 
+/**
+ * One a requested id.
+ */
+documents: (Record<string, unknown> | null)[], };
+
+/**
+ * How many documents went.
+ */
+export type RemoveReply = { 
+/**
+ * Documents removed.
+ */
+removed: number, };
+
+/**
+ * `removeWhere` (filter required) and `count`.
+ */
+export type WhereRequest = { 
+/**
+ * The filter.
+ */
+where?: Record<string, unknown>, };
+
+/**
+ * `count`.
+ */
+export type CountReply = { 
+/**
+ * Live documents that match.
+ */
+count: number, };
+
+/**
+ * What one field costs.
+ */
+export type FieldStats = { 
+/**
+ * The kind of field.
+ */
+type: string, 
+/**
+ * Live documents that have it.
+ */
+documents: number, 
+/**
+ * Bytes of its sections over all segments.
+ */
+bytes: number, };
+
+/**
+ * One segment.
+ */
+export type SegmentStats = { 
+/**
+ * File name; absent while the segment is only in memory.
+ */
+file?: string, 
+/**
+ * Rows, deleted ones included.
+ */
+rows: number, 
+/**
+ * Deleted rows.
+ */
+deleted: number, 
+/**
+ * Bytes.
+ */
+bytes: number, };
+
+/**
+ * `stats`.
+ */
+export type StatsReply = { 
+/**
+ * Live documents.
+ */
+documents: number, 
+/**
+ * Deleted rows whose bytes are not yet freed.
+ */
+deleted: number, 
+/**
+ * Bytes of stored documents and ids.
+ */
+documentBytes: number, 
+/**
+ * Bytes of everything.
+ */
+bytes: number, 
+/**
+ * Whether there are changes that `flush` would write.
+ */
+unflushed: boolean, 
+/**
+ * A field each.
+ */
+fields: Record<string, FieldStats>, 
+/**
+ * The segments, oldest first.
+ */
+segments: Array<SegmentStats>, };
+
+/**
+ * `verify`: every checksum was read.
+ */
+export type VerifyReply = { 
+/**
+ * Files checked.
+ */
+files: number, 
+/**
+ * Bytes checked.
+ */
+bytes: number, 
+/**
+ * What is wrong; empty when all is well.
+ */
+problems: Array<string>, };
+
+/**
+ * `compact`.
+ */
+export type CompactReply = { 
+/**
+ * Bytes before.
+ */
+bytesBefore: number, 
+/**
+ * Bytes after.
+ */
+bytesAfter: number, 
+/**
+ * Deleted rows dropped.
+ */
+dropped: number, };
+
+/**
+ * `info` on the root handle.
+ */
+export type InfoReply = { 
+/**
+ * The core's version.
+ */
+version: string, 
+/**
+ * The instruction set in use.
+ */
+isa: string, 
+/**
+ * All instruction sets that this machine has kernels for.
+ */
+available: Array<string>, 
+/**
+ * Why TERCET_ISA was not followed.
+ */
+isaError?: string, 
+/**
+ * Analyzer names.
+ */
+analyzers: Array<string>, 
+/**
+ * Metric names.
+ */
+metrics: Array<string>, 
+/**
+ * Dense index kinds.
+ */
+denseKinds: Array<string>, 
+/**
+ * Format version written.
+ */
+format: number, };
+
+/**
+ * `index.build` on the root handle. `arrays[0]`: the vectors, row-major f32. Answers with an index handle.
+ */
+export type IndexBuildRequest = { 
+/**
+ * Components a vector, 1 to 65,535.
+ */
+dims: number, 
+/**
+ * How two vectors are compared.
+ */
+metric: MetricName, 
+/**
+ * The kind.
+ */
+index: DenseIndexSpec, };
+
+/**
+ * `index.open` on the root handle. Answers with an index handle.
+ */
+export type IndexOpenRequest = { 
+/**
+ * The file.
+ */
+path: string, 
+/**
+ * The kind that the caller expects.
+ */
+index: DenseIndexSpec, };
+
+/**
+ * What an index is: answer of `index.build`, `index.open` and `stats`.
+ */
+export type IndexInfo = { 
+/**
+ * Components a vector.
+ */
+dims: number, 
+/**
+ * The metric.
+ */
+metric: MetricName, 
+/**
+ * The kind and its settings.
+ */
+index: DenseIndexSpec, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * Rows given out so far; removed ones included until `compact`.
+ */
+rows: number, 
+/**
+ * Bytes in memory.
+ */
+bytes: number, };
+
+/**
+ * `searchBatch`. `arrays[0]`: queries, row-major f32. Reply arrays: rows (u32, n x k, padded with 2^32 - 1), scores (f32, n x k, padded with -Infinity).
+ */
+export type IndexSearchRequest = { 
+/**
+ * Neighbours a query, 1 to 100,000.
+ */
+k: number, 
+/**
+ * With a second array (u32 words, little end first): a bitmap of the rows that may be returned.
+ */
+filtered?: boolean, };
+
+/**
+ * `add`. `arrays[0]`: vectors, row-major f32.
+ */
+export type IndexAddReply = { 
+/**
+ * The first new row; the others follow it.
+ */
+first: number, 
+/**
+ * How many.
+ */
+count: number, };
+
+/**
+ * `remove`. `arrays[0]`: rows (u32).
+ */
+export type IndexRemoveRequest = Record<symbol, never>;
+
+/**
+ * What `remove` did.
+ */
+export type IndexRemoveReply = { 
+/**
+ * Rows removed.
+ */
+removed: number, 
+/**
+ * Rows that were not there.
+ */
+missing: Array<number>, };
+
+/**
+ * `compact`: renumbers. `arrays[0]` of the reply: old row to new row (u32), 2^32 - 1 where it was removed.
+ */
+export type IndexCompactReply = { 
+/**
+ * Rows now.
+ */
+rows: number, };
+
+/**
+ * `save`: writes the index as one file, replacing an older one at once or not at all.
+ */
+export type IndexSaveRequest = { 
+/**
+ * The file.
+ */
+path: string, };
+
+/**
+ * Rankings and judgements.
+ */
+export type EvaluateRequest = { 
+/**
+ * Query id to (document id, score), best first.
+ */
+run: Record<string, [string, number][]>, 
+/**
+ * Query id to document id to grade; above 0 is relevant.
+ */
+qrels: Record<string, Record<string, number>>, 
+/**
+ * Names such as `ndcg@10`, `map`, `mrr@10`, `recall@100`, `precision@5`, `success@1`.
+ */
+metrics: Array<string>, 
+/**
+ * Break ties in score by document id, descending, as trec_eval does; otherwise the given order stands.
+ */
+trecTies?: boolean, };
+
+/**
+ * Means and values.
+ */
+export type EvaluateReply = { 
+/**
+ * Judged queries averaged over.
+ */
+queries: number, 
+/**
+ * Metric to its mean over the judged queries; a query without an answer counts as 0.
+ */
+means: Record<string, number>, 
+/**
+ * Query id to metric to value.
+ */
+perQuery: Record<string, Record<string, number>>, };
