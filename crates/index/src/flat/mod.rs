@@ -8,7 +8,7 @@
 //!
 //! A vector's slot is its place in `values`; without `rows`, slot and row are the same. Cosine keeps the raw
 //! vectors so that they come back bit for bit: the query is scaled to length 1 once per search, and a score is
-//! the dot product times the reciprocal length.
+//! the dot product times the reciprocal length. Lengths must stay within f32 (3.4e38), for so do dot products.
 
 mod build;
 mod reader;

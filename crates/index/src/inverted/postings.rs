@@ -341,6 +341,15 @@ mod tests {
     }
 
     #[test]
+    fn a_header_past_the_block_is_corrupt() {
+        for (count, widths) in [(128, 0), (255, 0b0101), (0, 0b1_0000)] {
+            assert_eq!(decode(&[0, 0, 0, 0, count, widths], 300, 1000, None), (vec![], true));
+        }
+        assert_eq!(decode(&[9, 0, 0, 0, 0, 0], 1, 9, None), (vec![], true), "a row past the segment");
+        assert_eq!(decode(&[8, 0, 0, 0, 0, 0, 0], 1, 9, None), (vec![(8, 1)], true), "a byte too many");
+    }
+
+    #[test]
     fn common_lists_are_small() {
         let run: Vec<_> = (0..256).map(|row| (row, 1)).collect();
         assert_eq!(encode(&run).len(), 2 * HEADER);
