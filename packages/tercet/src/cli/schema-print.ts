@@ -1,0 +1,34 @@
+/** A schema as the TypeScript that one would write for it. */
+import type { Schema } from "../schema.js";
+import type { FieldSpec } from "../wire/index.js";
+
+/** The builders of `tercet` for a schema, ready to paste: `{ title: text({ analyzer: "english" }), ... }`. */
+export function printSchema(schema: Schema): string {
+  const lines = Object.entries(schema).map(([name, spec]) => `  ${printKey(name)}: ${printField(spec)},`);
+  return `{\n${lines.join("\n")}\n}`;
+}
+
+/** The import line for the builders that a schema needs. */
+export function printImports(schema: Schema): string {
+  const builders = new Set(Object.values(schema).map((spec) => spec.type));
+  return `import { ${["open", ...[...builders].sort()].join(", ")} } from "tercet";`;
+}
+
+function printField(spec: FieldSpec): string {
+  const { type, ...settings } = spec as { type: string } & Record<string, unknown>;
+  const shown = Object.entries(settings).filter(([, value]) => value !== undefined && value !== null);
+  if (shown.length === 0) return `${type}()`;
+  return `${type}({ ${shown.map(([key, value]) => `${key}: ${printValue(key, value)}`).join(", ")} })`;
+}
+
+function printValue(key: string, value: unknown): string {
+  if (key === "index" && typeof value === "object" && value !== null && "kind" in value) {
+    const { kind, ...rest } = value as Record<string, unknown>;
+    return Object.keys(rest).length === 0 ? `${String(kind)}()` : `${String(kind)}(${JSON.stringify(rest)})`;
+  }
+  return JSON.stringify(value);
+}
+
+function printKey(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
+}
