@@ -6,6 +6,7 @@ use crate::elide::elided_prefix;
 use crate::fold::{Mode, fold};
 use crate::split::{Piece, Shape};
 use crate::stem::stem;
+use crate::stop::StopList;
 
 /// A source word longer than this is dropped unread: no spelling of a term of 255 bytes needs so many marks.
 const MAX_WORD_BYTES: usize = 4096;
@@ -21,8 +22,8 @@ pub(crate) enum Step {
     Possessive,
     /// An article before an apostrophe is cut: l'avion.
     Elide(&'static [&'static str]),
-    /// These words are dropped. The list is sorted.
-    Stop(&'static [&'static str]),
+    /// These words are dropped.
+    Stop(StopList),
     /// Snowball stemming.
     Stem(Algorithm),
 }
@@ -85,7 +86,7 @@ impl Step {
                 }
             }
             Step::Elide(articles) => word.from += elided_prefix(articles, word.term(source)),
-            Step::Stop(words) => return words.binary_search(&word.term(source)).is_err(),
+            Step::Stop(ref words) => return !words.has(word.term(source)),
             Step::Stem(algorithm) => stem_word(algorithm, word, source),
         }
         true
