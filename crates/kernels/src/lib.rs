@@ -11,10 +11,11 @@
 //! - No allocation, no I/O, no threads. (Resolving reads one environment variable, once.)
 //! - On one instruction set the three forms give the same bits for the same query and row, wherever the row
 //!   stands in its batch: a score does not depend on the plan that led to it.
-//! - Across instruction sets the bits differ: order of summation and fused multiply-add. Over `n` components
-//!   the error of a sum is at most `(n + 2) * 2^-24` times the sum of the absolute terms
-//!   (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); the tests hold every
-//!   instruction set to that against an f64 oracle.
+//! - Across instruction sets the bits differ: order of summation and fused multiply-add. Over `n` components and with
+//!   `u = 2^-24`, a dot product is within `(n + 2) u sum |q_i r_i|` of the true value, a squared distance within
+//!   `(n + 4) u` of itself, a cosine within `(2n + 8) u` (Higham, Accuracy and Stability of Numerical Algorithms, 2002,
+//!   section 3.1; infinities and squared norms out of range aside). The tests hold every instruction set to that
+//!   against an f64 oracle.
 //! - [`Isa::Scalar`] uses no fused multiply-add and one fixed order of summation: the same bits on every machine.
 //!   Whatever feeds a discontinuous choice that is stored (a sign, the number of a cell) is computed with it.
 //!

@@ -40,7 +40,7 @@ pub struct MetricKernels {
     /// `gather(query, rows, ids, out)`: `out[i]` becomes the distance of the query to row `ids[i]`. Ids may repeat and
     /// stand in any order; ascending ones are the kindest to the memory.
     ///
-    /// Panics unless `ids.len() == out.len()`, `rows` is a whole number of rows and every id is below that number.
+    /// Panics unless `ids.len() == out.len()` and every row asked for lies wholly within `rows`.
     #[allow(clippy::type_complexity, reason = "the signature is the documentation")]
     pub gather: fn(&[f32], &[f32], &[u32], &mut [f32]),
 }

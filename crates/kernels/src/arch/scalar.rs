@@ -1,50 +1,63 @@
-//! Plain Rust, one lane: the reference that every other instruction set is held to.
+//! Plain Rust in four lanes: the reference, the same bits on every machine.
 //!
-//! Multiplies and adds are rounded apart and the order is fixed, so the bits are the same on every machine.
+//! Multiplies and adds are rounded apart and the order is fixed. Four lanes because a single chain of additions is
+//! bound by their latency; the compiler may put the lanes in a register, it may not reorder them.
 
 use super::backend;
 use crate::isa::Isa;
 use crate::vector::Vector;
 
-backend!(Scalar, Isa::Scalar, f32);
+backend!(Scalar, Isa::Scalar, Lanes);
 
-impl Vector for f32 {
-    const LANES: usize = 1;
-    const REGISTERS: usize = 16;
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes([f32; 4]);
+
+impl Vector for Lanes {
+    const LANES: usize = 4;
+    /// Half of what there are: the compiler keeps one row's lanes in registers well, two rows' badly (measured).
+    const REGISTERS: usize = 8;
 
     #[inline(always)]
-    unsafe fn zero() -> f32 {
-        0.0
+    unsafe fn zero() -> Lanes {
+        Lanes([0.0; 4])
     }
 
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> f32 {
-        // SAFETY: the caller vouches for one float.
-        unsafe { from.read() }
+    unsafe fn load(from: *const f32) -> Lanes {
+        // SAFETY: the caller vouches for four floats; an array has the alignment of its elements.
+        Lanes(unsafe { from.cast::<[f32; 4]>().read() })
     }
 
     #[inline(always)]
-    unsafe fn load_head(_: *const f32, _: usize) -> f32 {
-        0.0 // the head of less than one lane is empty
+    unsafe fn load_head(from: *const f32, count: usize) -> Lanes {
+        debug_assert!(count < 4);
+        let mut lanes = [0.0; 4];
+        // SAFETY: the caller vouches for `count` floats, fewer than there are lanes.
+        unsafe { from.copy_to_nonoverlapping(lanes.as_mut_ptr(), count) };
+        Lanes(lanes)
     }
 
     #[inline(always)]
-    unsafe fn add(self, other: f32) -> f32 {
-        self + other
+    unsafe fn add(mut self, other: Lanes) -> Lanes {
+        self.0.iter_mut().zip(other.0).for_each(|(lane, other)| *lane += other);
+        self
     }
 
     #[inline(always)]
-    unsafe fn sub(self, other: f32) -> f32 {
-        self - other
+    unsafe fn sub(mut self, other: Lanes) -> Lanes {
+        self.0.iter_mut().zip(other.0).for_each(|(lane, other)| *lane -= other);
+        self
     }
 
     #[inline(always)]
-    unsafe fn add_product(self, a: f32, b: f32) -> f32 {
-        self + a * b
+    unsafe fn add_product(mut self, a: Lanes, b: Lanes) -> Lanes {
+        self.0.iter_mut().zip(a.0.iter().zip(b.0)).for_each(|(lane, (a, b))| *lane += a * b);
+        self
     }
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
-        self
+        let [a, b, c, d] = self.0;
+        (a + c) + (b + d)
     }
 }
