@@ -87,7 +87,7 @@ export interface MatchOptions<F extends MatchFields = MatchFields> {
 export function match<const F extends MatchFields = readonly never[]>(
   text: string,
   options?: MatchOptions<F>,
-): MatchQuery<NameOf<F>> {
+): MatchQuery<NameOf<NoInfer<F>>> {
   return { kind: "match", text, ...options } as MatchQuery<NameOf<F>>;
 }
 
