@@ -57,12 +57,12 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
    * Reads a document by its id: every field, vectors too, unless `select` names some.
    * @returns the document; `undefined` where there is none
    */
-  get<const Select extends FieldsOf<S> = never>(
+  get<const Select extends FieldsOf<S> | "id" = never>(
     id: Id,
     options?: GetOptions<Select>,
   ): Promise<Got<S, Select>>;
   /** Reads several documents, in the order of the ids; `undefined` where there is none. */
-  get<const Select extends FieldsOf<S> = never>(
+  get<const Select extends FieldsOf<S> | "id" = never>(
     ids: readonly Id[],
     options?: GetOptions<Select>,
   ): Promise<Got<S, Select>[]>;
@@ -71,7 +71,7 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
   remove(ids: Id | readonly Id[], options?: CallOptions): Promise<RemoveReply>;
 
   /**
-   * Removes every document that matches. The filter must not be empty (ERR_FILTER). Gives how many went.
+   * Removes every document that matches; the filter is required, and `{}` removes all. Gives how many went.
    * @example await papers.removeWhere({ year: { lt: 1900 } });
    */
   removeWhere(where: Where<S>, options?: CallOptions): Promise<RemoveReply>;
@@ -84,7 +84,7 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
    * for (const { document, score } of page.hits) console.log(score, document.title);
    */
   search<
-    const Select extends FieldsOf<S> = DefaultFields<S>,
+    const Select extends FieldsOf<S> | "id" = DefaultFields<S>,
     const Highlight extends FieldsOf<S, "text"> = never,
   >(request: SearchRequest<S, Select, Highlight>): Promise<PageOf<S, Select, Highlight>>;
 

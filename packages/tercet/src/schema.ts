@@ -204,13 +204,16 @@ export type Selected<S extends Schema, Select extends string> =
     ? Record<string, unknown>
     : Flatten<Pick<InferDocument<S>, ("id" | Select) & keyof InferDocument<S>>>;
 
-interface Equality<T> {
+interface Presence {
+  /** `true`: the document has the field. `false`: it lacks it. */
+  readonly exists?: boolean;
+}
+
+interface Equality<T> extends Presence {
   /** Equal to this value. */
   readonly eq?: T;
   /** Equal to one of these values; an empty list matches nothing. */
   readonly in?: readonly T[];
-  /** `true`: the document has the field. `false`: it lacks it. */
-  readonly exists?: boolean;
 }
 
 interface Range<T> extends Equality<T> {
@@ -225,24 +228,25 @@ interface Range<T> extends Equality<T> {
 }
 
 type ConditionOf<F> = F extends { readonly type: "keyword" }
-  ? string | Equality<string>
+  ? string | Range<string>
   : F extends { readonly type: "boolean" }
     ? boolean | Equality<boolean>
     : F extends { readonly type: "integer" | "float" }
       ? number | Range<number>
       : F extends { readonly type: "date" }
         ? Date | string | number | Range<Date | string | number>
-        : never;
-
-type Filterable = "keyword" | "integer" | "float" | "boolean" | "date";
+        : Presence;
 
 /**
- * A filter: every key must hold. A field's value alone means `eq`; `and`, `or` and `not` take filters.
+ * A filter: every key must hold. A field's value alone means `eq`; `and`, `or` and `not` take filters. A document
+ * that lacks a field passes no test of it but `exists: false` (and `not` lets it through). A field of many keywords
+ * passes when one of them passes every test; keywords are ordered by their UTF-8 bytes. Text and dense fields have
+ * `exists` only.
  * @example { year: { gte: 1960, lt: 1970 }, or: [{ authors: "Lighthill" }, { not: { open: true } }] }
  */
 export type Where<S extends Schema = Schema> = (IsOpen<S> extends true
   ? { readonly [field: string]: unknown }
-  : { readonly [K in FieldsOf<S, Filterable>]?: ConditionOf<S[K]> }) & {
+  : { readonly [K in FieldsOf<S>]?: ConditionOf<S[K]> }) & {
   /** Every one of these filters. */
   readonly and?: readonly Where<S>[];
   /** At least one of these filters. */

@@ -154,6 +154,8 @@ describe("search", () => {
     }>();
     // @ts-expect-error no such field
     void papers.search({ query: all(), select: ["titel"] });
+    const ids = await papers.search({ query: all(), select: ["id"] });
+    expectTypeOf<(typeof ids.hits)[number]["document"]>().toEqualTypeOf<{ id: Id }>();
   });
 
   test("gives highlights of the fields asked for", async () => {
@@ -231,8 +233,8 @@ describe("filters", () => {
     void papers.count({ or: [{ not: { yaer: 1960 } }] });
     // @ts-expect-error no such operator
     void papers.count({ year: { above: 1960 } });
-    // @ts-expect-error keywords have no order
-    void papers.count({ authors: { gt: "a" } });
+    // @ts-expect-error truth has no order
+    void papers.count({ open: { gt: false } });
     // @ts-expect-error the wrong type
     void papers.count({ year: "1960" });
     // @ts-expect-error the wrong type, deeper
@@ -241,6 +243,7 @@ describe("filters", () => {
     void papers.count({ title: "x" });
     // @ts-expect-error vectors are not filtered
     void papers.removeWhere({ vector: [1] });
+    void papers.count({ title: { exists: true }, image: { exists: false }, authors: { gte: "a" } });
   });
 });
 
