@@ -1,7 +1,7 @@
 //! Columns for filters: numbers as they are, keywords as a sorted dictionary and ordinals.
 //!
 //! Sections under `field/<name>/`: numbers `values` (i64 or f64 a row, 0 where absent); keywords `dict` (the strings
-//! one after the other, in byte order), `dictEnds` u32, `ords` u32, `ordEnds` u32 a row. Absence is kept beside every
+//! one after the other, in byte order), `dict_ends` u32, `ords` u32, `ord_ends` u32 a row. Absence is kept beside every
 //! kind of field in `present` (a bitmap of u64 words), written only when some row lacks the field.
 
 use std::collections::HashMap;
@@ -49,9 +49,9 @@ impl KeywordBuilder {
         self.ords.iter_mut().for_each(|ord| *ord = renumbered[*ord as usize]);
         Ok(vec![
             (String::from("dict"), dict),
-            (String::from("dictEnds"), array_bytes(&dict_ends)?),
+            (String::from("dict_ends"), array_bytes(&dict_ends)?),
             (String::from("ords"), array_bytes(&self.ords)?),
-            (String::from("ordEnds"), array_bytes(&self.ends)?),
+            (String::from("ord_ends"), array_bytes(&self.ends)?),
         ])
     }
 }
@@ -69,9 +69,9 @@ impl Keywords {
     pub(crate) fn open(rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
         Ok(Keywords {
             dict: source.section("dict")?,
-            dict_ends: Array::open(source, "dictEnds")?,
+            dict_ends: Array::open(source, "dict_ends")?,
             ords: Array::open(source, "ords")?,
-            ends: Array::open_len(source, "ordEnds", rows.into())?,
+            ends: Array::open_len(source, "ord_ends", rows.into())?,
         })
     }
 
