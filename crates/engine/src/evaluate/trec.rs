@@ -72,7 +72,7 @@ pub fn parse_run(text: &str) -> Result<Run, ParseError> {
     let mut seen: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
     for (line, content) in lines(text) {
         let fail = |problem| ParseError { line, problem };
-        let fields: Vec<&str> = content.split_whitespace().collect();
+        let fields: Vec<&str> = content.split_ascii_whitespace().collect();
         let &[query, _, document, _, score, _, ..] = &fields[..] else {
             return Err(fail(ParseProblem::Fields { expected: 6, found: fields.len() }));
         };
@@ -98,7 +98,7 @@ pub fn parse_run(text: &str) -> Result<Run, ParseError> {
 pub fn parse_qrels(text: &str) -> Result<Qrels, ParseError> {
     let mut qrels = Qrels::new();
     for (line, content) in lines(text) {
-        let fields: Vec<&str> = content.split_whitespace().collect();
+        let fields: Vec<&str> = content.split_ascii_whitespace().collect();
         let &[query, _, document, grade] = &fields[..] else {
             let problem = ParseProblem::Fields { expected: 4, found: fields.len() };
             return Err(ParseError { line, problem });
@@ -195,7 +195,8 @@ fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 fn word(id: &str) -> Result<&str, UnwritableId> {
-    let fits = !id.is_empty() && !id.contains(char::is_whitespace) && !id.starts_with('\u{feff}');
+    let fits =
+        !id.is_empty() && !id.contains(|c: char| c.is_ascii_whitespace()) && !id.starts_with('\u{feff}');
     if fits { Ok(id) } else { Err(UnwritableId { id: id.to_owned() }) }
 }
 
