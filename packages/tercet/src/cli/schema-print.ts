@@ -10,7 +10,10 @@ export function printSchema(schema: Schema): string {
 
 /** The import line for the builders that a schema needs. */
 export function printImports(schema: Schema): string {
-  const builders = new Set(Object.values(schema).map((spec) => spec.type));
+  const builders = new Set<string>(Object.values(schema).map((spec) => spec.type));
+  for (const spec of Object.values(schema)) {
+    if (spec.type === "dense" && spec.index !== undefined) builders.add(spec.index.kind);
+  }
   return `import { ${["open", ...[...builders].sort()].join(", ")} } from "tercet";`;
 }
 
