@@ -351,3 +351,26 @@ fn wrong_maps_are_refused() {
     let (a, b) = (RowMap(vec![0, 1]), RowMap(vec![2, 3]));
     assert!(matches!(merge_inverted(&[(&reader, &a), (&other, &b)], 4), Err(IndexError::Shape { .. })));
 }
+
+#[test]
+fn and_over_fields_adds_the_fields_that_match() {
+    let mut rng = Rng(14);
+    let fields = [corpus(&mut rng, 500, 20, 0.1), corpus(&mut rng, 500, 20, 0.1)];
+    let readers = fields.each_ref().map(|rows| open(500, &build(rows, false)));
+    let query = [("t0", 1.0), ("t1", 1.0)];
+    let search = Search { query: &query, params: Bm25::default(), live: None, allowed: None };
+    let (mut sum, mut one) = (Accumulators::new(), Accumulators::new());
+    sum.begin(500).unwrap();
+    let mut expected = BTreeMap::new();
+    for reader in &readers {
+        for hit in search.run(reader, &mut one, 2, usize::MAX) {
+            *expected.entry(hit.row).or_insert(0.0) += hit.score;
+        }
+        sum.add_matching(&one, 2);
+    }
+    let mut top = TopK::new(usize::MAX);
+    sum.top(None, 1, &mut top);
+    let found: BTreeMap<_, _> = top.into_sorted().into_iter().map(|hit| (hit.row, hit.score)).collect();
+    assert_eq!(found, expected);
+    assert!(!found.is_empty() && found.len() < 500);
+}

@@ -11,19 +11,19 @@ use super::postings::{BLOCK, Block};
 use crate::sections::reserved;
 use crate::{Bitmap, IndexError, TopK};
 
-/// Rows per chunk.
-const CHUNK: usize = 1024;
-const CHUNK_BITS: u32 = CHUNK.trailing_zeros();
-/// Scores tested against the threshold at once.
-const GROUP: usize = 32;
+/// Rows per group: what is reset, and tested against the threshold, at once.
+const GROUP: usize = 64;
+const GROUP_BITS: u32 = GROUP.trailing_zeros();
 
 /// Scores and numbers of matched query terms, by row.
 #[derive(Debug, Default)]
 pub struct Accumulators {
+    rows: u32,
+    /// Whole groups, as are the two below.
     scores: Vec<f32>,
     matched: Vec<u16>,
-    /// A bit per chunk with a row that was touched.
-    touched: Vec<u64>,
+    /// Per group, whether a row of it was touched. A byte, because setting one needs no reading.
+    touched: Vec<u8>,
 }
 
 impl Accumulators {
@@ -35,27 +35,29 @@ impl Accumulators {
     /// Begins a search over a segment of `rows` rows: all scores are 0, nothing is matched. Every field of the
     /// segment then adds to the same rows. Cost: what the search before touched.
     pub fn begin(&mut self, rows: u32) -> Result<(), IndexError> {
-        for chunk in self.touched_chunks() {
-            let (from, to) = self.span(chunk);
-            self.scores[from..to].fill(0.0);
-            self.matched[from..to].fill(0);
+        let (scores, matched) = (self.scores.as_chunks_mut().0, self.matched.as_chunks_mut().0);
+        for ((touched, scores), matched) in self.touched.iter_mut().zip(scores).zip(matched) {
+            if std::mem::take(touched) != 0 {
+                (*scores, *matched) = ([0.0; GROUP], [0; GROUP]);
+            }
         }
-        self.touched.fill(0);
-        let rows = rows as usize;
-        if rows > self.scores.capacity() {
+        let groups = rows.div_ceil(GROUP as u32) as usize;
+        if groups > self.touched.len() {
             // All or nothing, so that the arrays never differ in length.
-            let (scores, matched) = (reserved(rows)?, reserved(rows)?);
-            (self.scores, self.matched) = (scores, matched);
+            let whole = groups.checked_mul(GROUP).ok_or(IndexError::Memory { bytes: u64::MAX })?;
+            let (scores, matched, touched) = (reserved(whole)?, reserved(whole)?, reserved(groups)?);
+            (self.scores, self.matched, self.touched) = (scores, matched, touched);
+            self.scores.resize(whole, 0.0);
+            self.matched.resize(whole, 0);
+            self.touched.resize(groups, 0);
         }
-        self.scores.resize(rows, 0.0);
-        self.matched.resize(rows, 0);
-        self.touched.resize(rows.div_ceil(CHUNK).div_ceil(64), 0);
+        self.rows = rows;
         Ok(())
     }
 
     /// Rows of the segment that the search was begun for.
     pub fn rows(&self) -> u32 {
-        self.scores.len() as u32
+        self.rows
     }
 
     /// The score of a row so far, or `None` when no query term matched it.
@@ -71,100 +73,59 @@ impl Accumulators {
     /// Offers every allowed row that at least `min_matched` terms (and at least one) matched.
     pub fn top(&self, allowed: Option<&Bitmap>, min_matched: u16, top: &mut TopK) {
         let least = min_matched.max(1);
-        for chunk in self.touched_chunks() {
-            let (from, to) = self.span(chunk);
-            if allowed.is_none_or(|allowed| allowed.any_in(from as u32, to as u32)) {
-                self.offer(from, to, allowed, least, top);
-            }
-        }
-    }
-
-    /// Adds the scores of the rows of `other` that at least `min_matched` terms matched; each counts as one match.
-    /// Both must have been begun for the same segment.
-    pub fn add_matching(&mut self, other: &Accumulators, min_matched: u16) {
-        let least = min_matched.max(1);
-        for chunk in other.touched_chunks() {
-            let (from, to) = other.span(chunk);
-            for row in from..to.min(self.scores.len()) {
-                if other.matched[row] >= least {
-                    self.scores[row] += other.scores[row];
-                    self.matched[row] = self.matched[row].saturating_add(1);
-                    self.touched[chunk / 64] |= 1 << (chunk % 64);
-                }
-            }
-        }
-    }
-
-    fn offer(&self, from: usize, to: usize, allowed: Option<&Bitmap>, least: u16, top: &mut TopK) {
         let mut floor = top.floor();
-        for start in (from..to).step_by(GROUP) {
-            let end = (start + GROUP).min(to);
-            let scores = &self.scores[start..end];
+        let groups = self.scores.as_chunks::<GROUP>().0.iter().zip(self.matched.as_chunks::<GROUP>().0);
+        for (group, (&touched, (scores, matched))) in self.touched.iter().zip(groups).enumerate() {
             // Branch-free over the group, so that it becomes a few vector comparisons. NaN compares false.
-            if !scores.iter().fold(false, |any, &score| any | (score >= floor)) {
+            if touched == 0 || !scores.iter().fold(false, |any, &score| any | (score >= floor)) {
                 continue;
             }
-            for (at, (&score, &matched)) in scores.iter().zip(&self.matched[start..end]).enumerate() {
-                let row = (start + at) as u32;
-                let fits = score >= floor && matched >= least;
-                if fits && allowed.is_none_or(|allowed| allowed.contains(row)) {
-                    top.push(score, row);
+            let filter = allowed.map_or(u64::MAX, |allowed| allowed.words().get(group).copied().unwrap_or(0));
+            for (at, (&score, &matched)) in scores.iter().zip(matched).enumerate() {
+                if score >= floor && matched >= least && filter >> at & 1 == 1 {
+                    top.push(score, (group * GROUP + at) as u32);
                     floor = top.floor();
                 }
             }
         }
     }
 
-    /// Adds a term's contributions. `lengths` has an element per row, and all rows of the block are below the
-    /// length of both.
-    #[inline]
-    pub(super) fn add(&mut self, block: &Block, lengths: &[u32], norms: &Norms, weight: f32) {
-        let (rows, tfs) = (block.rows(), block.tfs());
-        let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return };
-        let mut parts = [0.0f32; BLOCK];
-        let parts = &mut parts[..rows.len()];
-        for (part, &row) in parts.iter_mut().zip(rows) {
-            *part = norms.get(lengths[row as usize]);
-        }
-        for (part, &tf) in parts.iter_mut().zip(tfs) {
-            let tf = tf as f32;
-            *part = weight * (tf / (tf + *part));
-        }
-        for (part, &row) in parts.iter().zip(rows) {
-            self.scores[row as usize] += part;
-            let matched = &mut self.matched[row as usize];
-            *matched = matched.saturating_add(1);
-        }
-        self.touch(rows, first >> CHUNK_BITS, last >> CHUNK_BITS);
-    }
-
-    /// Marks the chunks of a block: its whole span where that is dense, else row by row.
-    fn touch(&mut self, rows: &[u32], first: u32, last: u32) {
-        if (last - first) as usize <= rows.len() {
-            (first..=last).for_each(|chunk| self.touched[(chunk / 64) as usize] |= 1 << (chunk % 64));
-        } else {
-            for row in rows {
-                let chunk = row >> CHUNK_BITS;
-                self.touched[(chunk / 64) as usize] |= 1 << (chunk % 64);
+    /// Adds the scores of the rows of `other` that at least `min_matched` terms matched; each counts as one match.
+    /// Both must have been begun for the same segment (the engine's `match` with all words uses it).
+    pub fn add_matching(&mut self, other: &Accumulators, min_matched: u16) {
+        let least = min_matched.max(1);
+        let groups = self.touched.len().min(other.touched.len());
+        for group in (0..groups).filter(|group| other.touched[*group] != 0) {
+            for row in group * GROUP..(group + 1) * GROUP {
+                if other.matched[row] >= least {
+                    self.scores[row] += other.scores[row];
+                    self.matched[row] = self.matched[row].saturating_add(1);
+                    self.touched[group] = 1;
+                }
             }
         }
     }
 
-    /// The rows of a chunk.
-    fn span(&self, chunk: usize) -> (usize, usize) {
-        let from = (chunk * CHUNK).min(self.scores.len());
-        (from, (from + CHUNK).min(self.scores.len()))
-    }
-
-    /// The chunks touched, ascending. Takes a copy of each word, so that the caller may clear as it goes.
-    fn touched_chunks(&self) -> impl Iterator<Item = usize> + use<> {
-        let words = self.touched.clone();
-        words.into_iter().enumerate().flat_map(|(index, mut word)| {
-            std::iter::from_fn(move || {
-                let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
-                word &= word - 1;
-                Some(index * 64 + bit)
-            })
-        })
+    /// Adds a term's contributions. `lengths` has an element per row, and all rows of the block are below
+    /// `rows`.
+    #[inline]
+    pub(super) fn add(&mut self, block: &Block, lengths: &[u32], norms: &Norms, weight: f32) {
+        let mut parts = [0.0f32; BLOCK];
+        let (rows, parts) = (block.rows(), &mut parts[..block.rows().len()]);
+        for (part, &row) in parts.iter_mut().zip(rows) {
+            *part = norms.get(lengths[row as usize]);
+        }
+        for (part, &tf) in parts.iter_mut().zip(block.tfs()) {
+            let tf = tf as f32;
+            *part = weight * (tf / (tf + *part));
+        }
+        let (scores, matched, touched) =
+            (self.scores.as_mut_slice(), self.matched.as_mut_slice(), self.touched.as_mut_slice());
+        for (part, &row) in parts.iter().zip(rows) {
+            scores[row as usize] += part;
+            let matched = &mut matched[row as usize];
+            *matched = matched.saturating_add(1);
+            touched[(row >> GROUP_BITS) as usize] = 1;
+        }
     }
 }
