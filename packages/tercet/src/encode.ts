@@ -99,9 +99,7 @@ export class Encoder {
   }
 
   private array(value: readonly unknown[], field: string, depth: number): unknown {
-    if (value.length > 0 && value.every((item) => typeof item === "number")) {
-      return this.numbers(value as readonly number[], field);
-    }
+    if (allNumbers(value)) return this.numbers(value, field);
     if (depth > DEPTH_MAX)
       throw wrong("ERR_TYPE", field, "plain data", "an array that is too deep or has a cycle");
     // Array.from visits holes too, and `value` refuses the undefined that they read as.
@@ -174,6 +172,12 @@ export function checkedId(value: unknown): unknown {
   if (typeof value === "string") return wellFormed(value, "id");
   if (typeof value === "number" && Number.isFinite(value)) return value;
   throw wrong("ERR_ID", "id", "a string of 1 to 512 bytes or a safe integer", shown(value));
+}
+
+/** By position: `every` would pass over holes. */
+function allNumbers(value: readonly unknown[]): value is readonly number[] {
+  for (let i = 0; i < value.length; i++) if (typeof value[i] !== "number") return false;
+  return value.length > 0;
 }
 
 function isDate(value: object): value is Date {

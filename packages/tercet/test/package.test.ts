@@ -1,0 +1,47 @@
+/** The built package: one instance for `import` and `require`, and nothing of Node in the web build. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+const built = existsSync(`${dist}main.cjs`);
+
+describe.skipIf(!built)("the build (made by `npm run build:ts`)", () => {
+  /** Plain Node, without the test runner's own module loader. */
+  const run = (code: string) => {
+    const prelude = `
+      import assert from "node:assert/strict";
+      import { createRequire } from "node:module";
+      const require = createRequire(import.meta.url);`;
+    execFileSync(process.execPath, ["--input-type=module", "-e", prelude + code], {
+      cwd: dist,
+      stdio: "pipe",
+    });
+  };
+
+  test.each(["tercet", "tercet/index"])("%s: import and require give the same things", (entry) => {
+    run(`
+      const esm = await import("${entry}");
+      const cjs = require("${entry}");
+      assert.deepEqual(Object.keys(esm).sort(), Object.keys(cjs).sort());
+      assert(Object.keys(esm).length > 3);
+      for (const name of Object.keys(esm)) assert.equal(esm[name], cjs[name]);`);
+  });
+
+  test("both entries throw the same class, and so do both builds", () => {
+    run(`
+      const { TercetError } = require("tercet");
+      assert.equal(TercetError, require("tercet/index").TercetError);
+      const web = await import("${pathToFileURL(dist)}web/main.mjs");
+      assert.notEqual(web.TercetError, TercetError);
+      assert(new web.TercetError("ERR_IO", "x") instanceof TercetError);`);
+  });
+
+  test("the web build imports nothing of Node", () => {
+    for (const file of readdirSync(`${dist}web`).filter((name) => name.endsWith(".mjs"))) {
+      const code = readFileSync(`${dist}web/${file}`, "utf8");
+      expect(code).not.toMatch(/from\s*"(?!\.)|import\s*"|node:|@tercet\/native|process\./);
+    }
+  });
+});
