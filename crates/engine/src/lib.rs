@@ -7,6 +7,7 @@ mod batch;
 mod collection;
 mod document;
 mod error;
+pub mod evaluate;
 mod filter;
 mod id;
 mod level1;

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use tercet_kernels::{METRICS, available, isa_override_error, kernels};
 use tercet_store::Env;
 
 use crate::api::{Array, Control, Handle, Reply};
 use crate::collection::{CollectionHandle, open};
+use crate::evaluate::{Metric, Options, Order, evaluate};
 use crate::level1::IndexHandle;
 use crate::verb::{parse, reply, to_json, unknown_verb};
-use crate::wire::{InfoReply, OpenRequest, TercetError};
+use crate::wire::{Code, EvaluateReply, EvaluateRequest, InfoReply, OpenRequest, TercetError};
 
 struct Root {
     env: Arc<dyn Env>,
@@ -33,6 +35,32 @@ fn info() -> InfoReply {
     }
 }
 
+/// Measures a run; the metrics' names are checked first.
+fn evaluated(request: EvaluateRequest) -> Result<EvaluateReply, TercetError> {
+    let metric = |name: &String| {
+        name.parse::<Metric>().map_err(|e| {
+            let known = crate::evaluate::metric_names().join(", ");
+            TercetError::new(Code::Argument, format!("{e}; the metrics are {known}"))
+                .field("metrics")
+                .expected(known, name.clone())
+        })
+    };
+    let metrics = request.metrics.iter().map(metric).collect::<Result<Vec<_>, _>>()?;
+    let order = if request.trec_ties { Order::TrecEval } else { Order::Given };
+    let run = request.run.into_iter().collect();
+    let qrels =
+        request.qrels.into_iter().map(|(query, judged)| (query, judged.into_iter().collect())).collect();
+    let found = evaluate(&run, &qrels, &metrics, &Options { order, ..Options::default() });
+    let named = |values: &[f64]| -> IndexMap<String, f64> {
+        request.metrics.iter().cloned().zip(values.iter().copied()).collect()
+    };
+    Ok(EvaluateReply {
+        queries: found.queries.len() as u64,
+        means: named(&found.means),
+        per_query: found.queries.iter().map(|q| (q.query.clone(), named(&q.values))).collect(),
+    })
+}
+
 impl Handle for Root {
     fn call(
         &self,
@@ -49,6 +77,7 @@ impl Handle for Root {
                 let handle: Arc<dyn Handle> = Arc::new(CollectionHandle(collection));
                 Ok(Reply { json: to_json(&opened)?, arrays: Vec::new(), handle: Some(handle) })
             }
+            "evaluate" => reply(&evaluated(parse(json)?)?),
             "index.build" => IndexHandle::build(&self.env, json, &arrays),
             "index.open" => IndexHandle::open(&self.env, json),
             other => Err(unknown_verb(other, "the root")),

@@ -40,31 +40,41 @@ fn filled(path: &str) -> (std::sync::Arc<dyn tercet_store::Env>, Client) {
 #[test]
 fn words_find_documents_and_ids_keep_their_kind() {
     let (_, c) = filled(":memory:");
-    assert_eq!(c.ids(json!({ "query": { "kind": "match", "text": "stars" } })), [json!(1), json!("1"), json!(42)]);
+    assert_eq!(
+        c.ids(json!({ "query": { "kind": "match", "text": "stars" } })),
+        [json!(1), json!("1"), json!(42)]
+    );
     let both = json!({ "query": { "kind": "match", "text": "fish night", "operator": "and" } });
     assert_eq!(c.ids(both), [json!("two")]);
-    assert_eq!(c.ids(json!({ "query": { "kind": "all" }, "limit": 2, "offset": 1 })), [json!("1"), json!("two")]);
-    assert_eq!(c.ids(json!({ "query": { "kind": "match", "text": "the and of", "fields": ["title"] } })), Vec::<Value>::new());
+    assert_eq!(
+        c.ids(json!({ "query": { "kind": "all" }, "limit": 2, "offset": 1 })),
+        [json!("1"), json!("two")]
+    );
+    assert_eq!(
+        c.ids(json!({ "query": { "kind": "match", "text": "the and of", "fields": ["title"] } })),
+        Vec::<Value>::new()
+    );
 }
 
 #[test]
 fn filters_choose_rows() {
     let (_, c) = filled(":memory:");
     let ids = |filter: Value| c.ids(json!({ "query": { "kind": "all" }, "where": filter }));
+    let check = |filter: Value, wanted: &[&Value]| assert_eq!(ids(filter).iter().collect::<Vec<_>>(), wanted);
     let (one, text_one, two, other) = (json!(1), json!("1"), json!("two"), json!(42));
-    assert_eq!(ids(json!({ "year": 1999 })), [one.clone(), other.clone()]);
-    assert_eq!(ids(json!({ "year": { "gt": 1999, "lte": 2018 } })), [text_one.clone(), two.clone()]);
-    assert_eq!(ids(json!({ "kind": { "in": ["film", "none"] } })), [text_one.clone()]);
-    assert_eq!(ids(json!({ "kind": { "gte": "c" } })), [text_one.clone()]);
-    assert_eq!(ids(json!({ "tags": "night" })), [one.clone()]);
-    assert_eq!(ids(json!({ "tags": { "exists": false } })), [other.clone()]);
-    assert_eq!(ids(json!({ "rate": { "lt": 0 } })), [two.clone()]);
-    assert_eq!(ids(json!({ "not": { "rate": { "lt": 0 } } })), [one.clone(), text_one.clone(), other.clone()]);
-    assert_eq!(ids(json!({ "open": true, "kind": "book" })), [one.clone(), two.clone()]);
-    assert_eq!(ids(json!({ "or": [{ "open": false }, { "year": 2005 }] })), [text_one.clone(), two.clone(), other.clone()]);
-    assert_eq!(ids(json!({ "day": { "gte": "1999-12-31", "lt": "2000-01-01" } })), [one.clone()]);
-    assert_eq!(ids(json!({ "day": 0 })), [other]);
-    assert_eq!(ids(json!({ "vector": { "exists": true }, "body": { "exists": false } })), [text_one]);
+    check(json!({ "year": 1999 }), &[&one, &other]);
+    check(json!({ "year": { "gt": 1999, "lte": 2018 } }), &[&text_one, &two]);
+    check(json!({ "kind": { "in": ["film", "none"] } }), &[&text_one]);
+    check(json!({ "kind": { "gte": "c" } }), &[&text_one]);
+    check(json!({ "tags": "night" }), &[&one]);
+    check(json!({ "tags": { "exists": false } }), &[&other]);
+    check(json!({ "rate": { "lt": 0 } }), &[&two]);
+    check(json!({ "not": { "rate": { "lt": 0 } } }), &[&one, &text_one, &other]);
+    check(json!({ "open": true, "kind": "book" }), &[&one, &two]);
+    check(json!({ "or": [{ "open": false }, { "year": 2005 }] }), &[&text_one, &two, &other]);
+    check(json!({ "day": { "gte": "1999-12-31", "lt": "2000-01-01" } }), &[&one]);
+    check(json!({ "day": 0 }), &[&other]);
+    check(json!({ "vector": { "exists": true }, "body": { "exists": false } }), &[&text_one]);
     assert_eq!(ids(json!({})).len(), 4);
     assert_eq!(ids(json!({ "year": { "in": [] } })).len(), 0);
     for (filter, wanted) in [
@@ -86,7 +96,8 @@ fn vectors_and_fusion_rank() {
     let (_, c) = filled(":memory:");
     let near = json!({ "kind": "near", "field": "vector", "vector": [0.9, 0.1, 0.0] });
     assert_eq!(c.ids(json!({ "query": near })), [json!(1), json!("two"), json!("1")]);
-    let fused = json!({ "kind": "fuse", "method": "rrf", "queries": [near, { "kind": "match", "text": "born" }] });
+    let fused =
+        json!({ "kind": "fuse", "method": "rrf", "queries": [near, { "kind": "match", "text": "born" }] });
     let found = c.search(json!({ "query": fused })).unwrap();
     assert_eq!(found[0].0, json!("1"));
     assert!((found[0].1 - (1.0 / 63.0 + 1.0 / 61.0)).abs() < 1e-7);
@@ -155,8 +166,12 @@ fn a_bad_batch_changes_nothing() {
         assert_eq!(error.0.position, Some(1), "{error}");
         assert!(error.0.expected.is_some() && error.0.found.is_some(), "{error}");
     }
-    let twice = c.upsert_chunks(&[with("year", json!(1)), good.clone(), with("year", json!(2))], 2).unwrap_err();
-    assert_eq!((twice.code(), twice.0.position, twice.0.id.clone()), (Code::DuplicateId, Some(2), Some(json!("new"))));
+    let twice =
+        c.upsert_chunks(&[with("year", json!(1)), good.clone(), with("year", json!(2))], 2).unwrap_err();
+    assert_eq!(
+        (twice.code(), twice.0.position, twice.0.id.clone()),
+        (Code::DuplicateId, Some(2), Some(json!("new")))
+    );
     assert_eq!(c.call("count", json!({})).unwrap(), json!({ "count": 4 }));
     assert_eq!(c.call("get", json!({ "ids": ["new"] })).unwrap(), json!({ "documents": [null] }));
 }
@@ -180,7 +195,10 @@ fn bad_searches_are_named() {
         (json!({ "query": all, "select": ["nope"] }), Code::Field),
         (json!({ "query": all, "highlight": ["year"] }), Code::Query),
         (json!({ "query": { "kind": "fuse", "method": "rrf", "queries": [] } }), Code::Limit),
-        (json!({ "query": { "kind": "fuse", "method": "rrf", "queries": [all], "weights": [] } }), Code::Query),
+        (
+            json!({ "query": { "kind": "fuse", "method": "rrf", "queries": [all], "weights": [] } }),
+            Code::Query,
+        ),
         (near(json!([1, 2])), Code::Dimension),
         (near(json!([0, 0, 0])), Code::ZeroVector),
         (near(json!({ "$vector": 3 })), Code::Type),
@@ -201,7 +219,8 @@ fn schemas_are_checked_and_compared() {
         (json!({ "a": { "type": "text", "b": 2 } }), "b must be 0 to 1"),
         (json!({ "a": { "type": "dense", "dims": 0 } }), "dims must be 1"),
     ] {
-        let error = Client::try_open(&env, json!({ "path": "x", "schema": { "fields": fields } })).err().unwrap();
+        let error =
+            Client::try_open(&env, json!({ "path": "x", "schema": { "fields": fields } })).err().unwrap();
         assert_eq!(error.code(), Code::Schema);
         assert!(error.0.message.contains(part), "{error}");
     }
@@ -213,4 +232,41 @@ fn schemas_are_checked_and_compared() {
     other["fields"]["year"] = json!({ "type": "float" });
     let error = Client::try_open(&env, json!({ "path": "x", "schema": other })).err().unwrap();
     assert_eq!((error.code(), error.0.field.as_deref()), (Code::Schema, Some("year")));
+}
+
+#[test]
+fn evaluation_is_a_verb_of_the_root() {
+    let root = Client(tercet_engine::api::root(memory()));
+    let request = json!({
+        "run": { "q1": [["a", 2.0], ["b", 1.0]], "q2": [["c", 1.0]] },
+        "qrels": { "q1": { "b": 1 }, "q2": { "x": 1 }, "q3": { "y": 0 } },
+        "metrics": ["mrr@10", "recall@1"],
+    });
+    let found = root.call("evaluate", request).unwrap();
+    assert_eq!(found["queries"], json!(2));
+    assert_eq!(found["means"], json!({ "mrr@10": 0.25, "recall@1": 0.0 }));
+    assert_eq!(found["perQuery"]["q1"]["mrr@10"], json!(0.5));
+    let bad = json!({ "run": {}, "qrels": {}, "metrics": ["magic"] });
+    assert_eq!(code(root.call("evaluate", bad)), Code::Argument);
+}
+
+#[test]
+fn pages_are_highlighted_and_explained() {
+    let (_, c) = filled(":memory:");
+    c.upsert(&[json!({ "id": "u", "title": "𝔘 Stars, stars! café", "kind": "k", "year": 1, "open": true })])
+        .unwrap();
+    let request = json!({ "query": { "kind": "match", "text": "star cafe", "fields": ["title"] }, "limit": 1,
+        "highlight": ["title"], "select": ["year"], "explain": true });
+    let reply = c.raw("search", &request, Vec::new()).unwrap();
+    let page: Value = serde_json::from_str(&reply.json).unwrap();
+    let hit = &page["hits"][0];
+    assert_eq!(hit["document"], json!({ "id": "u", "year": 1 }));
+    // The letter before is two UTF-16 code units wide.
+    assert_eq!(hit["highlights"]["title"], json!([[3, 8], [10, 15], [17, 21]]));
+    let field = &hit["explain"]["parts"][0];
+    let parts: f64 = field["parts"].as_array().unwrap().iter().map(|t| t["score"].as_f64().unwrap()).sum();
+    assert!((parts - hit["explain"]["score"].as_f64().unwrap()).abs() < 1e-5);
+    assert_eq!(field["parts"][0]["details"]["tf"], json!(2.0));
+    assert_eq!(page["exact"], json!(true));
+    assert_eq!(page["explain"]["counters"]["documents"], json!(5));
 }

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tercet_store::{Env, FileEnv};
 
-const WORDS: [&str; 12] = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kiwi", "lynx"];
+const WORDS: [&str; 12] =
+    ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kiwi", "lynx"];
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -46,7 +47,7 @@ struct Kept {
 
 fn id(n: u8) -> Value {
     // Numbers and the same digits as text live side by side.
-    if n % 2 == 0 { json!(n / 2) } else { json!((n / 2).to_string()) }
+    if n.is_multiple_of(2) { json!(n / 2) } else { json!((n / 2).to_string()) }
 }
 
 fn document(n: u8, words: &[u8], number: i8) -> (Value, Kept) {
@@ -89,7 +90,8 @@ fn oracle_match(kept: &[Kept], query: &[&str], passes: impl Fn(&Kept) -> bool) -
 
 fn oracle_near(kept: &[Kept], query: [f32; 2]) -> Vec<(Value, f64)> {
     let distance = |d: &Kept| (d.vector[0] - query[0]).powi(2) + (d.vector[1] - query[1]).powi(2);
-    let mut scored: Vec<(Value, f64)> = kept.iter().map(|d| (d.id.clone(), -f64::from(distance(d)))).collect();
+    let mut scored: Vec<(Value, f64)> =
+        kept.iter().map(|d| (d.id.clone(), -f64::from(distance(d)))).collect();
     scored.sort_by(|a, b| b.1.total_cmp(&a.1));
     scored
 }
@@ -99,7 +101,8 @@ fn agree(found: &[(Value, f32)], wanted: &[(Value, f64)]) {
     assert_eq!(found.len(), wanted.len());
     for ((id, score), (wanted_id, wanted_score)) in found.iter().zip(wanted) {
         assert!((f64::from(*score) - wanted_score).abs() < 1e-4, "{found:?}\n{wanted:?}");
-        let close = wanted.iter().filter(|(_, s)| (s - wanted_score).abs() < 1e-4).any(|(_, s)| s != wanted_score);
+        let close =
+            wanted.iter().filter(|(_, s)| (s - wanted_score).abs() < 1e-4).any(|(_, s)| s != wanted_score);
         assert!(id == wanted_id || close, "{found:?}\n{wanted:?}");
     }
 }
@@ -112,7 +115,9 @@ fn check(client: &Client, kept: &[Kept]) {
         let query = json!({ "kind": "match", "text": words.join(" ") });
         let found = client.search(json!({ "query": query, "limit": 1000 })).unwrap();
         agree(&found, &oracle_match(kept, words, |_| true));
-        let found = client.search(json!({ "query": query, "limit": 1000, "where": { "number": { "gte": 0 } } })).unwrap();
+        let found = client
+            .search(json!({ "query": query, "limit": 1000, "where": { "number": { "gte": 0 } } }))
+            .unwrap();
         agree(&found, &oracle_match(kept, words, |d| d.number >= 0));
     }
     let near = json!({ "kind": "near", "field": "vector", "vector": [0.5, 1.5] });
@@ -130,8 +135,11 @@ fn play(env: &Arc<dyn Env>, path: &str, steps: &[Step]) {
         match step {
             Step::Upsert(documents) => {
                 let mut seen = std::collections::HashSet::new();
-                let batch: Vec<(Value, Kept)> =
-                    documents.iter().filter(|d| seen.insert(d.0)).map(|(n, words, x)| document(*n, words, *x)).collect();
+                let batch: Vec<(Value, Kept)> = documents
+                    .iter()
+                    .filter(|d| seen.insert(d.0))
+                    .map(|(n, words, x)| document(*n, words, *x))
+                    .collect();
                 kept.retain(|old| !batch.iter().any(|(_, new)| new.id == old.id));
                 let (values, new): (Vec<Value>, Vec<Kept>) = batch.into_iter().unzip();
                 client.upsert_chunks(&values, 3).unwrap();

@@ -39,24 +39,35 @@ fn qrels(path: PathBuf) -> BTreeMap<String, HashMap<String, f64>> {
 /// nDCG@10 and recall@100, written out so that this test stands on nothing of ours.
 fn measures(ranked: &[String], judged: &HashMap<String, f64>) -> (f64, f64) {
     let gain = |at: usize, grade: f64| grade / ((at + 2) as f64).log2();
-    let found = ranked.iter().take(10).enumerate().map(|(at, id)| gain(at, judged.get(id).copied().unwrap_or(0.0))).sum::<f64>();
+    let found = ranked
+        .iter()
+        .take(10)
+        .enumerate()
+        .map(|(at, id)| gain(at, judged.get(id).copied().unwrap_or(0.0)))
+        .sum::<f64>();
     let mut ideal: Vec<f64> = judged.values().copied().collect();
     ideal.sort_by(|a, b| b.total_cmp(a));
     let ideal: f64 = ideal.iter().take(10).enumerate().map(|(at, grade)| gain(at, *grade)).sum();
     let relevant = judged.values().filter(|grade| **grade > 0.0).count() as f64;
-    let recalled = ranked.iter().take(100).filter(|id| judged.get(*id).is_some_and(|g| *g > 0.0)).count() as f64;
+    let recalled =
+        ranked.iter().take(100).filter(|id| judged.get(*id).is_some_and(|g| *g > 0.0)).count() as f64;
     (if ideal > 0.0 { found / ideal } else { 0.0 }, if relevant > 0.0 { recalled / relevant } else { 0.0 })
 }
 
 fn check(set: &str, ndcg_reference: f64, recall_reference: f64) {
     let Some(path) = folder(set) else { return };
     // One field of title and text, as the references have it.
-    let schema = json!({ "fields": { "contents": { "type": "text", "analyzer": "english", "k1": 0.9, "b": 0.4 } } });
+    let schema =
+        json!({ "fields": { "contents": { "type": "text", "analyzer": "english", "k1": 0.9, "b": 0.4 } } });
     let client = Client::open(&memory(), ":memory:", &schema);
     let documents: Vec<Value> = jsonl(path.join("corpus.jsonl"))
         .iter()
         .map(|d| {
-            let text = format!("{} {}", d["title"].as_str().unwrap_or_default(), d["text"].as_str().unwrap_or_default());
+            let text = format!(
+                "{} {}",
+                d["title"].as_str().unwrap_or_default(),
+                d["text"].as_str().unwrap_or_default()
+            );
             json!({ "id": d["_id"], "contents": text })
         })
         .collect();
@@ -69,13 +80,17 @@ fn check(set: &str, ndcg_reference: f64, recall_reference: f64) {
     let (mut ndcg, mut recall) = (0.0, 0.0);
     let total = judged.len() as f64;
     for (query, judged) in &judged {
-        let request = json!({ "query": { "kind": "match", "text": texts[query] }, "limit": 100, "select": [] });
-        let ranked: Vec<String> = client.ids(request).iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        let request =
+            json!({ "query": { "kind": "match", "text": texts[query] }, "limit": 100, "select": [] });
+        let ranked: Vec<String> =
+            client.ids(request).iter().map(|id| id.as_str().unwrap().to_owned()).collect();
         let (n, r) = measures(&ranked, judged);
         ndcg += n / total;
         recall += r / total;
     }
-    println!("{set}: nDCG@10 {ndcg:.4} (reference {ndcg_reference}), recall@100 {recall:.4} (reference {recall_reference})");
+    println!(
+        "{set}: nDCG@10 {ndcg:.4} (reference {ndcg_reference}), recall@100 {recall:.4} (reference {recall_reference})"
+    );
     assert!(ndcg >= ndcg_reference - SLACK, "{set}: nDCG@10 {ndcg}");
     assert!(recall >= recall_reference - 0.01, "{set}: recall@100 {recall}");
 }

@@ -26,10 +26,10 @@ pub struct EvaluateRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct EvaluateReply {
-    /// Judged queries averaged over.
+    /// Queries averaged over: those with at least one relevant document.
     #[ts(type = "number")]
     pub queries: u64,
-    /// Metric to its mean over the judged queries; a query without an answer counts as 0.
+    /// Metric to its mean over these queries; one without an answer counts as 0.
     #[ts(type = "Record<string, number>")]
     pub means: IndexMap<String, f64>,
     /// Query id to metric to value.

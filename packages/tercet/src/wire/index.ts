@@ -793,11 +793,11 @@ trecTies?: boolean, };
  */
 export type EvaluateReply = { 
 /**
- * Judged queries averaged over.
+ * Queries averaged over: those with at least one relevant document.
  */
 queries: number, 
 /**
- * Metric to its mean over the judged queries; a query without an answer counts as 0.
+ * Metric to its mean over these queries; one without an answer counts as 0.
  */
 means: Record<string, number>, 
 /**
