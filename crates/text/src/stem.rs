@@ -5,8 +5,10 @@
 //! or a loop without end. Words with foreign characters stay as they are.
 //!
 //! Remembered: a stem costs some 300 ns and words repeat, so each thread keeps the stems it met last in a small
-//! direct-mapped table (188 KiB, made at the first stem). It cannot change a result: an entry is used only for the
+//! direct-mapped table (128 KiB, made at the first stem). It cannot change a result: an entry is used only for the
 //! same algorithm and the same word, byte for byte.
+//!
+//! A stem is told as the bytes kept of the word and the ending put in place of the rest, which is mostly empty.
 
 use std::cell::RefCell;
 
@@ -16,25 +18,34 @@ thread_local! {
     static CACHE: RefCell<Cache> = const { RefCell::new(Cache { entries: Vec::new() }) };
 }
 
-/// Appends the stem of `term` to `out`.
-pub(crate) fn stem(algorithm: Algorithm, term: &str, out: &mut String) {
+/// The stem of `term` is its first bytes, as many as returned, and `ending`, which is overwritten.
+pub(crate) fn stem(algorithm: Algorithm, term: &str, ending: &mut String) -> usize {
+    ending.clear();
     if !in_alphabet(algorithm, term) {
-        out.push_str(term);
+        term.len()
     } else if term.len() > WORD_BYTES {
-        stem_afresh(algorithm, term, out);
+        stem_afresh(algorithm, term, ending)
     } else {
-        CACHE.with_borrow_mut(|cache| cache.stem(algorithm, term, out));
+        CACHE.with_borrow_mut(|cache| cache.stem(algorithm, term, ending))
     }
 }
 
-fn stem_afresh(algorithm: Algorithm, term: &str, out: &mut String) {
+fn stem_afresh(algorithm: Algorithm, term: &str, ending: &mut String) -> usize {
     let stemmer = Stemmer::create(algorithm);
-    if algorithm == Algorithm::Russian && term.contains('ё') {
+    let plain;
+    let stem = if algorithm == Algorithm::Russian && term.contains('ё') {
         // The Russian algorithm is defined over 32 letters and asks for this replacement.
-        out.push_str(&stemmer.stem(&term.replace('ё', "е")));
+        plain = term.replace('ё', "е");
+        stemmer.stem(&plain)
     } else {
-        out.push_str(&stemmer.stem(term));
+        stemmer.stem(term)
+    };
+    let mut kept = term.bytes().zip(stem.bytes()).take_while(|(a, b)| a == b).count();
+    while !term.is_char_boundary(kept) || !stem.is_char_boundary(kept) {
+        kept -= 1;
     }
+    ending.push_str(&stem[kept..]);
+    kept
 }
 
 /// Whether all characters are ones that the stemmer knows.
@@ -50,64 +61,74 @@ fn in_alphabet(algorithm: Algorithm, term: &str) -> bool {
 }
 
 /// Longer words are not remembered.
-const WORD_BYTES: usize = 22;
+const WORD_BYTES: usize = 24;
+/// Longer endings are not remembered.
+const ENDING_BYTES: usize = 5;
 /// Entries of a cache: a power of two.
 const ENTRIES: usize = 4096;
+
+/// A short word, padded with zeros (no alphabet has the character 0).
+type Packed = [u64; WORD_BYTES / 8];
 
 /// The stems met last.
 struct Cache {
     entries: Vec<Entry>,
 }
 
-/// A word and its stem; `word_len` 0 means empty.
+/// A word and its stem.
 #[derive(Clone, Copy)]
 struct Entry {
+    word: Packed,
     algorithm: u8,
-    word_len: u8,
-    stem_len: u8,
-    word: [u8; WORD_BYTES],
-    stem: [u8; WORD_BYTES],
+    kept: u8,
+    ending_len: u8,
+    ending: [u8; ENDING_BYTES],
 }
 
-const EMPTY: Entry =
-    Entry { algorithm: 0, word_len: 0, stem_len: 0, word: [0; WORD_BYTES], stem: [0; WORD_BYTES] };
+const EMPTY: Entry = Entry { word: [0; 3], algorithm: 0, kept: 0, ending_len: 0, ending: [0; ENDING_BYTES] };
 
 impl Cache {
     /// `term` is at most [`WORD_BYTES`] long.
-    fn stem(&mut self, algorithm: Algorithm, term: &str, out: &mut String) {
+    fn stem(&mut self, algorithm: Algorithm, term: &str, ending: &mut String) -> usize {
         if self.entries.is_empty() {
             self.entries = vec![EMPTY; ENTRIES];
         }
-        let bytes = term.as_bytes();
-        let entry = &mut self.entries[slot(algorithm, bytes)];
-        let known = entry.algorithm == algorithm as u8
-            && usize::from(entry.word_len) == bytes.len()
-            && entry.word[..bytes.len()] == *bytes;
-        if known && let Ok(stem) = std::str::from_utf8(&entry.stem[..usize::from(entry.stem_len)]) {
-            return out.push_str(stem);
+        let word = pack(term.as_bytes());
+        let entry = &mut self.entries[slot(algorithm, word)];
+        if entry.word == word && entry.algorithm == algorithm as u8 {
+            if entry.ending_len == 0 {
+                return usize::from(entry.kept);
+            }
+            if let Ok(known) = std::str::from_utf8(&entry.ending[..usize::from(entry.ending_len)]) {
+                ending.push_str(known);
+                return usize::from(entry.kept);
+            }
         }
-        let start = out.len();
-        stem_afresh(algorithm, term, out);
-        let stem = &out.as_bytes()[start..];
-        if stem.len() <= WORD_BYTES {
-            entry.algorithm = algorithm as u8;
-            entry.word_len = bytes.len() as u8;
-            entry.word[..bytes.len()].copy_from_slice(bytes);
-            entry.stem_len = stem.len() as u8;
-            entry.stem[..stem.len()].copy_from_slice(stem);
+        let kept = stem_afresh(algorithm, term, ending);
+        if ending.len() <= ENDING_BYTES {
+            *entry = Entry { word, algorithm: algorithm as u8, kept: kept as u8, ..EMPTY };
+            entry.ending_len = ending.len() as u8;
+            entry.ending[..ending.len()].copy_from_slice(ending.as_bytes());
         }
+        kept
     }
 }
 
-/// Where a word is remembered: a multiplicative hash of it.
-fn slot(algorithm: Algorithm, word: &[u8]) -> usize {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut hash = algorithm as u64 ^ ((word.len() as u64) << 8);
-    for chunk in word.chunks(8) {
-        let mut block = [0; 8];
-        block[..chunk.len()].copy_from_slice(chunk);
-        hash = (hash.rotate_left(23) ^ u64::from_le_bytes(block)).wrapping_mul(ODD);
+fn pack(word: &[u8]) -> Packed {
+    let mut padded = [0; WORD_BYTES];
+    padded[..word.len()].copy_from_slice(word);
+    let mut packed = [0; WORD_BYTES / 8];
+    for (block, bytes) in packed.iter_mut().zip(padded.as_chunks::<8>().0) {
+        *block = u64::from_le_bytes(*bytes);
     }
+    packed
+}
+
+/// Where a word is remembered: a multiplicative hash of it.
+fn slot(algorithm: Algorithm, word: Packed) -> usize {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |hash: u64, block: u64| (hash.rotate_left(23) ^ block).wrapping_mul(ODD);
+    let hash = word.into_iter().fold(algorithm as u64, mix);
     (hash >> 40) as usize % ENTRIES
 }
 
@@ -125,13 +146,12 @@ mod tests {
                     (0..3 + i % 7).map(|j| char::from(b'a' + ((i * 7 + j * j * 5 + j) % 26) as u8)).collect();
                 let word = base + ends[i as usize % ends.len()];
                 for algorithm in algorithms {
-                    let (mut remembered, mut fresh) = (String::from("x"), String::from("x"));
-                    stem(algorithm, &word, &mut remembered);
+                    let (mut ending, mut fresh) = (String::from("x"), word.clone());
+                    let kept = stem(algorithm, &word, &mut ending);
                     if in_alphabet(algorithm, &word) {
-                        stem_afresh(algorithm, &word, &mut fresh);
-                    } else {
-                        fresh.push_str(&word);
+                        fresh = Stemmer::create(algorithm).stem(&word).into_owned();
                     }
+                    let remembered = format!("{}{ending}", &word[..kept]);
                     assert_eq!(remembered, fresh, "{algorithm:?} {word} round {round}");
                 }
             }

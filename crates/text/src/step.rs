@@ -23,7 +23,7 @@ pub(crate) enum Step {
     /// An article before an apostrophe is cut: l'avion.
     Elide(&'static [&'static str]),
     /// These words are dropped.
-    Stop(StopList),
+    Stop(&'static StopList),
     /// Snowball stemming.
     Stem(Algorithm),
 }
@@ -33,6 +33,7 @@ pub(crate) enum Step {
 pub(crate) struct Word {
     buffer: String,
     spare: String,
+    ending: String,
     in_source: bool,
     from: usize,
     to: usize,
@@ -41,8 +42,8 @@ pub(crate) struct Word {
 
 impl Default for Word {
     fn default() -> Self {
-        let (buffer, spare) = (String::new(), String::new());
-        Word { buffer, spare, in_source: true, from: 0, to: 0, shape: Shape::Any }
+        let [buffer, spare, ending] = [const { String::new() }; 3];
+        Word { buffer, spare, ending, in_source: true, from: 0, to: 0, shape: Shape::Any }
     }
 }
 
@@ -86,7 +87,7 @@ impl Step {
                 }
             }
             Step::Elide(articles) => word.from += elided_prefix(articles, word.term(source)),
-            Step::Stop(ref words) => return !words.has(word.term(source)),
+            Step::Stop(words) => return !words.has(word.term(source)),
             Step::Stem(algorithm) => stem_word(algorithm, word, source),
         }
         true
@@ -129,5 +130,15 @@ fn turkish_case(word: &mut Word, source: &str) {
 }
 
 fn stem_word(algorithm: Algorithm, word: &mut Word, source: &str) {
-    word.rewrite(source, |term, out| stem(algorithm, term, out));
+    let mut ending = std::mem::take(&mut word.ending);
+    let kept = stem(algorithm, word.term(source), &mut ending);
+    if ending.is_empty() {
+        word.to = word.from + kept;
+    } else {
+        word.rewrite(source, |term, out| {
+            out.push_str(&term[..kept]);
+            out.push_str(&ending);
+        });
+    }
+    word.ending = ending;
 }
