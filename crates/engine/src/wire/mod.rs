@@ -20,77 +20,33 @@ pub use verbs::*;
 
 use ts_rs::TS;
 
-/// Every exported wire type as TypeScript declarations, in one module's text.
-///
-/// The order is fixed, so the text changes only when a type does.
+macro_rules! exported {
+    ($($name:ty),+ $(,)?) => {
+        /// The declarations of every exported type, in this fixed order.
+        fn declarations(config: &ts_rs::Config) -> Vec<String> {
+            vec![$({
+                let docs = <$name as TS>::docs().unwrap_or_default();
+                format!("\n{docs}export {}\n", <$name as TS>::decl(config))
+            }),+]
+        }
+    };
+}
+
+#[rustfmt::skip]
+exported!(
+    Code, WireError, Id,
+    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, MetricName,
+    VectorRef, FieldBoosts, Operator, MatchQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
+    SearchRequest, HitExplain, PlanStep, PageExplain, WireHit, SearchReply,
+    OpenRequest, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,
+    CountReply, FieldStats, SegmentStats, StatsReply, VerifyReply, CompactReply, InfoReply,
+    IndexBuildRequest, IndexOpenRequest, IndexInfo, IndexSearchRequest, IndexAddReply, IndexRemoveRequest,
+    IndexRemoveReply, IndexCompactReply, IndexSaveRequest,
+    EvaluateRequest, EvaluateReply,
+);
+
+/// Every exported wire type as TypeScript declarations, in one module's text; it changes only when a type does.
 pub fn typescript() -> String {
-    let config = ts_rs::Config::default();
-    let mut out = String::from(
-        "// Generated from crates/engine/src/wire by `npm run generate`. Do not edit: change the Rust types.\n",
-    );
-    macro_rules! declare {
-        ($($name:ty),+ $(,)?) => { $(
-            out.push('\n');
-            if let Some(docs) = <$name as TS>::docs() { out.push_str(&docs); }
-            out.push_str("export ");
-            out.push_str(&<$name as TS>::decl(&config));
-            out.push('\n');
-        )+ };
-    }
-    declare!(
-        Code,
-        WireError,
-        Id,
-        SchemaSpec,
-        FieldSpec,
-        TextSpec,
-        KeywordSpec,
-        ScalarSpec,
-        DenseSpec,
-        DenseIndexSpec,
-        MetricName,
-        VectorRef,
-        FieldBoosts,
-        Operator,
-        MatchQuery,
-        NearQuery,
-        AllQuery,
-        FuseMethod,
-        FuseQuery,
-        Query,
-        SearchRequest,
-        HitExplain,
-        PlanStep,
-        PageExplain,
-        WireHit,
-        SearchReply,
-        OpenRequest,
-        OpenReply,
-        StageRequest,
-        CommitReply,
-        IdsRequest,
-        GetRequest,
-        GetReply,
-        RemoveReply,
-        WhereRequest,
-        CountReply,
-        FieldStats,
-        SegmentStats,
-        StatsReply,
-        VerifyReply,
-        CompactReply,
-        InfoReply,
-        IndexBuildRequest,
-        IndexOpenRequest,
-        IndexInfo,
-        IndexSearchRequest,
-        IndexAddReply,
-        IndexRemoveRequest,
-        IndexRemoveReply,
-        IndexCompactReply,
-        IndexSaveRequest,
-        EvaluateRequest,
-        EvaluateReply,
-    );
-    out
+    let header = "// Generated from crates/engine/src/wire by `npm run generate`. Do not edit: change the Rust types.\n";
+    header.to_owned() + &declarations(&ts_rs::Config::default()).concat()
 }
