@@ -1,4 +1,4 @@
-//! What the one body asks of an instruction set: a register of f32 lanes and nine operations on it.
+//! What the one body asks of an instruction set: a register of f32 lanes and eight operations on it.
 //!
 //! Every method is `inline(always)` and without a target feature of its own: it takes on the features of the function
 //! that it is inlined into (`arch.rs`), which is what lets one body serve every instruction set. Called from a
