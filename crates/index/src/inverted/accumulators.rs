@@ -119,13 +119,24 @@ impl Accumulators {
             let tf = tf as f32;
             *part = weight * (tf / (tf + *part));
         }
-        let (scores, matched, touched) =
-            (self.scores.as_mut_slice(), self.matched.as_mut_slice(), self.touched.as_mut_slice());
+        let (scores, matched) = (self.scores.as_mut_slice(), self.matched.as_mut_slice());
         for (part, &row) in parts.iter().zip(rows) {
             scores[row as usize] += part;
             let matched = &mut matched[row as usize];
             *matched = matched.saturating_add(1);
-            touched[(row >> GROUP_BITS) as usize] = 1;
+        }
+        self.touch(rows);
+    }
+
+    /// Marks the groups of a block: the whole span where most of it is hit anyway, else row by row.
+    #[inline]
+    fn touch(&mut self, rows: &[u32]) {
+        let (Some(&first), Some(&last)) = (rows.first(), rows.last()) else { return };
+        let (first, last) = ((first >> GROUP_BITS) as usize, (last >> GROUP_BITS) as usize);
+        if last - first < rows.len() {
+            self.touched[first..=last].fill(1);
+        } else {
+            rows.iter().for_each(|row| self.touched[(row >> GROUP_BITS) as usize] = 1);
         }
     }
 }

@@ -47,23 +47,19 @@ impl Block {
         self.rows().iter().copied().zip(self.tfs().iter().copied())
     }
 
-    /// Drops the postings whose rows are not allowed. First a mask without a branch on the bits, which at
-    /// middling densities could not be predicted, then a step for every posting kept.
+    /// Drops the postings whose rows are not allowed. Written without a branch on the bit: at middling densities
+    /// it could not be predicted.
     pub(super) fn retain(&mut self, allowed: &Bitmap) {
         let words = allowed.words();
-        let mut mask = 0u128;
-        for (at, &row) in self.rows().iter().enumerate() {
+        let mut kept = 0;
+        for at in 0..self.len.min(BLOCK) {
+            let row = self.rows[at];
+            self.rows[kept] = row;
+            self.tfs[kept] = self.tfs[at];
             let word = words.get((row / 64) as usize).copied().unwrap_or(0);
-            mask |= u128::from(word >> (row % 64) & 1) << at;
+            kept += (word >> (row % 64) & 1) as usize;
         }
-        self.len = 0;
-        while mask != 0 {
-            let at = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            self.rows[self.len] = self.rows[at];
-            self.tfs[self.len] = self.tfs[at];
-            self.len += 1;
-        }
+        self.len = kept;
     }
 
     fn decode(&mut self, header: &Header, body: &[u8]) {
