@@ -1,1 +1,5 @@
-fn main() { napi_build::setup(); }
+//! Link arguments of an addon, per platform.
+
+fn main() {
+    napi_build::setup();
+}

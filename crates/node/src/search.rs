@@ -1,0 +1,124 @@
+//! `searchInto`, the one call whose cost is counted in nanoseconds.
+//!
+//! A method of a class costs two look-ups in the receiver (the wrapped pointer and its type tag), about 0.4
+//! microseconds. So every handle carries its own function, which brings its pointer as data: there is no receiver that
+//! could be the wrong one, and the call costs what reading three typed arrays costs.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::ptr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use napi::sys;
+use tercet_engine::wire::TercetError;
+
+use crate::convert::{View, argument, check};
+use crate::slot::Slot;
+
+/// What a `searchInto` function needs, and the error it left. Lives on one JavaScript thread.
+pub(crate) struct Searcher {
+    slot: Arc<Slot>,
+    last_error: RefCell<String>,
+}
+
+impl Searcher {
+    pub(crate) fn new(slot: Arc<Slot>) -> Rc<Self> {
+        Rc::new(Searcher { slot, last_error: RefCell::new(String::new()) })
+    }
+
+    /// The error of the last failed search, as JSON.
+    pub(crate) fn last_error(&self) -> String {
+        self.last_error.borrow().clone()
+    }
+
+    /// A JavaScript function `(query, k, rows, scores) => found` that holds a reference to this.
+    pub(crate) fn function(self: &Rc<Self>, env: sys::napi_env) -> napi::Result<sys::napi_value> {
+        let data = Rc::into_raw(Rc::clone(self)).cast_mut().cast::<c_void>();
+        let made = Self::make(env, data);
+        if made.is_err() {
+            // SAFETY: the reference taken above, which no finalizer will give back.
+            drop(unsafe { Rc::from_raw(data.cast::<Searcher>()) });
+        }
+        made
+    }
+
+    fn make(env: sys::napi_env, data: *mut c_void) -> napi::Result<sys::napi_value> {
+        let mut function = ptr::null_mut();
+        let name = c"searchInto";
+        let len = name.count_bytes().cast_signed();
+        // SAFETY: live environment of this thread; `data` outlives the function, whose finalizer gives it back.
+        check(unsafe {
+            sys::napi_create_function(env, name.as_ptr(), len, Some(search_into), data, &mut function)
+        })?;
+        // SAFETY: live environment and function; the finalizer runs once, on this thread, after the last call.
+        check(unsafe {
+            let (hint, reference) = (ptr::null_mut(), ptr::null_mut());
+            sys::napi_add_finalizer(env, function, data, Some(release), hint, reference)
+        })?;
+        Ok(function)
+    }
+
+    fn search(&self, env: sys::napi_env, args: [sys::napi_value; 4]) -> Result<usize, TercetError> {
+        let wrong = |what: &str| argument(format!("searchInto: {what}"));
+        let floats = |value| View::of(env, value).and_then(View::floats);
+        let query = floats(args[0]).ok_or_else(|| wrong("the query must be a Float32Array"))?;
+        let k = whole(env, args[1]).ok_or_else(|| wrong("k must be a whole number from 0 to 2^32 - 1"))?;
+        let rows = View::of(env, args[2]).and_then(View::uints);
+        let rows = rows.ok_or_else(|| wrong("rows must be a Uint32Array"))?;
+        let scores = floats(args[3]).ok_or_else(|| wrong("scores must be a Float32Array"))?;
+        if rows.len() < k || scores.len() < k {
+            let found = format!("{} and {}", rows.len(), scores.len());
+            return Err(wrong("rows and scores must hold k elements").expected(k.to_string(), found));
+        }
+        if rows.overlaps(scores) || rows.overlaps(query) || scores.overlaps(query) {
+            return Err(wrong("query, rows and scores must not share memory"));
+        }
+        // SAFETY: JavaScript does not run on this thread until we return, and the three views share no byte. Where
+        // they lie in shared memory the documentation asks the caller to keep other threads away meanwhile; a caller
+        // who does not gets odd numbers, since every bit pattern is a value of these types.
+        let (query, rows, scores) = unsafe { (query.read(), rows.write(), scores.write()) };
+        self.slot.search_into(query, k, &mut rows[..k], &mut scores[..k])
+    }
+}
+
+/// A whole number of at most 32 bits.
+fn whole(env: sys::napi_env, value: sys::napi_value) -> Option<usize> {
+    let mut k = -1.0;
+    // SAFETY: live environment and value; the host says so when the value is no number.
+    let status = unsafe { sys::napi_get_value_double(env, value, &mut k) };
+    let inside = status == sys::Status::napi_ok && k >= 0.0 && k <= f64::from(u32::MAX) && k.fract() == 0.0;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Whole, and in the range of u32.
+    inside.then_some(k as usize)
+}
+
+unsafe extern "C" fn search_into(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    let mut args = [ptr::null_mut(); 4];
+    let (mut count, mut data) = (args.len(), ptr::null_mut());
+    // SAFETY: called by the host with its environment and call; missing arguments are set to undefined.
+    let status = unsafe {
+        sys::napi_get_cb_info(env, info, &mut count, args.as_mut_ptr(), ptr::null_mut(), &mut data)
+    };
+    if status != sys::Status::napi_ok || data.is_null() {
+        return ptr::null_mut();
+    }
+    // SAFETY: the pointer given to `napi_create_function`: a reference that `release` gives back later than any call.
+    let searcher = unsafe { &*data.cast::<Searcher>() };
+    #[allow(clippy::cast_precision_loss)] // At most k, which is below 2^32.
+    let found = match searcher.search(env, args) {
+        Ok(found) => found as f64,
+        Err(error) => {
+            *searcher.last_error.borrow_mut() = error.to_json();
+            -1.0
+        }
+    };
+    let mut value = ptr::null_mut();
+    // SAFETY: live environment, our out-pointer.
+    unsafe { sys::napi_create_double(env, found, &mut value) };
+    value
+}
+
+unsafe extern "C" fn release(_: sys::napi_env, data: *mut c_void, _: *mut c_void) {
+    // SAFETY: the reference that `function` handed over.
+    drop(unsafe { Rc::from_raw(data.cast::<Searcher>()) });
+}
