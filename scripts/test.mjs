@@ -1,0 +1,26 @@
+/** `npm test`: everything that must hold before a change is kept. */
+import { native, prepare, ts, wasm } from "./lib/build.mjs";
+import { clippy, format, tidy, types } from "./lib/checks.mjs";
+import { saveCounts } from "./lib/counts.mjs";
+import { generated } from "./lib/generated.mjs";
+import { Steps } from "./lib/run.mjs";
+import { cargoTest, vitest } from "./lib/suites.mjs";
+
+const steps = new Steps();
+if (await prepare(steps)) {
+  await format(steps);
+  await tidy(steps);
+  await clippy(steps);
+  await steps.step("generated types unchanged", () => generated(true));
+  await native(steps);
+  await wasm(steps);
+  await ts(steps);
+  await types(steps);
+  await steps.step("cargo test", () => cargoTest(steps, ["--workspace"]));
+  await steps.step("cargo test, scalar", () =>
+    cargoTest(steps, ["-p", "tercet-kernels", "-p", "tercet-index"], { TERCET_ISA: "scalar" }),
+  );
+  await steps.step("vitest", () => vitest(steps, { types: true }));
+}
+saveCounts("test", steps);
+steps.finish("npm test");
