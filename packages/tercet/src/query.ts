@@ -67,7 +67,7 @@ export type DenseFieldsOf<Q> =
   Q extends NearQuery<infer F> ? F : Q extends FuseQuery<infer _, infer F> ? F : never;
 
 type MatchFields = readonly string[] | { readonly [field: string]: number };
-type NameOf<F extends MatchFields> = F extends readonly (infer N extends string)[] ? N : keyof F & string;
+type NameOf<F> = F extends readonly unknown[] ? F[number] & string : keyof F & string;
 
 /** Settings of {@link match}. */
 export interface MatchOptions<F extends MatchFields = MatchFields> {

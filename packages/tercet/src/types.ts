@@ -37,8 +37,8 @@ export interface Hit<Document, Highlight extends string = string> {
   readonly score: number;
   /** `id` and the selected fields. */
   readonly document: Document;
-  /** For each field of `highlight` with a match: the ranges of the words, ascending. {@link mark} shows them. */
-  readonly highlights: { readonly [F in Highlight]?: readonly HighlightRange[] };
+  /** For each field of `highlight` the ranges of its matching words, ascending; {@link mark} shows them. */
+  readonly highlights: { readonly [F in Highlight]: readonly HighlightRange[] };
   /** Where the score comes from; present when the request says `explain`. */
   readonly explain?: HitExplain;
 }

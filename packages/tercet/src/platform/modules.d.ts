@@ -5,5 +5,9 @@ declare module "@tercet/native" {
 }
 declare module "@tercet/wasm" {
   /** Loads the WebAssembly core. Rejects where it cannot be found or compiled. */
-  export function load(): Promise<import("../binding.js").Binding>;
+  export function load(source?: { readonly storage?: object }): Promise<import("../binding.js").Binding>;
+}
+declare module "@tercet/wasm/node-storage" {
+  /** The real file system. */
+  export function nodeStorage(): object;
 }

@@ -4,7 +4,13 @@ import type { Binding } from "../binding.js";
 /** The backends in order of preference, each with its loader. */
 export const BACKENDS: readonly { readonly name: "native" | "wasm"; load(): Promise<Binding> }[] = [
   { name: "native", load: async () => (await import("@tercet/native")).load() },
-  { name: "wasm", load: async () => (await import("@tercet/wasm")).load() },
+  {
+    name: "wasm",
+    load: async () => {
+      const [wasm, files] = await Promise.all([import("@tercet/wasm"), import("@tercet/wasm/node-storage")]);
+      return wasm.load({ storage: files.nodeStorage() });
+    },
+  },
 ];
 
 /** The backend that the environment forces, if any. */

@@ -1,0 +1,35 @@
+/**
+ * One behaviour suite, run against every backend: what one does, all do.
+ *
+ * A runtime is added by a test file that calls {@link behaviour} with a way to load the core there.
+ */
+import type { Binding } from "tercet/binding";
+import { describe } from "vitest";
+import { Kit, type Options } from "./kit.js";
+import { badInput } from "./suites/bad-input.js";
+import { documents } from "./suites/documents.js";
+import { files } from "./suites/files.js";
+import { filters } from "./suites/filters.js";
+import { flatIndex } from "./suites/flat-index.js";
+import { history } from "./suites/history.js";
+import { ingest } from "./suites/ingest.js";
+import { lexical } from "./suites/lexical.js";
+import { nearest } from "./suites/near.js";
+
+export type { Options } from "./kit.js";
+export { across } from "./suites/files.js";
+
+/**
+ * Declares the whole suite for one backend.
+ * @param name what the backend is called in the report
+ * @param load loads it; called once
+ * @param options what it can do
+ */
+export function behaviour(name: string, load: () => Promise<Binding>, options: Options = {}): void {
+  describe(name, () => {
+    const kit = new Kit(load, options);
+    for (const suite of [documents, filters, lexical, nearest, badInput, ingest, files, flatIndex, history]) {
+      suite(kit);
+    }
+  });
+}

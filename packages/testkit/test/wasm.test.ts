@@ -1,0 +1,6 @@
+import { load } from "@tercet/wasm";
+import { nodeStorage } from "@tercet/wasm/node-storage";
+import { behaviour } from "../src/main.js";
+import { temporaryFolders } from "./folders.js";
+
+behaviour("wasm on Node", () => load({ storage: nodeStorage() }), { persist: temporaryFolders() });
