@@ -39,7 +39,12 @@ export interface Handle {
    * there are threads). Never throws and never rejects: failures are in `Reply.error`. Arrays are copied before the
    * call returns, so the caller may reuse them at once.
    */
-  call(verb: string, request: string, arrays: readonly BulkArray[], control?: Control): Reply | Promise<Reply>;
+  call(
+    verb: string,
+    request: string,
+    arrays: readonly BulkArray[],
+    control?: Control,
+  ): Reply | Promise<Reply>;
   /** Like {@link call}, but always on the calling thread. */
   callSync(verb: string, request: string, arrays: readonly BulkArray[]): Reply;
   /**
