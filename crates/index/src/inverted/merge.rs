@@ -74,13 +74,14 @@ fn head<'a>(inputs: &[(&'a InvertedReader, &RowMap)], input: usize, at: u32) -> 
     Some(Reverse((term, input, at)))
 }
 
-/// The lengths of the new rows, after checking the maps: every map has its segment's rows, kept rows ascend and
+/// The lengths of the new rows, after checking the inputs: no terms share bytes, every map has its segment's rows, kept rows ascend and
 /// no two segments claim the same one.
 fn merge_lengths(inputs: &[(&InvertedReader, &RowMap)], out_rows: u32) -> Result<Vec<u32>, IndexError> {
     let mut lengths = reserved(out_rows as usize)?;
     lengths.resize(out_rows as usize, ABSENT);
     let mut taken = crate::Bitmap::new(out_rows);
     for (reader, map) in inputs {
+        reader.verify_ends()?;
         if map.0.len() as u64 != u64::from(reader.rows()) {
             return Err(IndexError::shape("rows of a row map", reader.rows().into(), map.0.len() as u64));
         }

@@ -41,7 +41,7 @@ impl InvertedReader {
         } else {
             None
         };
-        Ok(InvertedReader {
+        let reader = InvertedReader {
             rows,
             rows_with_field,
             // No more than the rows can hold, so that sums over segments stay within bounds.
@@ -52,7 +52,14 @@ impl InvertedReader {
             postings: source.section("postings")?,
             lengths: Array::open_len(source, "lengths", rows.into())?,
             positions,
-        })
+        };
+        for (name, ends, bytes) in reader.parts() {
+            let used = ends.last().copied().unwrap_or(0);
+            if used != bytes.len() as u64 {
+                return Err(IndexError::corrupt(name, format!("{} bytes, {used} used", bytes.len())));
+            }
+        }
+        Ok(reader)
     }
 
     /// Rows of the segment.
@@ -190,6 +197,21 @@ impl InvertedReader {
             return Err(IndexError::corrupt("lengths", "lengths are not those of the postings"));
         }
         Ok(())
+    }
+
+    /// Checks that no two terms share bytes. Whoever walks over all terms needs it: otherwise a small file could
+    /// make every term as long as the section. Cost: O(terms).
+    pub(super) fn verify_ends(&self) -> Result<(), IndexError> {
+        match self.parts().find(|(_, ends, _)| !ends.is_sorted()) {
+            Some((name, ..)) => Err(IndexError::corrupt(name, "a term ends before it begins")),
+            None => Ok(()),
+        }
+    }
+
+    /// The sections that hold all terms' parts one after the other: name, ends, bytes.
+    fn parts(&self) -> impl Iterator<Item = (&'static str, &[u64], &Bytes)> {
+        let positions = self.positions.iter().map(|(ends, bytes)| ("positions", &**ends, bytes));
+        std::iter::once(("postings", &*self.posting_ends, &self.postings)).chain(positions)
     }
 
     fn verify_term(&self, term: TermId, sums: &mut [u64]) -> Result<(), IndexError> {

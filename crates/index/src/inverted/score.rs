@@ -6,8 +6,8 @@ use super::{Accumulators, Bm25, InvertedReader, TermId, WeightedTerm};
 use crate::{Bitmap, Counters};
 
 /// Nanoseconds per posting and per row, for estimates: decode and add; begin anew and collect.
-const NS_PER_POSTING: f64 = 1.5;
-const NS_PER_ROW: f64 = 0.3;
+const NS_PER_POSTING: f64 = 2.2;
+const NS_PER_ROW: f64 = 0.25;
 const NS_PER_TERM: f64 = 150.0;
 
 impl InvertedReader {
@@ -50,7 +50,7 @@ impl InvertedReader {
             postings += self.doc_freq(term, None);
             count += 1;
         }
-        let rows = (f64::from(self.rows())).min(postings as f64 * 1024.0);
+        let rows = (f64::from(self.rows())).min(postings as f64 * 64.0);
         (postings as f64 * NS_PER_POSTING + rows * NS_PER_ROW + f64::from(count) * NS_PER_TERM) as u64
     }
 }
