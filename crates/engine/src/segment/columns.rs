@@ -107,9 +107,14 @@ impl Keywords {
         self.ords.get(start..end).unwrap_or_default()
     }
 
-    /// The rows that have an ordinal which passes.
+    /// The rows that have an ordinal which passes. Each distinct string is tested once.
     pub(crate) fn rows(&self, passes: impl Fn(u32) -> bool) -> Bitmap {
+        let table: Vec<bool> = (0..self.distinct()).map(passes).collect();
+        let passes = |ord: u32| table.get(ord as usize).copied().unwrap_or(false);
         let rows = self.ends.len() as u32;
+        if self.single() {
+            return passing(&self.ords, passes);
+        }
         let mut found = Bitmap::new(rows);
         for row in 0..rows {
             if self.ords(row).iter().any(|ord| passes(*ord)) {
@@ -117,6 +122,13 @@ impl Keywords {
             }
         }
         found
+    }
+
+    /// Whether every row has exactly one string: then ordinals and rows are parallel.
+    fn single(&self) -> bool {
+        // A row without and a row with two could balance, so every end is looked at; the pass is vectorised.
+        self.ords.len() == self.ends.len()
+            && self.ends.iter().zip(1u32..).fold(true, |all, (end, row)| all & (*end == row))
     }
 }
 
