@@ -191,7 +191,7 @@ class CoreCollection {
 
   async removeWhere(where: unknown, options: CallOptions = {}): Promise<RemoveReply> {
     const site = callSite(this.removeWhere);
-    const request = encoded(site, () => ({ where: new Encoder().value(where, "where", 0) }));
+    const request = encoded(site, () => filterRequest(where));
     return answer(await this.#call("removeWhere", JSON.stringify(request), [], options, site));
   }
 
@@ -215,9 +215,7 @@ class CoreCollection {
 
   async count(where?: unknown, options: CallOptions = {}): Promise<number> {
     const site = callSite(this.count);
-    const request = encoded(site, () =>
-      where === undefined ? {} : { where: new Encoder().value(where, "where", 0) },
-    );
+    const request = encoded(site, () => filterRequest(where));
     return answer<CountReply>(await this.#call("count", JSON.stringify(request), [], options, site)).count;
   }
 
@@ -303,6 +301,10 @@ function encoded<T>(site: CallSite, encode: () => T): T {
 
 function idList(ids: unknown): unknown[] {
   return Array.isArray(ids) ? Array.from(ids, checkedId) : [checkedId(ids)];
+}
+
+function filterRequest(where: unknown): Untyped {
+  return where === undefined ? {} : { where: new Encoder().value(where, "where", 0) };
 }
 
 function withId(document: Record<string, unknown>, id: Id): Record<string, unknown> {

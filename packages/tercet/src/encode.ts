@@ -118,6 +118,8 @@ export class Encoder {
 
   /** A query: its vectors put beside, its integers checked. Errors name the dense field. */
   query(query: unknown, depth = 0): unknown {
+    // That it is missing is the core's to say.
+    if (query === undefined) return undefined;
     if (typeof query !== "object" || query === null || depth > DEPTH_MAX)
       return this.value(query, "query", depth);
     const { vector, queries, ...rest } = query as Record<string, unknown>;

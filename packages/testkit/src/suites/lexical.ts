@@ -114,7 +114,7 @@ export function lexical(kit: Kit): void {
       expect(page.explain?.plan.length).toBeGreaterThan(0);
       for (const { score, explain } of page.hits) {
         expect(explain?.part).toBe("match");
-        expect(explain?.score).toBe(score);
+        expect(Math.fround(explain?.score ?? Number.NaN)).toBe(score);
         const fields = explain?.parts ?? [];
         const terms = fields.flatMap((field) => field.parts ?? []);
         const sum = terms.reduce((total, term) => total + (term.score ?? 0), 0);
