@@ -223,7 +223,16 @@ pub(crate) fn check_vector(
         .component(at as u64)
         .expected("finite components", vector[at].to_string()));
     }
-    if metric == MetricName::Cosine && zero_norm(vector) {
+    let norm = (tercet_kernels::kernels().f32(tercet_kernels::Metric::Dot).pair)(vector, vector);
+    if !norm.is_finite() {
+        return Err(TercetError::new(
+            Code::Limit,
+            format!("field `{name}`: the vector is too long, its squared length is outside the range of f32"),
+        )
+        .field(name)
+        .expected("a squared length below 3.4e38", "a longer vector"));
+    }
+    if metric == MetricName::Cosine && norm < f32::MIN_POSITIVE {
         return Err(TercetError::new(
             Code::ZeroVector,
             format!("field `{name}`: a zero vector has no direction, and the metric is cosine"),
@@ -232,12 +241,6 @@ pub(crate) fn check_vector(
         .expected("a vector that is not zero", "a zero vector"));
     }
     Ok(())
-}
-
-/// Whether the squared norm is zero or infinite in f32: such a vector has no usable direction.
-fn zero_norm(vector: &[f32]) -> bool {
-    let norm = (tercet_kernels::kernels().f32(tercet_kernels::Metric::Dot).pair)(vector, vector);
-    norm < f32::MIN_POSITIVE || !norm.is_finite()
 }
 
 fn raw_vector<'a>(name: &str, value: &Value, arrays: &'a [Array]) -> Result<Cow<'a, [f32]>, TercetError> {
