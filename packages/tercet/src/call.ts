@@ -1,6 +1,6 @@
 /** Runs one verb of the core: abort, progress, errors with the caller's stack. */
 import type { Binding, BulkArray, Control, Handle, Reply } from "./binding.js";
-import { aborted, type CallSite, type ErrorDetails, fromWire, located, TercetError } from "./errors.js";
+import { aborted, callSite, type ErrorDetails, fromWire, located, type Site, TercetError } from "./errors.js";
 
 /** How far a long call is, in documents for `upsert` and in the call's own unit elsewhere. */
 export interface Progress {
@@ -32,49 +32,52 @@ export interface Call {
   readonly request: string;
   readonly arrays?: readonly BulkArray[];
   readonly options?: LongCallOptions | undefined;
-  readonly site?: CallSite;
+  readonly site?: Site;
 }
 
 const NONE: readonly BulkArray[] = [];
 
-/** Runs the call; throws what the core answered as an error. */
+/** Runs the call; throws what the core answered as an error. An answer that comes at once is not waited for. */
 export async function invoke(call: Call): Promise<Reply> {
   const { handle, verb, request, options, site } = call;
   const arrays = call.arrays ?? NONE;
   const signal = options?.signal;
   if (signal?.aborted) throw located(aborted(signal), site);
-  if (signal === undefined && options?.onProgress === undefined) {
-    return settled(await handle.call(verb, request, arrays), site);
+  const watched = signal !== undefined || options?.onProgress !== undefined;
+  const control = watched ? call.binding.control() : undefined;
+  const reply = handle.call(verb, request, arrays, control);
+  if (!(reply instanceof Promise)) {
+    if (control !== undefined) poll(control, options?.onProgress)?.end();
+    return settled(reply, site);
   }
-  const control = call.binding.control();
+  const noted = callSite(site);
+  if (control === undefined) return settled(await reply, noted);
+  return settled(await watch(reply, control, options ?? {}), noted, signal);
+}
+
+/** Waits for the reply; meanwhile passes on the abort and tells the progress. */
+async function watch(reply: Promise<Reply>, control: Control, options: LongCallOptions): Promise<Reply> {
+  const { signal, onProgress } = options;
   const cancel = () => control.cancel();
   signal?.addEventListener("abort", cancel, { once: true });
-  const polling = poll(control, options?.onProgress);
-  let reply: Reply;
+  const polling = poll(control, onProgress);
   try {
-    reply = await handle.call(verb, request, arrays, control);
+    return await reply;
   } finally {
     signal?.removeEventListener("abort", cancel);
     polling?.end();
   }
-  return settled(reply, site, signal);
 }
 
 /** Runs the call on this thread. */
-export function invokeSync(
-  handle: Handle,
-  verb: string,
-  request: string,
-  arrays = NONE,
-  site?: CallSite,
-): Reply {
+export function invokeSync(handle: Handle, verb: string, request: string, arrays = NONE, site?: Site): Reply {
   return settled(handle.callSync(verb, request, arrays), site);
 }
 
 /** A reply without an error, or the error thrown. */
 export function settled(
   reply: Reply,
-  site?: CallSite,
+  site?: Site,
   signal?: AbortSignal,
   extra?: Partial<ErrorDetails>,
 ): Reply {

@@ -9,7 +9,7 @@ import type { Binding, Handle } from "./binding.js";
 import { answer, type CallOptions, invoke, invokeSync, type LongCallOptions } from "./call.js";
 import { Decoder } from "./decode.js";
 import { checkedId, Encoder, integerArgument } from "./encode.js";
-import { type CallSite, callSite, located, shown, TercetError } from "./errors.js";
+import { type CallSite, callSite, located, type Site, shown, TercetError } from "./errors.js";
 import { type Source, type UpsertOptions, upsertAll } from "./ingest.js";
 import type { FieldsOf, InferInput, Schema, Where } from "./schema.js";
 import type { DefaultFields, GetOptions, Got, PageOf, SearchRequest } from "./types.js";
@@ -173,10 +173,9 @@ class CoreCollection {
   }
 
   async get(ids: unknown, options: GetOptions = {}): Promise<unknown> {
-    const site = callSite(this.get);
     const many = Array.isArray(ids);
-    const request = encoded(site, () => ({ ids: idList(ids), select: options.select }));
-    const reply = await this.#call("get", JSON.stringify(request), [], options, site);
+    const request = encoded(this.get, () => ({ ids: idList(ids), select: options.select }));
+    const reply = await this.#call("get", JSON.stringify(request), [], options, this.get);
     const documents = answer<GetReply>(reply).documents.map((document) =>
       document === null ? undefined : this.#decoder.document(document, reply.arrays),
     );
@@ -184,23 +183,20 @@ class CoreCollection {
   }
 
   async remove(ids: unknown, options: CallOptions = {}): Promise<RemoveReply> {
-    const site = callSite(this.remove);
-    const request = encoded(site, () => ({ ids: idList(ids) }));
-    return answer(await this.#call("remove", JSON.stringify(request), [], options, site));
+    const request = encoded(this.remove, () => ({ ids: idList(ids) }));
+    return answer(await this.#call("remove", JSON.stringify(request), [], options, this.remove));
   }
 
   async removeWhere(where: unknown, options: CallOptions = {}): Promise<RemoveReply> {
-    const site = callSite(this.removeWhere);
-    const request = encoded(site, () => filterRequest(where));
-    return answer(await this.#call("removeWhere", JSON.stringify(request), [], options, site));
+    const request = encoded(this.removeWhere, () => filterRequest(where));
+    return answer(await this.#call("removeWhere", JSON.stringify(request), [], options, this.removeWhere));
   }
 
   async search(request: SearchArguments): Promise<unknown> {
-    const site = callSite(this.search);
     const encoder = new Encoder();
-    const wire = encoded(site, () => searchRequest(request, encoder));
+    const wire = encoded(this.search, () => searchRequest(request, encoder));
     const options = { signal: request.signal };
-    const reply = await this.#call("search", JSON.stringify(wire), encoder.arrays, options, site);
+    const reply = await this.#call("search", JSON.stringify(wire), encoder.arrays, options, this.search);
     const page = answer<SearchReply>(reply);
     const scores = reply.arrays[0] as Float32Array;
     const hits = page.hits.map((hit, i) => ({
@@ -214,25 +210,25 @@ class CoreCollection {
   }
 
   async count(where?: unknown, options: CallOptions = {}): Promise<number> {
-    const site = callSite(this.count);
-    const request = encoded(site, () => filterRequest(where));
-    return answer<CountReply>(await this.#call("count", JSON.stringify(request), [], options, site)).count;
+    const request = encoded(this.count, () => filterRequest(where));
+    return answer<CountReply>(await this.#call("count", JSON.stringify(request), [], options, this.count))
+      .count;
   }
 
   async flush(options: LongCallOptions = {}): Promise<void> {
-    await this.#call("flush", "{}", [], options, callSite(this.flush));
+    await this.#call("flush", "{}", [], options, this.flush);
   }
 
   async compact(options: LongCallOptions = {}): Promise<CompactReply> {
-    return answer(await this.#call("compact", "{}", [], options, callSite(this.compact)));
+    return answer(await this.#call("compact", "{}", [], options, this.compact));
   }
 
   async verify(options: LongCallOptions = {}): Promise<VerifyReply> {
-    return answer(await this.#call("verify", "{}", [], options, callSite(this.verify)));
+    return answer(await this.#call("verify", "{}", [], options, this.verify));
   }
 
   async stats(options: CallOptions = {}): Promise<StatsReply> {
-    return answer(await this.#call("stats", "{}", [], options, callSite(this.stats)));
+    return answer(await this.#call("stats", "{}", [], options, this.stats));
   }
 
   close(): Promise<void> {
@@ -274,13 +270,13 @@ class CoreCollection {
     request: string,
     arrays: Encoder["arrays"],
     options: LongCallOptions,
-    site: CallSite,
+    site: Site,
   ) {
     this.#assertOpen(site);
     return invoke({ binding: this.#binding, handle: this.#handle, verb, request, arrays, options, site });
   }
 
-  #assertOpen(site: CallSite): void {
+  #assertOpen(site: Site): void {
     if (!this.closed) return;
     throw located(new TercetError("ERR_CLOSED", `the collection \`${this.path}\` is closed`), site);
   }
@@ -291,7 +287,7 @@ function isClosed(error: unknown): boolean {
 }
 
 /** Runs an encoding step; its errors get the caller's stack. */
-function encoded<T>(site: CallSite, encode: () => T): T {
+function encoded<T>(site: Site, encode: () => T): T {
   try {
     return encode();
   } catch (error) {

@@ -2,7 +2,7 @@
 import { type Backend, type BackendChoice, type LoadedBackend, loadBackend } from "./backend.js";
 import type { BulkArray, Handle, Reply } from "./binding.js";
 import { answer, type CallOptions, invoke, invokeSync, type LongCallOptions, opened } from "./call.js";
-import { type CallSite, callSite, fromWire, located, shown, TercetError } from "./errors.js";
+import { type CallSite, callSite, fromWire, located, type Site, shown, TercetError } from "./errors.js";
 import type {
   IndexAddReply,
   IndexCompactReply,
@@ -151,8 +151,8 @@ export class FlatIndex implements AsyncDisposable, Disposable {
    * @throws TercetError ERR_DIMENSION, ERR_NOT_FINITE, ERR_ZERO_VECTOR, ERR_LIMIT, ERR_ARGUMENT, ERR_CLOSED
    */
   search(query: Float32Array, k: number, options?: SearchOptions): SearchResult {
-    if (!(query instanceof Float32Array)) floats(query, "query", callSite(this.search));
-    if (!(k >= 1 && k <= K_MAX && Number.isInteger(k))) integer(k, "k", 1, K_MAX, callSite(this.search));
+    if (!(query instanceof Float32Array)) floats(query, "query", this.search);
+    if (!(k >= 1 && k <= K_MAX && Number.isInteger(k))) integer(k, "k", 1, K_MAX, this.search);
     if (options?.filter !== undefined) return this.#filtered(query, k, options.filter, options.into);
     const into = options?.into;
     const length = into === undefined ? Math.max(1, Math.min(k, this.#size)) : k;
@@ -160,7 +160,7 @@ export class FlatIndex implements AsyncDisposable, Disposable {
     const scores = into?.scores ?? new Float32Array(length);
     if (into !== undefined) this.#checkInto(into, k);
     const found = this.#handle.searchInto(query, length, rows, scores);
-    if (found < 0) throw fromWire(this.#handle.lastError(), callSite(this.search));
+    if (found < 0) throw fromWire(this.#handle.lastError(), this.search);
     if (found === rows.length && found === scores.length) return { rows, scores };
     return { rows: rows.subarray(0, found), scores: scores.subarray(0, found) };
   }
@@ -177,7 +177,7 @@ export class FlatIndex implements AsyncDisposable, Disposable {
     k: number,
     options: LongCallOptions & { readonly filter?: RowSet | undefined } = {},
   ): Promise<SearchResult> {
-    const site = callSite(this.searchBatch);
+    const site = this.searchBatch;
     floats(queries, "queries", site);
     integer(k, "k", 1, K_MAX, site);
     const { filter } = options;
@@ -193,7 +193,7 @@ export class FlatIndex implements AsyncDisposable, Disposable {
    * @throws TercetError as `build`; nothing is added then
    */
   async add(vectors: Float32Array, options: LongCallOptions = {}): Promise<AddedRows> {
-    const site = callSite(this.add);
+    const site = this.add;
     floats(vectors, "vectors", site);
     const added = answer<IndexAddReply>(await this.#call("add", "{}", [vectors], options, site));
     this.#size += added.count;
@@ -205,7 +205,7 @@ export class FlatIndex implements AsyncDisposable, Disposable {
    * @returns how many went, and which were not there
    */
   async remove(rows: Uint32Array | Iterable<number>, options: CallOptions = {}): Promise<RemovedRows> {
-    const site = callSite(this.remove);
+    const site = this.remove;
     const list = rows instanceof Uint32Array ? rows : Uint32Array.from(rows, (row) => checkedRow(row, site));
     const removed = answer<IndexRemoveReply>(await this.#call("remove", "{}", [list], options, site));
     this.#size -= removed.removed;
@@ -217,7 +217,7 @@ export class FlatIndex implements AsyncDisposable, Disposable {
    * @returns old row to new row; {@link NO_ROW} where it was removed
    */
   async compact(options: LongCallOptions = {}): Promise<Uint32Array> {
-    const reply = await this.#call("compact", "{}", [], options, callSite(this.compact));
+    const reply = await this.#call("compact", "{}", [], options, this.compact);
     this.#size = answer<IndexCompactReply>(reply).rows;
     return reply.arrays[0] as Uint32Array;
   }
@@ -227,12 +227,12 @@ export class FlatIndex implements AsyncDisposable, Disposable {
    * @throws TercetError ERR_IO, ERR_UNSUPPORTED where there are no files
    */
   async save(path: string, options: LongCallOptions = {}): Promise<void> {
-    await this.#call("save", JSON.stringify({ path }), [], options, callSite(this.save));
+    await this.#call("save", JSON.stringify({ path }), [], options, this.save);
   }
 
   /** Sizes in rows and bytes. */
   async stats(options: CallOptions = {}): Promise<IndexInfo> {
-    return answer(await this.#call("stats", "{}", [], options, callSite(this.stats)));
+    return answer(await this.#call("stats", "{}", [], options, this.stats));
   }
 
   /** Frees it. May be called twice; everything else then fails with ERR_CLOSED. Nothing is saved. */
@@ -252,7 +252,7 @@ export class FlatIndex implements AsyncDisposable, Disposable {
   }
 
   #filtered(query: Float32Array, k: number, filter: RowSet, into: SearchResult | undefined): SearchResult {
-    const site = callSite(this.search);
+    const site = this.search;
     if (into !== undefined) this.#checkInto(into, k);
     const request = JSON.stringify({ k, filtered: true });
     const padded = pairOf(invokeSync(this.#handle, "searchBatch", request, [query, filter], site));
@@ -279,16 +279,10 @@ export class FlatIndex implements AsyncDisposable, Disposable {
       expected,
       found,
     });
-    throw located(error, callSite(this.search));
+    throw located(error, this.search);
   }
 
-  #call(
-    verb: string,
-    request: string,
-    arrays: readonly BulkArray[],
-    options: LongCallOptions,
-    site: CallSite,
-  ) {
+  #call(verb: string, request: string, arrays: readonly BulkArray[], options: LongCallOptions, site: Site) {
     const { binding } = this.#loaded;
     return invoke({ binding, handle: this.#handle, verb, request, arrays, options, site });
   }
@@ -298,7 +292,7 @@ function pairOf(reply: Reply): SearchResult {
   return { rows: reply.arrays[0] as Uint32Array, scores: reply.arrays[1] as Float32Array };
 }
 
-function floats(value: unknown, name: string, site: CallSite): void {
+function floats(value: unknown, name: string, site: Site): void {
   if (value instanceof Float32Array) return;
   const error = new TercetError("ERR_TYPE", `\`${name}\` must be a Float32Array, found ${shown(value)}`, {
     field: name,
@@ -308,7 +302,7 @@ function floats(value: unknown, name: string, site: CallSite): void {
   throw located(error, site);
 }
 
-function integer(value: unknown, name: string, low: number, high: number, site: CallSite): void {
+function integer(value: unknown, name: string, low: number, high: number, site: Site): void {
   if (Number.isInteger(value) && (value as number) >= low && (value as number) <= high) return;
   const expected = `an integer from ${low} to ${high}`;
   const error = new TercetError("ERR_LIMIT", `\`${name}\` must be ${expected}, found ${shown(value)}`, {
@@ -319,7 +313,7 @@ function integer(value: unknown, name: string, low: number, high: number, site: 
   throw located(error, site);
 }
 
-function checkedRow(row: unknown, site?: CallSite): number {
+function checkedRow(row: unknown, site?: Site): number {
   if (Number.isInteger(row) && (row as number) >= 0 && (row as number) < NO_ROW) return row as number;
   const expected = "a row number";
   const error = new TercetError("ERR_ARGUMENT", `\`rows\` must hold row numbers, found ${shown(row)}`, {
