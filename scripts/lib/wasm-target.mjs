@@ -9,6 +9,7 @@
  *
  * A compiler and the library's source must be of one version, so 4 never mixes with rustup's compiler.
  */
+import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { has, Missing, ROOT, run } from "./run.mjs";
@@ -90,10 +91,14 @@ async function debianToolchain() {
   return { cargo: DEBIAN_CARGO, env: { ...env, [rustflags()]: `${FEATURES} --sysroot ${sysroot}` }, version };
 }
 
+/** With bitcode, so that link-time optimisation can take the library in. */
+const STD_FLAGS = `${FEATURES} -Cembed-bitcode=yes`;
+
 /** Builds the standard library for the target once a compiler version; gives the sysroot that holds it. */
 async function buildStd(version, env) {
-  const release = /^release: (.*)$/m.exec(version)?.[1] ?? "unknown";
-  const sysroot = join(ROOT, `.cache/wasm-sysroot-${release}-simd128`);
+  // The name says all that went in: cargo takes what it built against another library for stale by the path alone.
+  const name = createHash("sha256").update(`${version}${STD_FLAGS}`).digest("hex").slice(0, 12);
+  const sysroot = join(ROOT, `.cache/wasm-sysroot-${name}`);
   const libraries = join(sysroot, "lib/rustlib", TARGET, "lib");
   if (existsSync(libraries)) return sysroot;
   console.log("      building the standard library for WebAssembly, once");
@@ -109,7 +114,7 @@ async function buildStd(version, env) {
   const args = ["build", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort"];
   await run(DEBIAN_CARGO, args, {
     cwd: work,
-    env: { ...env, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(work, "target"), [rustflags()]: FEATURES },
+    env: { ...env, RUSTC_BOOTSTRAP: "1", CARGO_TARGET_DIR: join(work, "target"), [rustflags()]: STD_FLAGS },
   });
   const built = join(work, "target", TARGET, "release/deps");
   const half = `${libraries}.half`;
