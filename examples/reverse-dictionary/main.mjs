@@ -10,7 +10,7 @@ import { rmSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { info, keyword, mark, open, TercetError, text } from "tercet";
+import { info, keyword, mark, match, open, TercetError, text } from "tercet";
 import { chooseQueries } from "./queries.mjs";
 import { METRICS, measure, RANKINGS } from "./rankings.mjs";
 import {
@@ -26,21 +26,18 @@ import {
 } from "./terminal.mjs";
 import { readSenses, SENSES } from "./wordnet.mjs";
 
+// Descriptions, and the word that they describe. The last one shows where words end: WordNet's astronomer is "a physicist
+// who studies astronomy" and shares a single word with the question.
 const QUESTIONS = [
-  "a person who studies the stars",
-  "fear of closed spaces",
-  "to walk in a slow and relaxed way",
-  "instrument that measures the pressure of the air",
+  { question: "fear of closed spaces", expected: "claustrophobia" },
+  { question: "words that are spelled the same backward and forward", expected: "palindrome" },
+  { question: "an instrument for measuring atmospheric pressure", expected: "barometer" },
+  { question: "a person who studies the stars", expected: "astronomer" },
 ];
+const LOOKED_AT = 100;
 
-const { values: options } = parseArgs({
-  options: {
-    fresh: { type: "boolean", default: false },
-    queries: { type: "string", default: "1000" },
-    backend: { type: "string" },
-    json: { type: "boolean", default: false },
-  },
-});
+const USAGE = "node main.mjs [--fresh] [--queries n] [--backend native|wasm] [--json]";
+const options = readOptions();
 const say = options.json ? () => {} : console.log;
 const interruption = new AbortController();
 process.once("SIGINT", () => interruption.abort());
@@ -51,6 +48,25 @@ try {
   if (!interruption.signal.aborted) throw error;
   console.error("interrupted; the next start goes on");
   process.exitCode = 130;
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        fresh: { type: "boolean", default: false },
+        queries: { type: "string", default: "1000" },
+        backend: { type: "string" },
+        json: { type: "boolean", default: false },
+      },
+    });
+    const queries = Number(values.queries);
+    if (!Number.isInteger(queries) || queries < 1) throw new Error("--queries takes a whole number above 0");
+    return { ...values, queries };
+  } catch (error) {
+    console.error(`${error.message}\n${USAGE}`);
+    process.exit(2);
+  }
 }
 
 async function main() {
@@ -79,7 +95,16 @@ async function present(dictionary, senses) {
   );
 
   const answers = [];
-  for (const question of QUESTIONS) answers.push({ question, hits: await ask(dictionary, question) });
+  for (const { question, expected } of QUESTIONS) {
+    const hits = await ask(dictionary, question);
+    const rank = hits.findIndex(({ lemmas }) => lemmas.split(", ").includes(expected)) + 1;
+    say(
+      dim(
+        `  expected: ${expected}, ${rank > 0 ? `found at rank ${rank}` : `not among the first ${LOOKED_AT}`}`,
+      ),
+    );
+    answers.push({ question, expected, rank: rank > 0 ? rank : null, hits: hits.slice(0, 3) });
+  }
 
   const rankings = await compare(dictionary, senses);
   if (options.json)
@@ -116,16 +141,15 @@ async function fill(dictionary, senses) {
   return performance.now() - started;
 }
 
-/** Prints the best senses for a description, and gives them. */
+/** Prints the three best senses for a description, and gives the best hundred. */
 async function ask(dictionary, question) {
-  const { query } = RANKINGS.at(-1);
-  const page = await dictionary.search({ query: query(question), limit: 3, highlight: ["gloss", "lemmas"] });
+  // A description is worded like a definition, so the gloss is the field to ask.
+  const query = match(question, { fields: ["gloss"] });
+  const page = await dictionary.search({ query, limit: LOOKED_AT, highlight: ["gloss"] });
   say(`\n${bold(question)}`);
-  for (const { document, score, highlights } of page.hits) {
-    const show = (field) => mark(document[field], highlights[field], highlighted);
-    say(
-      `  ${show("lemmas")} ${dim(`(${document.partOfSpeech}, ${score.toFixed(2)})`)}\n    ${show("gloss")}`,
-    );
+  for (const { document, score, highlights } of page.hits.slice(0, 3)) {
+    say(`  ${bold(document.lemmas)} ${dim(`(${document.partOfSpeech}, ${score.toFixed(2)})`)}`);
+    say(`    ${mark(document.gloss, highlights.gloss, highlighted)}`);
   }
   if (page.hits.length === 0) say("  nothing found");
   return page.hits.map(({ document, score }) => ({ ...document, score }));
@@ -133,7 +157,7 @@ async function ask(dictionary, question) {
 
 /** Prints how each ranking does on usage examples, and gives the numbers. */
 async function compare(dictionary, senses) {
-  const queries = chooseQueries(senses, Number(options.queries));
+  const queries = chooseQueries(senses, options.queries);
   say(`\n${number(queries.length)} usage examples as queries, their sense as the one right answer:\n`);
   const show = progress("measuring", queries.length * RANKINGS.length);
   const results = [];
@@ -155,6 +179,7 @@ async function compare(dictionary, senses) {
 /** Takes descriptions from the terminal until an empty line or the end of input. */
 async function converse(dictionary) {
   const prompt = createInterface({ input: process.stdin, output: process.stdout });
+  prompt.on("SIGINT", () => prompt.close());
   say(dim("\nDescribe a word (an empty line ends)"));
   prompt.setPrompt("> ");
   prompt.prompt();
