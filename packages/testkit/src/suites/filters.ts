@@ -4,7 +4,7 @@ import { all, boolean, date, dense, float, integer, keyword, match, near, text, 
 import { describe, expect, test } from "vitest";
 import { ids, type Kit, random } from "../kit.js";
 import { type Plain, passes } from "../oracle.js";
-import { SEED } from "../seeds.js";
+import { runs, SEED } from "../seeds.js";
 
 const schema = {
   word: text({ optional: true }),
@@ -161,14 +161,14 @@ export function filters(kit: Kit): void {
       }
     });
 
-    test("agree with the predicate whatever they are", async () => {
+    test("agree with the predicate whatever they are", { timeout: runs(30_000) }, async () => {
       const collection = await filled();
       await fc.assert(
         fc.asyncProperty(anyFilter(3), async (where) => {
           const page = await collection.search({ query: all(), where: where as Where<S>, limit: 1_000 });
           expect(ids(page)).toEqual(rows.filter((row) => passes(row, where)).map((row) => row.id));
         }),
-        { seed: SEED, numRuns: 300 },
+        { seed: SEED, numRuns: runs(300) },
       );
     });
   });

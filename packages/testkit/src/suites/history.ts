@@ -4,7 +4,7 @@ import { all, type Collection, dense, integer, keyword, match, near, text } from
 import { describe, expect, test } from "vitest";
 import { ids, type Kit } from "../kit.js";
 import { bm25, ranked, SCORES } from "../oracle.js";
-import { KEPT_HISTORIES, SEED } from "../seeds.js";
+import { KEPT_HISTORIES, runs, SEED } from "../seeds.js";
 
 const schema = {
   t: text({ analyzer: "whitespace", optional: true }),
@@ -139,10 +139,10 @@ export function history(kit: Kit): void {
     };
     const property = fc.asyncProperty(fc.array(anyStep, { minLength: 1, maxLength: 25 }), play);
 
-    test("equals a Map's", { timeout: 120_000 }, async () => {
+    test("equals a Map's", { timeout: runs(60_000) }, async () => {
       for (const { seed, path } of KEPT_HISTORIES)
         await fc.assert(property, { seed, path, endOnFailure: true });
-      await fc.assert(property, { seed: SEED, numRuns: 60 });
+      await fc.assert(property, { seed: SEED, numRuns: runs(60) });
     });
   });
 }

@@ -83,7 +83,7 @@ export function ingest(kit: Kit): void {
         turns += 1;
       }, 1);
       const t = "some words to be analysed ".repeat(20);
-      await collection.upsert(numbered(6_000).map((one) => ({ ...one, t })));
+      await collection.upsert(numbered(20_000).map((one) => ({ ...one, t })));
       clearInterval(timer);
       expect(turns).toBeGreaterThan(3);
     });
