@@ -1,5 +1,6 @@
-/** The built command in a process of its own: pipes, exit codes, interruption. Needs `npm run build:ts`. */
+/** The built command in a process of its own: pipes, exit codes, interruption. Not run before `npm run build:ts`. */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { scratch } from "./scratch.js";
@@ -31,7 +32,7 @@ function tercet(
 const line = (id: number) =>
   `${JSON.stringify({ id, text: `the text of document number ${id} is about a wing` })}\n`;
 
-describe("the command in a process", () => {
+describe.skipIf(!existsSync(CLI))("the built command in a process", () => {
   it("reads standard input, prints no progress into a pipe, and ends with 0", async () => {
     const into = `${scratch()}/out`;
     const indexed = await tercet(["index", "-", "--into", into, "--json"], (child) => {

@@ -6,6 +6,7 @@
  * start is dropped; the last line needs no line end.
  */
 import { createReadStream } from "node:fs";
+import { addAbortSignal } from "node:stream";
 import { inputError, ioError } from "../errors.js";
 
 /** One line of a file. */
@@ -96,10 +97,9 @@ export interface ReadOptions {
 
 /** Reads a file ("-" is standard input) in chunks; a failure is ERR_NOT_FOUND or ERR_IO with the file's name. */
 export async function* readChunks(file: string, options: ReadOptions = {}): AsyncGenerator<Uint8Array> {
-  const stream =
-    file === "-"
-      ? process.stdin
-      : createReadStream(file, { highWaterMark: CHUNK_BYTES, signal: options.signal });
+  const stream = file === "-" ? process.stdin : createReadStream(file, { highWaterMark: CHUNK_BYTES });
+  // A stream that waits for more (a pipe that stays open) is ended by the signal too.
+  if (options.signal !== undefined) addAbortSignal(options.signal, stream);
   try {
     for await (const chunk of stream) {
       options.signal?.throwIfAborted();
