@@ -81,7 +81,8 @@ async function loadFresh(name: "native" | "wasm"): Promise<Binding> {
     if (candidate === undefined) throw new Error("it is not part of this build");
     return await candidate.load();
   } catch (cause) {
-    const why = (cause instanceof Error ? cause.message : String(cause)).replace(/\s*\n\s*/g, " ");
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const why = text.replace(/:\s*\n\s*/g, ": ").replace(/\s*\n\s*/g, "; ");
     throw new TercetError("ERR_UNSUPPORTED", `the ${name} backend cannot be loaded: ${why}`, { cause });
   }
 }

@@ -193,10 +193,11 @@ function put(out: Record<string, unknown>, key: string, value: unknown): void {
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;
-const isWellFormed = (String.prototype as { isWellFormed?: () => boolean }).isWellFormed;
 
 function wellFormed(text: string, field: string): string {
-  if (isWellFormed === undefined ? !LONE_SURROGATE.test(text) : isWellFormed.call(text)) return text;
+  // Not every runtime has `isWellFormed` yet.
+  const known = (text as { isWellFormed?: () => boolean }).isWellFormed?.();
+  if (known ?? !LONE_SURROGATE.test(text)) return text;
   throw wrong("ERR_ENCODING", field, "valid Unicode", "a lone surrogate");
 }
 

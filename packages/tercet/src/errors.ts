@@ -80,6 +80,16 @@ export class TercetError extends Error {
     }
   }
 
+  /** `TercetError`. On the prototype, like the names of the language's own errors. */
+  override get name(): string {
+    return "TercetError";
+  }
+
+  /** What {@link TercetError} is recognised by. */
+  private get [BRAND](): true {
+    return true;
+  }
+
   /** The error as plain data, for logs and for another thread. */
   toJSON(): WireError & { readonly name: string; readonly committed?: number } {
     const out: Record<string, unknown> = { name: this.name, code: this.code, message: this.message };
@@ -95,11 +105,6 @@ export class TercetError extends Error {
     return typeof value === "object" && value !== null && BRAND in value;
   }
 }
-
-Object.defineProperties(TercetError.prototype, {
-  name: { value: "TercetError", configurable: true, writable: true },
-  [BRAND]: { value: true },
-});
 
 /** Where a public method was called, noted so that an error found later points there. */
 export type CallSite = { stack?: string } | undefined;
