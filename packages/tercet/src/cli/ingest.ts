@@ -92,5 +92,11 @@ export function relocate(error: TercetError, placed: Placed): TercetError {
   const { code, message, field, id, component, expected, found } = error;
   const details = { field, id, component, expected, found, cause: error };
   const known = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
-  return inputError(code, message, { file: placed.file, line: placed.line }, known);
+  // The position in the call says nothing here: the line does.
+  return inputError(
+    code,
+    message.replace(/^document \d+(?=[: ])/, "document"),
+    { file: placed.file, line: placed.line },
+    known,
+  );
 }

@@ -2,6 +2,16 @@
 import type { Schema } from "../schema.js";
 import type { FieldSpec } from "../wire/index.js";
 
+// What a setting is when it is not said; a stored schema says everything.
+const DEFAULTS: Readonly<Record<string, unknown>> = {
+  boost: 1,
+  positions: false,
+  k1: 0.9,
+  b: 0.4,
+  many: false,
+  optional: false,
+};
+
 /** The builders of `tercet` for a schema, ready to paste: `{ title: text({ analyzer: "english" }), ... }`. */
 export function printSchema(schema: Schema): string {
   const lines = Object.entries(schema).map(([name, spec]) => `  ${printKey(name)}: ${printField(spec)},`);
@@ -19,7 +29,9 @@ export function printImports(schema: Schema): string {
 
 function printField(spec: FieldSpec): string {
   const { type, ...settings } = spec as { type: string } & Record<string, unknown>;
-  const shown = Object.entries(settings).filter(([, value]) => value !== undefined && value !== null);
+  const shown = Object.entries(settings).filter(
+    ([key, value]) => value !== undefined && value !== null && value !== DEFAULTS[key],
+  );
   if (shown.length === 0) return `${type}()`;
   return `${type}({ ${shown.map(([key, value]) => `${key}: ${printValue(key, value)}`).join(", ")} })`;
 }

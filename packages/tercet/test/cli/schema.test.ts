@@ -109,12 +109,14 @@ describe("a schema as code", () => {
       title: text({ analyzer: "english", boost: 2 }),
       "first author": keyword({ many: true }),
       year: integer({ optional: true }),
+      open: integer({ optional: false }),
       vector: dense({ dims: 3, metric: "cosine", index: { kind: "flat" } }),
     };
     expect(printSchema(schema)).toBe(`{
   title: text({ analyzer: "english", boost: 2 }),
   "first author": keyword({ many: true }),
   year: integer({ optional: true }),
+  open: integer(),
   vector: dense({ dims: 3, metric: "cosine", index: flat() }),
 }`);
     expect(printImports(schema)).toBe('import { open, dense, flat, integer, keyword, text } from "tercet";');

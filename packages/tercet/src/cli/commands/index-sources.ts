@@ -269,7 +269,7 @@ function report(plan: Plan, target: Target, totals: Totals, reading: Reading, ms
   const rate = count(Math.round(indexed / (ms / 1000)));
   const notes = [
     ...(replaced > 0 ? [`${counted(replaced, "document")} replaced an older one`] : []),
-    ...(skipped > 0 ? [`${counted(skipped, "line or document").replace(/s$/, "")} left out`] : []),
+    ...(skipped > 0 ? [`${count(skipped)} left out`] : []),
     ...(indexed === documents ? [] : [`${counted(documents, "document")} in all`]),
   ];
   const { created, collection, left } = target;
