@@ -77,7 +77,7 @@ fn oracle_match(kept: &[Kept], query: &[&str], passes: impl Fn(&Kept) -> bool) -
             if tf > 0.0 {
                 matched = true;
                 let idf = (1.0 + (n - df + 0.5) / (df + 0.5)).ln();
-                score += idf * tf * 1.9 / (tf + 0.9 * (0.6 + 0.4 * d.words.len() as f64 / average));
+                score += idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * d.words.len() as f64 / average));
             }
         }
         if matched {

@@ -44,9 +44,9 @@ export interface TextOptions extends OptionalSetting {
   readonly boost?: number;
   /** Keep word positions (phrases need them; the field's index grows by about a third). Default false. */
   readonly positions?: boolean;
-  /** BM25's saturation of term frequency, 0 to 10. Default 0.9. */
+  /** BM25's saturation of term frequency, 0 to 10. Default 1.2. */
   readonly k1?: number;
-  /** BM25's length normalisation, 0 to 1. Default 0.4. */
+  /** BM25's length normalisation, 0 to 1. Default 0.75. */
   readonly b?: number;
 }
 

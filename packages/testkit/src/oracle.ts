@@ -5,7 +5,7 @@ export interface Bm25 {
   readonly k1: number;
   readonly b: number;
 }
-export const BM25: Bm25 = { k1: 0.9, b: 0.4 };
+export const BM25: Bm25 = { k1: 1.2, b: 0.75 };
 
 /**
  * BM25 of one field: the sum over the words of the query of idf * tf*(k1+1)/(tf + k1*(1-b+b*len/avglen)), with

@@ -21,9 +21,9 @@ fn cosine() -> MetricName {
 }
 
 /// The default saturation of term frequency.
-pub const DEFAULT_K1: f32 = 0.9;
+pub const DEFAULT_K1: f32 = 1.2;
 /// The default strength of length normalisation.
-pub const DEFAULT_B: f32 = 0.4;
+pub const DEFAULT_B: f32 = 0.75;
 
 /// A schema: the fields of every document beside `id`, in the order in which they were declared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

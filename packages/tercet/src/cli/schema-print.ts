@@ -6,8 +6,8 @@ import type { FieldSpec } from "../wire/index.js";
 const DEFAULTS: Readonly<Record<string, unknown>> = {
   boost: 1,
   positions: false,
-  k1: 0.9,
-  b: 0.4,
+  k1: 1.2,
+  b: 0.75,
   many: false,
   optional: false,
 };
