@@ -10,8 +10,9 @@ export async function format(steps) {
     await component("rustfmt", ["fmt", "--version"]);
     await run("cargo", ["fmt", "--all", "--check"]);
   });
+  const colors = `--colors=${process.stdout.isTTY ? "force" : "off"}`;
   await steps.step("biome", async () => {
-    await run("node", [bin("@biomejs/biome/bin/biome"), "ci", "--error-on-warnings", "."]);
+    await run("node", [bin("@biomejs/biome/bin/biome"), "ci", "--error-on-warnings", colors, "."]);
   });
 }
 
