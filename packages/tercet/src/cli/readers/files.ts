@@ -16,7 +16,7 @@ const GROUP = 64;
 /** The schema that these documents have. */
 export function filesSchema(analyzer: string): Schema {
   return {
-    title: { type: "text", analyzer, boost: 2 },
+    title: { type: "text", analyzer },
     text: { type: "text", analyzer },
     path: { type: "keyword" },
     modified: { type: "date" },
