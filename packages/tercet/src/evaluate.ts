@@ -17,7 +17,10 @@ export interface EvaluateOptions extends CallOptions {
   readonly run: { readonly [query: string]: Ranking };
   /** Query id to document id to grade; above 0 is relevant. Ids are compared as text here: 1 and "1" are the same. */
   readonly qrels: { readonly [query: string]: { readonly [document: string]: number } };
-  /** `ndcg@10`, `map`, `mrr@10`, `recall@100`, `precision@5`, `success@1`, ... with any cut-off. */
+  /**
+   * `ndcg`, `map` and `mrr`, also with a cut-off (`ndcg@10`); `recall@k`, `precision@k`, `success@k` and `judged@k`, any
+   * `k` from 1; `r_precision` and `bpref`.
+   */
   readonly metrics: readonly string[];
   /** Break ties in score by document id, descending, as trec_eval does. Default: the given order stands. */
   readonly trecTies?: boolean | undefined;

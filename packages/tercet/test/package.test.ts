@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import ts from "typescript";
 import { describe, expect, test } from "vitest";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
@@ -14,10 +15,8 @@ describe.skipIf(!built)("the build (made by `npm run build:ts`)", () => {
       import assert from "node:assert/strict";
       import { createRequire } from "node:module";
       const require = createRequire(import.meta.url);`;
-    execFileSync(process.execPath, ["--input-type=module", "-e", prelude + code], {
-      cwd: dist,
-      stdio: "pipe",
-    });
+    const child = ["--input-type=module", "-e", prelude + code];
+    return execFileSync(process.execPath, child, { cwd: dist, stdio: "pipe", encoding: "utf8" });
   };
 
   test.each(["tercet", "tercet/index"])("%s: import and require give the same things", (entry) => {
@@ -43,5 +42,13 @@ describe.skipIf(!built)("the build (made by `npm run build:ts`)", () => {
       const code = readFileSync(`${dist}web/${file}`, "utf8");
       expect(code).not.toMatch(/from\s*"(?!\.)|import\s*"|node:|@tercet\/native|process\./);
     }
+  });
+
+  test("the readme's example runs", () => {
+    const readme = readFileSync(fileURLToPath(new URL("../README.md", import.meta.url)), "utf8");
+    const example = /```ts\n([\s\S]*?)```/.exec(readme)?.[1]?.replace("./papers", ":memory:") ?? "";
+    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 };
+    const { outputText } = ts.transpileModule(example, { compilerOptions });
+    expect(run(outputText)).toContain("Flow in the boundary layer [ [ 12, 20 ], [ 21, 26 ] ]");
   });
 });

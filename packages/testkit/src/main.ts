@@ -15,6 +15,7 @@ import { history } from "./suites/history.js";
 import { ingest } from "./suites/ingest.js";
 import { lexical } from "./suites/lexical.js";
 import { nearest } from "./suites/near.js";
+import { root } from "./suites/root.js";
 
 export type { Options } from "./kit.js";
 export { across } from "./suites/files.js";
@@ -28,7 +29,18 @@ export { across } from "./suites/files.js";
 export function behaviour(name: string, load: () => Promise<Binding>, options: Options = {}): void {
   describe(name, () => {
     const kit = new Kit(load, options);
-    for (const suite of [documents, filters, lexical, nearest, badInput, ingest, files, flatIndex, history]) {
+    for (const suite of [
+      root,
+      documents,
+      filters,
+      lexical,
+      nearest,
+      badInput,
+      ingest,
+      files,
+      flatIndex,
+      history,
+    ]) {
       suite(kit);
     }
   });
