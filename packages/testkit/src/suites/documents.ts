@@ -5,7 +5,7 @@ import { ids, type Kit } from "../kit.js";
 
 const everything = {
   title: text(),
-  body: text({ analyzer: "english", boost: 2, positions: true, k1: 1.2, b: 0.75, optional: true }),
+  body: text({ analyzer: "english", boost: 2, positions: true, k1: 0.9, b: 0.4, optional: true }),
   language: keyword({ optional: true }),
   tags: keyword({ many: true, optional: true }),
   year: integer({ optional: true }),

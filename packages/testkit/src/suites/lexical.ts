@@ -21,7 +21,7 @@ export function lexical(kit: Kit): void {
   describe("match", () => {
     const schema = {
       a: text({ analyzer: "whitespace", optional: true }),
-      b: text({ analyzer: "whitespace", boost: 2.5, k1: 1.2, b: 0.75, optional: true }),
+      b: text({ analyzer: "whitespace", boost: 2.5, k1: 0.9, b: 0.4, optional: true }),
     };
     const left = texts(150, 1);
     const right = texts(150, 2);
@@ -61,7 +61,7 @@ export function lexical(kit: Kit): void {
       const collection = await filled();
       const query = "w1 w9";
       const a = bm25(left, query.split(" "));
-      const b = bm25(right, query.split(" "), { k1: 1.2, b: 0.75 });
+      const b = bm25(right, query.split(" "), { k1: 0.9, b: 0.4 });
       const sum = (x: number, y: number) =>
         a.map((score, i) =>
           score === undefined && b[i] === undefined ? undefined : x * (score ?? 0) + y * (b[i] ?? 0),
