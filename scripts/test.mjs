@@ -4,7 +4,7 @@ import { clippy, format, tidy, types } from "./lib/checks.mjs";
 import { saveCounts } from "./lib/counts.mjs";
 import { generated } from "./lib/generated.mjs";
 import { Steps } from "./lib/run.mjs";
-import { cargoTest, vitest } from "./lib/suites.mjs";
+import { cargoTest, testPrograms, vitest } from "./lib/suites.mjs";
 
 const steps = new Steps();
 if (await prepare(steps)) {
@@ -17,8 +17,8 @@ if (await prepare(steps)) {
   await ts(steps);
   await types(steps);
   await steps.step("cargo test", () => cargoTest(steps, ["--workspace"]));
-  await steps.step("cargo test, scalar", () =>
-    cargoTest(steps, ["-p", "tercet-kernels", "-p", "tercet-index"], { TERCET_ISA: "scalar" }),
+  await steps.step("kernels and index, scalar", () =>
+    testPrograms(steps, ["kernels", "index"], { TERCET_ISA: "scalar" }),
   );
   await steps.step("vitest", () => vitest(steps, { types: true }));
 }

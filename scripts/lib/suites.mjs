@@ -1,6 +1,6 @@
 /** The test runners: what they print is let through, what they count is added up. */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { CommandError, ROOT, run } from "./run.mjs";
 import { bin } from "./tools.mjs";
 
@@ -10,12 +10,41 @@ export async function cargoTest(steps, args, env = {}) {
     env,
     fails: true,
   });
+  const { passed, failed } = countRust(result.output);
+  return judged(steps, "cargo test", result, passed, failed);
+}
+
+function countRust(output) {
   let [passed, failed] = [0, 0];
-  for (const [, ok, bad] of result.output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)) {
+  for (const [, ok, bad] of output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)) {
     passed += Number(ok);
     failed += Number(bad);
   }
-  return judged(steps, "cargo test", result, passed, failed);
+  return { passed, failed };
+}
+
+/**
+ * The test programs of some crates once more, under other variables. They are run as `cargo test --workspace` built them:
+ * naming packages would build them anew, with other features of their dependencies.
+ */
+export async function testPrograms(steps, crates, env) {
+  const args = ["test", "--locked", "--workspace", "--no-run", "--message-format=json"];
+  const { stdout } = await run("cargo", args);
+  const messages = stdout.split("\n").filter((line) => line.startsWith("{"));
+  const programs = messages
+    .map((line) => JSON.parse(line))
+    .filter(({ executable, profile, manifest_path: manifest = "" }) => {
+      return executable && profile?.test && crates.some((crate) => manifest.includes(join("crates", crate)));
+    });
+  let [passed, failed, output, code] = [0, 0, "", 0];
+  for (const { executable, manifest_path: manifest } of programs) {
+    const result = await run(executable, ["--quiet"], { env, fails: true, cwd: dirname(manifest) });
+    const counted = countRust(result.output);
+    passed += counted.passed;
+    failed += counted.failed;
+    if (result.code !== 0) [output, code] = [output + result.output, result.code];
+  }
+  return judged(steps, "test programs", { code, output }, passed, failed);
 }
 
 /**

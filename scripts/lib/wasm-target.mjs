@@ -2,12 +2,12 @@
  * Finds a way to compile for wasm32-unknown-unknown.
  *
  * 1. The toolchain has the target (rustup, or a distribution that ships it).
- * 2. Debian's compiler for the web is installed already (see 4).
- * 3. `rustup target add` can fetch it.
- * 4. Debian, as root or with sudo: packages with a second compiler (rustc-web, plain rustc in /usr/bin), the standard
- *    library's source and a linker. The library is built once, into a sysroot under .cache.
+ * 2. `rustup target add` can fetch it.
+ * 3. Debian, as root or with sudo where they are not installed yet: packages with a second compiler (rustc-web, plain
+ *    rustc in /usr/bin), the standard library's source and a linker. The library is built once, into a sysroot under
+ *    .cache; where that stands already, 2 is not tried again.
  *
- * A compiler and the library's source must be of one version, so 4 never mixes with rustup's compiler.
+ * A compiler and the library's source must be of one version, so 3 never mixes with rustup's compiler.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -29,10 +29,11 @@ export const FEATURES = "-Ctarget-feature=+simd128";
  */
 export async function wasmTarget() {
   if (await toolchainHasTarget()) return ownToolchain();
-  if (debianLinker() !== undefined) return debianToolchain();
-  await run("rustup", ["target", "add", TARGET], { fails: true, timeout_s: 180 });
-  if (await toolchainHasTarget()) return ownToolchain();
-  if (await debianInstall()) return debianToolchain();
+  if (!builtStdBefore()) {
+    await run("rustup", ["target", "add", TARGET], { fails: true, timeout_s: 180 });
+    if (await toolchainHasTarget()) return ownToolchain();
+  }
+  if (debianLinker() !== undefined || (await debianInstall())) return debianToolchain();
   throw new Missing(missing());
 }
 
@@ -56,6 +57,11 @@ async function ownToolchain() {
 }
 
 const rustflags = () => "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+
+function builtStdBefore() {
+  const cache = join(ROOT, ".cache");
+  return existsSync(cache) && readdirSync(cache).some((name) => name.startsWith("wasm-sysroot-"));
+}
 
 /** The linker of an installed set of Debian's packages. */
 function debianLinker() {
