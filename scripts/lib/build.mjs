@@ -1,9 +1,11 @@
 /** Everything that must be built before something can run, as steps. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { buildNative } from "./native.mjs";
-import { Missing } from "./run.mjs";
+import { Missing, ROOT } from "./run.mjs";
 import { modules, rust } from "./tools.mjs";
 import { buildTs } from "./ts.mjs";
-import { buildWasm } from "./wasm.mjs";
+import { buildWasm, WASM_FILE } from "./wasm.mjs";
 
 /** Node's modules and Rust; without them nothing else makes sense. */
 export async function prepare(steps) {
@@ -23,6 +25,8 @@ export function wasm(steps) {
       return await buildWasm();
     } catch (error) {
       if (!(error instanceof Missing)) throw error;
+      // An older one would be tested as if it were this one.
+      rmSync(join(ROOT, WASM_FILE), { force: true });
       steps.notice(`built without WebAssembly: ${error.message}`);
       return "skipped";
     }

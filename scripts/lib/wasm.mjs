@@ -8,7 +8,8 @@ import { hashOf, unlessStamped } from "./stamps.mjs";
 import { bin } from "./tools.mjs";
 import { wasmTarget } from "./wasm-target.mjs";
 
-const OUTPUT = "packages/wasm/tercet.wasm";
+/** Where the loader looks for the module. */
+export const WASM_FILE = "packages/wasm/tercet.wasm";
 /** Speed before size: the scans are what the module is for. */
 const OPTIONS = ["-O3", "--strip-debug", "--strip-producers"];
 const INPUTS = [...CORE_INPUTS, "crates/wasm", "scripts/lib/wasm.mjs", "scripts/lib/wasm-target.mjs"];
@@ -16,7 +17,7 @@ const INPUTS = [...CORE_INPUTS, "crates/wasm", "scripts/lib/wasm.mjs", "scripts/
 /** Builds the module unless it is up to date. */
 export function buildWasm() {
   // The compiler is not part of the stamp: looking for it is what takes long when nothing is to be done.
-  return unlessStamped("wasm", hashOf(INPUTS, optimizerVersion()), [OUTPUT], async () => {
+  return unlessStamped("wasm", hashOf(INPUTS, optimizerVersion()), [WASM_FILE], async () => {
     const { cargo, env } = await wasmTarget();
     // A folder of its own: the compiler for this target may be another one.
     const target = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, "target"), "wasm");
@@ -31,7 +32,7 @@ export function buildWasm() {
     ];
     await run(cargo, args, { env: { ...env, CARGO_TARGET_DIR: target } });
     const built = join(target, "wasm32-unknown-unknown/release/tercet_wasm.wasm");
-    await optimize(built, join(ROOT, OUTPUT));
+    await optimize(built, join(ROOT, WASM_FILE));
     return sizes(built);
   });
 }
@@ -59,6 +60,6 @@ async function optimize(from, to) {
 
 function sizes(built) {
   const kilobytes = (bytes) => `${(bytes.length / 1e3).toFixed(0)} kB`;
-  const bytes = readFileSync(join(ROOT, OUTPUT));
+  const bytes = readFileSync(join(ROOT, WASM_FILE));
   return `${kilobytes(bytes)}, ${kilobytes(gzipSync(bytes, { level: 9 }))} gzipped, ${kilobytes(readFileSync(built))} before binaryen`;
 }
