@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import { describe, expect, it } from "vitest";
 import manifest from "../package.json" with { type: "json" };
 import { load, NativeUnavailableError, platformName } from "../src/main.js";
-import { BUILD, bindingSuite, build, ROWS } from "./suite.js";
+import { BUILD, bindingSuite, build, codeOf, DIMS, ROWS } from "./suite.js";
 
 describe("native binding", () => {
   bindingSuite(async () => load());
@@ -25,6 +25,19 @@ describe("native binding", () => {
     expect(pending).toBeInstanceOf(Promise);
     expect(binding.root.call("info", "{}", [])).not.toBeInstanceOf(Promise);
     expect((await pending).handle).toBeDefined();
+  });
+
+  it("shows progress of a running call and cancels it", async () => {
+    const binding = load();
+    const index = build(binding, new Float32Array(200_000 * DIMS).fill(1));
+    const control = binding.control();
+    const queries = new Float32Array(20_000 * DIMS).fill(1);
+    const pending = index.call("searchBatch", '{"k":1}', [queries], control);
+    while (control.done() === 0) await new Promise((wake) => setTimeout(wake, 1));
+    expect(control.total()).toBeGreaterThan(control.done());
+    control.cancel();
+    expect(codeOf(await pending)).toBe("ERR_ABORTED");
+    expect(index.callSync("stats", "{}", []).error).toBeUndefined();
   });
 
   it("lets calls in flight finish when their handle is closed", async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import binaryen from "binaryen";
 import { afterAll, describe, expect, it } from "vitest";
+import { load as loadNative } from "../../native/src/main.js";
 import { bindingSuite, build, codeOf, DIMS, ROWS } from "../../native/test/suite.js";
 import manifest from "../package.json" with { type: "json" };
 import { load, loadSync } from "../src/main.js";
@@ -157,6 +158,20 @@ describe("node storage", () => {
     writeFileSync(`${file}.js`, `${process.pid} 1 boot`);
     if (process.platform === "linux") storage.lock(file).release();
     expect(storage.list(folder).filter((name) => name.startsWith("LOCK."))).toEqual([]);
+  });
+
+  it.runIf(process.platform === "linux")("sees the lock of the native core", async () => {
+    const native = loadNative();
+    const { root } = await load({ storage });
+    const schema = { fields: { title: { type: "text" } } };
+    const request = JSON.stringify({ path: `${folder}/native`, schema });
+    const held = native.root.callSync("open", request, []);
+    expect(held.error).toBeUndefined();
+    expect(codeOf(root.callSync("open", request, []))).toBe("ERR_LOCKED");
+    held.handle?.close();
+    const free = root.callSync("open", request, []);
+    expect(free.error).toBeUndefined();
+    free.handle?.close();
   });
 
   it("lets the core open a folder, lock it, and open it again", async () => {
