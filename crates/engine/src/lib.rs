@@ -14,6 +14,7 @@ mod level1;
 mod root;
 mod schema;
 mod search;
+mod sections;
 mod segment;
 mod verb;
 pub mod wire;

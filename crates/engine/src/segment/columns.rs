@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tercet_index::{Array, Bitmap, IndexError, SectionSource, Sections, array_bytes};
 
+use crate::sections::check_ends;
+
 /// Collects strings: each distinct one once.
 #[derive(Default)]
 pub(crate) struct KeywordBuilder {
@@ -33,6 +35,9 @@ impl KeywordBuilder {
 
     /// The sections.
     pub(crate) fn finish(mut self) -> Result<Sections, IndexError> {
+        let too_large =
+            || IndexError::TooLarge { what: String::from("keywords of a segment"), limit: u32::MAX.into() };
+        u32::try_from(self.ords.len()).map_err(|_| too_large())?;
         let mut sorted: Vec<(Box<str>, u32)> = self.numbers.into_iter().collect();
         sorted.sort_unstable();
         let mut dict = Vec::new();
@@ -40,10 +45,7 @@ impl KeywordBuilder {
         let mut renumbered = vec![0u32; sorted.len()];
         for (ord, (text, number)) in sorted.iter().enumerate() {
             dict.extend_from_slice(text.as_bytes());
-            dict_ends.push(u32::try_from(dict.len()).map_err(|_| IndexError::TooLarge {
-                what: String::from("keywords of a segment"),
-                limit: u32::MAX.into(),
-            })?);
+            dict_ends.push(u32::try_from(dict.len()).map_err(|_| too_large())?);
             renumbered[*number as usize] = ord as u32;
         }
         self.ords.iter_mut().for_each(|ord| *ord = renumbered[*ord as usize]);
@@ -65,14 +67,17 @@ pub(crate) struct Keywords {
 }
 
 impl Keywords {
-    /// Opens it; O(1).
+    /// Opens it; O(rows and distinct strings).
     pub(crate) fn open(rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
-        Ok(Keywords {
+        let column = Keywords {
             dict: source.section("dict")?,
             dict_ends: Array::open(source, "dict_ends")?,
             ords: Array::open(source, "ords")?,
             ends: Array::open_len(source, "ord_ends", rows.into())?,
-        })
+        };
+        check_ends("dict_ends", &column.dict_ends, column.dict.len())?;
+        check_ends("ord_ends", &column.ends, column.ords.len())?;
+        Ok(column)
     }
 
     /// The string of an ordinal.

@@ -7,6 +7,8 @@ use bytemuck::{Pod, Zeroable};
 use bytes::Bytes;
 use tercet_index::{Array, IndexError, SectionSource, Sections, array_bytes};
 
+use crate::sections::check_ends;
+
 /// A block is closed when it has this many raw bytes: small enough to fetch one document cheaply, large enough to
 /// compress.
 const BLOCK_BYTES: usize = 16 << 10;
@@ -85,13 +87,46 @@ pub(crate) struct BlockCache {
 }
 
 impl Docs {
-    /// Opens them; O(1).
+    /// Opens them; O(rows).
     pub(crate) fn open(rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
-        Ok(Docs {
+        let docs = Docs {
             data: source.section("docs/data")?,
             blocks: Array::open(source, "docs/blocks")?,
             ends: Array::open_len(source, "docs/ends", rows.into())?,
-        })
+        };
+        docs.check()?;
+        Ok(docs)
+    }
+
+    /// The blocks hold all rows and all data, in order and without gaps; rows stand one after the other in them.
+    fn check(&self) -> Result<(), IndexError> {
+        let mut next = (0, 0);
+        for (at, block) in self.blocks.iter().enumerate() {
+            if (block.first_row, block.offset) != next {
+                return Err(IndexError::corrupt(
+                    "docs/blocks",
+                    format!("block {at} is not where it belongs"),
+                ));
+            }
+            let rows = self.ends.len() as u32;
+            next =
+                self.blocks.get(at + 1).map_or((rows, self.data.len() as u64), |b| (b.first_row, b.offset));
+            let ends = self.ends.get(block.first_row as usize..next.0 as usize).unwrap_or_default();
+            let packed = next.1.saturating_sub(block.offset);
+            // LZ4 cannot expand more than 255 times: a larger claim is hostile.
+            let most = packed.saturating_mul(255).saturating_add(64).min(BLOCK_BYTES_MAX as u64);
+            if ends.is_empty() || u64::from(block.raw_len) > most {
+                return Err(IndexError::corrupt(
+                    "docs/blocks",
+                    format!("block {at} has an impossible length"),
+                ));
+            }
+            check_ends("docs/ends", ends, block.raw_len as usize)?;
+        }
+        if next != (self.ends.len() as u32, self.data.len() as u64) {
+            return Err(IndexError::corrupt("docs/blocks", "the blocks do not hold every row"));
+        }
+        Ok(())
     }
 
     /// The stored bytes of a row.
@@ -111,10 +146,6 @@ impl Docs {
                 .and_then(|(start, end)| self.data.get(start..end))
                 .ok_or_else(|| corrupt("block out of bounds"))?;
             let raw_len = block.raw_len as usize;
-            // LZ4 cannot expand more than 255 times: a larger claim is hostile.
-            if raw_len > BLOCK_BYTES_MAX || raw_len > packed.len().saturating_mul(255).saturating_add(64) {
-                return Err(corrupt("impossible block length"));
-            }
             cache.raw.clear();
             cache.raw.resize(raw_len, 0);
             let found = lz4_flex::block::decompress_into(packed, &mut cache.raw)

@@ -6,6 +6,8 @@
 use bytes::Bytes;
 use tercet_index::{Array, IndexError, SectionSource, Sections, array_bytes};
 
+use crate::sections::check_ends;
+
 /// Builds the sections from the encoded id of every row.
 pub(crate) fn build(ids: &[&[u8]]) -> Result<Sections, IndexError> {
     let mut rows: Vec<u32> = (0..ids.len() as u32).collect();
@@ -38,14 +40,20 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// Opens them; O(1).
+    /// Opens them; O(rows).
     pub(crate) fn open(rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
-        Ok(Ids {
+        let ids = Ids {
             bytes: source.section("ids/bytes")?,
             ends: Array::open_len(source, "ids/ends", rows.into())?,
             rows: Array::open_len(source, "ids/rows", rows.into())?,
             places: Array::open_len(source, "ids/places", rows.into())?,
-        })
+        };
+        check_ends("ids/ends", &ids.ends, ids.bytes.len())?;
+        let inverse = |(row, place): (u32, &u32)| ids.rows.get(*place as usize) == Some(&row);
+        if !(0..rows).zip(ids.places.iter()).all(inverse) {
+            return Err(IndexError::corrupt("ids/places", "rows and places are not each other's inverse"));
+        }
+        Ok(ids)
     }
 
     fn at(&self, place: usize) -> &[u8] {

@@ -28,8 +28,16 @@ pub(crate) fn merge(
     inputs: &[Input<'_>],
     control: &Control,
 ) -> Result<Sections, TercetError> {
-    let failed =
-        |e: IndexError| crate::error::index_error(e, inputs.first().map_or("", |i| i.segment.file.label()));
+    // Shapes that do not fit come from the files alone: what is merged was checked when it was built.
+    let failed = |e: IndexError| {
+        let e = match e {
+            IndexError::Shape { .. } | IndexError::Order { .. } => {
+                IndexError::corrupt("(all)", e.to_string())
+            }
+            other => other,
+        };
+        crate::error::index_error(e, inputs.first().map_or("", |i| i.segment.file.label()))
+    };
     let (maps, rows) = row_maps(inputs);
     control.begin(schema.fields.len() as u64 + 1);
     let mut parts = merge_rows(inputs, rows).map_err(failed)?;

@@ -1,7 +1,8 @@
 //! A segment: an immutable set of documents, rows 0..n in the order of their insertion, every field indexed.
 //!
 //! In memory and on disk a segment has the same bytes: a section file (`docs/format.md`). It is built from documents
-//! ([`SegmentBuilder`]), from other segments ([`merge`]), and opened in O(fields). Segments are ordered by age and
+//! ([`SegmentBuilder`]), from other segments ([`merge`]), and opened after one look at every checksum and every list of
+//! ends, so that a damaged file is refused before anything is read from it. Segments are ordered by age and
 //! merged with neighbours only, so the pair (segment, row) is the insertion sequence that breaks ties.
 
 mod build;
@@ -11,13 +12,12 @@ mod ids;
 pub(crate) mod merge;
 
 use bytes::Bytes;
-use tercet_index::{
-    Array, Bitmap, DenseReader, IndexError, InvertedReader, Metric, SectionSource, dense_kind,
-};
+use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader, Metric, dense_kind};
 use tercet_store::{Env, SectionFile, SectionFileWriter, StoreError};
 
 use crate::error::index_error;
 use crate::schema::{Field, Schema};
+use crate::sections::{self, Within};
 use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, TercetError};
 
 pub(crate) use build::SegmentBuilder;
@@ -60,22 +60,6 @@ pub(crate) struct Segment {
     pub(crate) fields: Vec<SegmentField>,
     /// The bytes behind all this.
     pub(crate) file: SectionFile,
-}
-
-/// The sections of a file whose names start with a prefix.
-struct Within<'a> {
-    file: &'a SectionFile,
-    prefix: String,
-}
-
-impl SectionSource for Within<'_> {
-    fn section(&self, name: &str) -> Result<Bytes, IndexError> {
-        let name = format!("{}{name}", self.prefix);
-        self.file.section(&name).map_err(|source| match source {
-            StoreError::NoSection { .. } => IndexError::Missing { section: name },
-            other => IndexError::Source { section: name, source: Box::new(other) },
-        })
-    }
 }
 
 /// The prefix of a field's sections.
@@ -141,10 +125,10 @@ impl Segment {
     }
 
     fn open_parts(schema: &Schema, file: SectionFile) -> Result<Segment, PartError> {
-        let whole = Within { file: &file, prefix: String::new() };
+        let whole = Within::whole(&file);
         let meta = Array::<u32>::open_len(&whole, "meta", 2)?;
         let (version, rows) = (meta[0], meta[1]);
-        if version > build::LAYOUT {
+        if version != build::LAYOUT {
             return Err(IndexError::Version {
                 section: String::from("meta"),
                 found: version,
@@ -162,7 +146,8 @@ impl Segment {
     /// Bytes of one field's sections.
     pub(crate) fn field_bytes(&self, name: &str) -> u64 {
         let prefix = field_prefix(name);
-        self.file.sections().iter().filter(|s| s.name.starts_with(&prefix)).map(|s| s.len).sum()
+        let own = |section: &str| section.strip_prefix(&prefix).is_some_and(|rest| !rest.contains('/'));
+        self.file.sections().iter().filter(|s| own(&s.name)).map(|s| s.len).sum()
     }
 
     /// The words of a text field.
@@ -194,13 +179,9 @@ impl From<IndexError> for PartError {
 }
 
 fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentField, PartError> {
-    let source = Within { file, prefix: field_prefix(&field.name) };
-    let present = if file.has(&format!("{}present", source.prefix)) {
-        let words = Array::<u64>::open_len(&source, "present", u64::from(rows).div_ceil(64))?;
-        Some(Bitmap::from_words(rows, words.to_vec())?)
-    } else {
-        None
-    };
+    let source = Within::prefixed(file, field_prefix(&field.name));
+    let present =
+        if source.has("present") { Some(sections::bitmap(&source, "present", rows)?) } else { None };
     let reader = match &field.spec {
         FieldSpec::Text(_) => FieldReader::Text(Box::new(InvertedReader::open(rows, &source)?)),
         FieldSpec::Keyword(_) => FieldReader::Keyword(Keywords::open(rows, &source)?),
