@@ -1,15 +1,16 @@
 //! An index as one file: a section file of kind `index` with the sections of its kind, `about` (JSON) and, where rows
 //! were removed, `live` (a bitmap of u64 words).
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tercet_index::Bitmap;
+use tercet_index::array_bytes;
 use tercet_store::{Env, SectionFile, SectionFileWriter, parent};
 
 use super::parts::{self, IndexPart, KIND};
-use super::{Spec, VectorIndex};
+use super::{Spec, VectorIndex, check_dims};
+use crate::error::index_error;
+use crate::sections::{self, Within};
 use crate::wire::{Code, DenseIndexSpec, IndexOpenRequest, MetricName, TercetError};
 
 #[derive(Serialize, Deserialize)]
@@ -28,12 +29,12 @@ impl VectorIndex {
                 TercetError::new(Code::Argument, "the path is empty").expected("a file", "an empty string")
             );
         }
-        let parts = self.read()?;
+        let parts = self.parts()?;
         let merged;
         let part = match parts.as_slice() {
             [one] => one,
             many => {
-                merged = parts::merge(&self.spec, 0, many, false)?;
+                merged = parts::merge(&self.spec, &many.iter().collect::<Vec<_>>(), false)?;
                 &merged
             }
         };
@@ -41,16 +42,14 @@ impl VectorIndex {
         let about = crate::verb::to_json(&About { dims, metric, index, rows: part.rows })?;
         let mut writer = SectionFileWriter::new(KIND);
         writer.add("about", about.as_bytes());
-        let names: Vec<String> =
-            part.file.names().filter(|name| *name != "about" && *name != "live").map(str::to_owned).collect();
-        let sections = names.iter().map(|name| part.file.section(name)).collect::<Result<Vec<_>, _>>()?;
+        let file = &part.stored.file;
+        let names: Vec<&str> = file.names().filter(|name| !["about", "live"].contains(name)).collect();
+        let sections = names.iter().map(|name| file.section(name)).collect::<Result<Vec<_>, _>>()?;
         for (name, bytes) in names.iter().zip(&sections) {
             writer.add(name, bytes.as_ref());
         }
-        let live: Vec<u8> =
-            part.live.iter().flat_map(|live| live.words()).flat_map(|w| w.to_le_bytes()).collect();
-        if part.live.is_some() {
-            writer.add("live", live);
+        if let Some(live) = &part.live {
+            writer.add("live", array_bytes(live.words()).map_err(|e| index_error(e, path))?);
         }
         let fresh = format!("{path}.{:016x}.new", self.env.random_u64());
         let written = writer.finish(self.env.as_ref(), &fresh).and_then(|_| self.env.rename(&fresh, path));
@@ -81,21 +80,15 @@ impl VectorIndex {
             .expected(expected, found));
         }
         let spec = Spec { dims: about.dims, metric: about.metric, index: about.index };
-        let live = match file.has("live") {
-            true => {
-                let words = file.section("live")?;
-                let words = words
-                    .chunks_exact(8)
-                    .map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]));
-                Some(Bitmap::from_words(about.rows, words.collect()).map_err(|e| corrupt(e.to_string()))?)
-            }
-            false => None,
-        };
+        check_dims(&spec).map_err(|e| corrupt(e.0.message))?;
+        let source = Within::whole(&file);
+        let live = source.has("live").then(|| sections::bitmap(&source, "live", about.rows)).transpose();
+        let live = live.map_err(|e| index_error(e, &request.path))?;
         let parts = if about.rows == 0 {
             Vec::new()
         } else {
             vec![IndexPart::open(&spec, 0, about.rows, live, file)?]
         };
-        Ok(VectorIndex { env, spec, parts: RwLock::new(parts), closed: AtomicBool::new(false) })
+        Ok(Self::over(env, spec, parts))
     }
 }

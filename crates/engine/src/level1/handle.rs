@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tercet_index::Bitmap;
 
-use super::{Spec, VectorIndex};
+use super::{Spec, VectorIndex, rows};
 use crate::api::{Array, Control, Handle, Reply};
 use crate::search::{DEPTH_MAX, bounded};
 use crate::verb::{parse, reply, to_json, unknown_verb};
@@ -60,14 +60,22 @@ impl IndexHandle {
             )
             .expected(expected, queries.len().to_string()));
         }
-        let filter = request.filtered.then(|| filter(index, arrays)).transpose()?;
+        let parts = index.parts()?;
+        let allowed: Option<Vec<Bitmap>> = match request.filtered {
+            true => {
+                let filter = filter(rows(&parts), arrays)?;
+                Some(parts.iter().map(|part| part.allowed(&filter)).collect())
+            }
+            false => None,
+        };
         let count = queries.len() / dims;
         let memory = |e| crate::error::index_error(e, "(index)");
         let mut rows = tercet_index::reserved(count.saturating_mul(k)).map_err(memory)?;
         let mut scores = tercet_index::reserved(count.saturating_mul(k)).map_err(memory)?;
         control.begin(count as u64);
         for (at, query) in queries.chunks_exact(dims).enumerate() {
-            let found = index.search(query, k, filter.as_ref()).map_err(|e| e.position(at as u64))?;
+            let found = index.search(&parts, query, k, allowed.as_deref());
+            let found = found.map_err(|e| e.position(at as u64))?;
             rows.extend(found.iter().map(|s| s.row));
             scores.extend(found.iter().map(|s| s.score));
             rows.resize((at + 1) * k, u32::MAX);
@@ -103,15 +111,11 @@ fn integers<'a>(arrays: &'a [Array], at: usize, what: &str) -> Result<&'a [u32],
 }
 
 /// The filter's bitmap: as many bits as rows were given out; missing words are zero.
-fn filter(index: &VectorIndex, arrays: &[Array]) -> Result<Bitmap, TercetError> {
-    let rows = index.info()?.rows as u32;
+fn filter(rows: u32, arrays: &[Array]) -> Result<Bitmap, TercetError> {
     let given = integers(arrays, 1, "filter")?;
     let mut words = vec![0u64; (rows as usize).div_ceil(64)];
     for (at, word) in given.iter().enumerate().take(words.len() * 2) {
         words[at / 2] |= u64::from(*word) << (32 * (at % 2));
-    }
-    if let Some(last) = words.last_mut().filter(|_| !rows.is_multiple_of(64)) {
-        *last &= (1 << (rows % 64)) - 1;
     }
     Bitmap::from_words(rows, words).map_err(|e| TercetError::new(Code::Filter, e.to_string()))
 }
@@ -157,7 +161,7 @@ impl Handle for IndexHandle {
 
     fn estimate_us(&self, verb: &str, _json: &str, _arrays: &[Array]) -> u64 {
         match verb {
-            "stats" | "remove" => 10,
+            "stats" => 10,
             _ => u64::MAX,
         }
     }
@@ -177,7 +181,7 @@ impl Handle for IndexHandle {
             )
             .expected(format!("at least {k}"), room.to_string()));
         }
-        let found = self.0.search(query, k, None)?;
+        let found = self.0.search(&self.0.parts()?, query, k, None)?;
         for ((row, score), found) in rows.iter_mut().zip(scores.iter_mut()).zip(&found) {
             (*row, *score) = (found.row, found.score);
         }

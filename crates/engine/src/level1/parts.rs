@@ -1,10 +1,13 @@
 //! The parts of an index: each a section file in memory with its reader.
 
-use tercet_index::{Bitmap, DenseInput, DenseKind, DenseReader, IndexError, SectionSource, dense_kind};
-use tercet_store::{SectionFile, SectionFileWriter, StoreError};
+use std::sync::Arc;
+
+use tercet_index::{Bitmap, DenseInput, DenseKind, DenseReader, IndexError, dense_kind};
+use tercet_store::{SectionFile, SectionFileWriter};
 
 use super::Spec;
 use crate::error::index_error;
+use crate::sections::Within;
 use crate::segment::metric;
 use crate::wire::{Code, TercetError};
 
@@ -13,27 +16,21 @@ pub(super) const KIND: &str = "index";
 /// How many parts of a size become one.
 const FAN_IN: usize = 8;
 
-/// Vectors that were added together, or merged.
+/// Vectors that were added together, or merged. A copy costs the bitmap and no vector.
+#[derive(Clone)]
 pub(super) struct IndexPart {
     /// The first row of the index that is here.
     pub(super) first: u32,
     pub(super) rows: u32,
     /// The rows that live; `None` when all do.
     pub(super) live: Option<Bitmap>,
-    pub(super) reader: Box<dyn DenseReader>,
-    pub(super) file: SectionFile,
+    pub(super) stored: Arc<Stored>,
 }
 
-/// The sections of a file.
-struct Sections<'a>(&'a SectionFile);
-
-impl SectionSource for Sections<'_> {
-    fn section(&self, name: &str) -> Result<bytes::Bytes, IndexError> {
-        self.0.section(name).map_err(|source| match source {
-            StoreError::NoSection { .. } => IndexError::Missing { section: name.to_owned() },
-            other => IndexError::Source { section: name.to_owned(), source: Box::new(other) },
-        })
-    }
+/// What never changes of a part.
+pub(super) struct Stored {
+    pub(super) reader: Box<dyn DenseReader>,
+    pub(super) file: SectionFile,
 }
 
 fn kind(spec: &Spec) -> Result<&'static DenseKind, TercetError> {
@@ -70,13 +67,13 @@ impl IndexPart {
         live: Option<Bitmap>,
         file: SectionFile,
     ) -> Result<Self, TercetError> {
-        let reader = (kind(spec)?.open)(&index_spec(spec), rows, &Sections(&file))
+        let reader = (kind(spec)?.open)(&index_spec(spec), rows, &Within::whole(&file))
             .map_err(|e| index_error(e, file.label()))?;
-        Ok(IndexPart { first, rows, live, reader, file })
+        Ok(IndexPart { first, rows, live, stored: Arc::new(Stored { reader, file }) })
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.file.file_len() + self.live.as_ref().map_or(0, |live| live.words().len() as u64 * 8)
+        self.stored.file.file_len() + self.live.as_ref().map_or(0, |live| live.words().len() as u64 * 8)
     }
 
     pub(super) fn live_rows(&self) -> u32 {
@@ -107,13 +104,9 @@ impl IndexPart {
     }
 }
 
-/// Parts as one, from row `first`; removed rows keep their numbers unless `dense`.
-pub(super) fn merge(
-    spec: &Spec,
-    first: u32,
-    parts: &[IndexPart],
-    dense: bool,
-) -> Result<IndexPart, TercetError> {
+/// Neighbouring parts as one; removed rows keep their numbers unless `dense`.
+pub(super) fn merge(spec: &Spec, parts: &[&IndexPart], dense: bool) -> Result<IndexPart, TercetError> {
+    let first = if dense { 0 } else { parts.first().map_or(0, |part| part.first) };
     let rows: usize = parts.iter().map(|p| p.rows as usize).sum();
     let memory = |e: IndexError| index_error(e, "(index)");
     let mut values = tercet_index::reserved(rows.saturating_mul(spec.dims as usize)).map_err(memory)?;
@@ -126,9 +119,10 @@ pub(super) fn merge(
             }
             at += 1;
             if !dense || part.lives(row) {
-                let vector = part.reader.vector(row);
+                let vector = part.stored.reader.vector(row);
                 let corrupt = || {
-                    TercetError::new(Code::Corrupt, format!("{}: row {row} has no vector", part.file.label()))
+                    let file = part.stored.file.label();
+                    TercetError::new(Code::Corrupt, format!("{file}: row {row} has no vector")).file(file)
                 };
                 values.extend_from_slice(&vector.ok_or_else(corrupt)?);
             }
@@ -141,26 +135,16 @@ pub(super) fn merge(
     Ok(merged)
 }
 
-/// What becomes of the parts when one more comes: the last `replaced` of them and the new one become `part`.
-pub(super) struct Next {
-    replaced: usize,
-    part: IndexPart,
-}
-
-/// Decides, and merges what is to be merged, without touching the parts.
-pub(super) fn settle(spec: &Spec, parts: &[IndexPart], fresh: IndexPart) -> Result<Next, TercetError> {
+/// What becomes of the parts when one more comes: it joins them, or the last of them and it become one.
+pub(super) fn settle(
+    spec: &Spec,
+    parts: &[IndexPart],
+    fresh: IndexPart,
+) -> Result<Vec<IndexPart>, TercetError> {
     let level = |rows: u32| u32::BITS - (rows / 1_024).leading_zeros();
     let run = parts.iter().rev().take_while(|part| level(part.rows) <= level(fresh.rows) + 2).count();
-    if run + 1 < FAN_IN {
-        return Ok(Next { replaced: 0, part: fresh });
-    }
-    let old = merge(spec, parts[parts.len() - run].first, &parts[parts.len() - run..], false)?;
-    let first = old.first;
-    Ok(Next { replaced: run, part: merge(spec, first, &[old, fresh], false)? })
-}
-
-/// Puts the decision into effect; cannot fail.
-pub(super) fn apply(parts: &mut Vec<IndexPart>, next: Next) {
-    parts.truncate(parts.len() - next.replaced);
-    parts.push(next.part);
+    let kept = if run + 1 < FAN_IN { parts.len() } else { parts.len() - run };
+    let merged: Vec<&IndexPart> = parts[kept..].iter().chain([&fresh]).collect();
+    let last = if merged.len() > 1 { merge(spec, &merged, false)? } else { fresh };
+    Ok(parts[..kept].iter().cloned().chain([last]).collect())
 }
