@@ -52,7 +52,10 @@ pub(crate) fn check<'a>(
             .expected("an object", shown(value))
     })?;
     let id = id::encode(object.get("id"))?;
-    if let Some(name) = object.keys().find(|name| *name != "id" && schema.position(name).is_none()) {
+    let known = schema.fields.iter().filter(|field| object.contains_key(&field.name)).count();
+    if known + 1 < object.len()
+        && let Some(name) = object.keys().find(|name| *name != "id" && schema.position(name).is_none())
+    {
         schema.require(name)?;
     }
     let values = schema
@@ -60,23 +63,25 @@ pub(crate) fn check<'a>(
         .iter()
         .map(|field| field_value(field, object.get(&field.name), arrays))
         .collect::<Result<Vec<_>, _>>()?;
-    let stored = stored(schema, object, &values)?;
+    let stored = stored(schema, &id, object, &values)?;
     Ok(Document { id, values, stored })
 }
 
+/// One spelling a number: 7.0 is stored as 7 and -0.0 as 0 where the field or the id is an integer.
 fn stored(
     schema: &Schema,
+    id: &[u8],
     object: &Map<String, Value>,
     values: &[FieldValue<'_>],
 ) -> Result<Vec<u8>, TercetError> {
     let mut out = Map::with_capacity(values.len() + 1);
-    if let Some(id) = object.get("id") {
-        out.insert(String::from("id"), id.clone());
+    if let Some(id) = id::decode(id) {
+        out.insert(String::from("id"), id.into());
     }
     for (field, value) in schema.fields.iter().zip(values) {
         let kept = match (value, &field.spec) {
             (FieldValue::Absent | FieldValue::Vector(_), _) => continue,
-            (FieldValue::Integer(ms), FieldSpec::Date(_)) => Value::from(*ms),
+            (FieldValue::Integer(number), FieldSpec::Date(_) | FieldSpec::Integer(_)) => Value::from(*number),
             _ => match object.get(&field.name) {
                 Some(value) => value.clone(),
                 None => continue,
@@ -166,7 +171,8 @@ fn type_error(name: &str, expected: &str, value: &Value) -> TercetError {
         .expected(expected, shown(value))
 }
 
-/// Milliseconds since 1970: an integer as JavaScript's Date allows (8.64e15), RFC 3339 text, or a day in UTC.
+/// Milliseconds since 1970: an integer as JavaScript's Date allows (8.64e15), RFC 3339 text, or a day in UTC. What is
+/// finer than a millisecond is cut off towards the past, on either side of 1970, so that order is kept.
 fn date_ms(value: &Value) -> Option<i64> {
     const DATE_MS_MAX: i64 = 8_640_000_000_000_000;
     if let Some(number) = value.as_number() {
@@ -174,7 +180,7 @@ fn date_ms(value: &Value) -> Option<i64> {
     }
     let text = value.as_str()?;
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Some(instant.as_millisecond());
+        return i64::try_from(instant.as_nanosecond().div_euclid(1_000_000)).ok();
     }
     if text.len() != 10 {
         return None;
@@ -252,7 +258,7 @@ fn raw_vector<'a>(name: &str, value: &Value, arrays: &'a [Array]) -> Result<Cow<
         }
         Value::Object(object) if object.len() == 1 => {
             if let Some(at) = object.get("$vector").and_then(Value::as_u64) {
-                return match arrays.get(at as usize) {
+                return match usize::try_from(at).ok().and_then(|at| arrays.get(at)) {
                     Some(Array::F32(vector)) => Ok(Cow::Borrowed(vector)),
                     _ => Err(wrong()),
                 };

@@ -62,7 +62,7 @@ pub(crate) fn safe_integer(number: &Number) -> Option<i64> {
             float as i64
         }
     };
-    (integer.abs() <= SAFE_INTEGER_MAX).then_some(integer)
+    (-SAFE_INTEGER_MAX..=SAFE_INTEGER_MAX).contains(&integer).then_some(integer)
 }
 
 #[cfg(test)]
@@ -99,6 +99,7 @@ mod tests {
             json!(null),
             json!([1]),
             json!(9007199254740992i64),
+            json!(i64::MIN),
         ] {
             assert_eq!(encode(Some(&id)).unwrap_err().code(), Code::Id);
         }

@@ -8,6 +8,8 @@ use crate::wire::{Code, FieldSpec, SchemaSpec, TercetError, shown};
 
 /// The most fields a schema may have.
 pub(crate) const FIELDS_MAX: usize = 1_000;
+/// The longest field name, in bytes: names of sections begin with it, and those have at most 255.
+const NAME_BYTES_MAX: usize = 200;
 /// The most components a vector may have.
 pub(crate) const DIMS_MAX: u32 = 65_535;
 
@@ -34,7 +36,8 @@ pub(crate) struct Schema {
 impl Schema {
     /// Checks a schema as it came from the caller.
     pub(crate) fn parse(value: &Value) -> Result<Schema, TercetError> {
-        let fields = value.get("fields").and_then(Value::as_object).ok_or_else(|| {
+        let only_fields = value.as_object().filter(|object| object.keys().all(|key| key == "fields"));
+        let fields = only_fields.and_then(|object| object.get("fields")?.as_object()).ok_or_else(|| {
             TercetError::new(
                 Code::Schema,
                 format!("the schema must be an object with `fields`, found {}", shown(value)),
@@ -119,10 +122,15 @@ impl Schema {
 impl Field {
     fn parse(name: &str, value: &Value) -> Result<Field, TercetError> {
         let wrong = |message: String| TercetError::new(Code::Schema, message).field(name);
-        if name.is_empty() || name.len() > 255 || RESERVED.contains(&name) || name.starts_with(['$', '_']) {
+        if name.is_empty()
+            || name.len() > NAME_BYTES_MAX
+            || RESERVED.contains(&name)
+            || name.starts_with(['$', '_'])
+        {
             return Err(wrong(format!(
-                "`{name}` cannot be a field name: 1 to 255 bytes, not id, and, or, not, not starting with $ or _"
-            )));
+                "`{name}` cannot be a field name: 1 to {NAME_BYTES_MAX} bytes, not id, and, or, not, not starting with $ or _"
+            ))
+            .expected(format!("1 to {NAME_BYTES_MAX} bytes, not id, and, or, not, not starting with $ or _"), name));
         }
         let spec: FieldSpec = serde_json::from_value(value.clone()).map_err(|e| {
             wrong(format!("field `{name}`: {e}")).expected("a field of a known type", shown(value))

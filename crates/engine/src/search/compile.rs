@@ -23,6 +23,10 @@ pub(crate) const QUERY_TERMS_MAX: usize = 1_024;
 /// The longest query text, in bytes.
 pub(crate) const QUERY_BYTES_MAX: usize = 64 << 10;
 
+/// The largest boost of a field, in a query as in a schema, and the largest weight of a ranking: with it no score leaves
+/// the range of f32.
+const WEIGHT_MAX: f32 = 1e6;
+
 /// A compiled query.
 pub(crate) enum Compiled<'a> {
     Match(Lexical),
@@ -142,13 +146,13 @@ fn fuse<'a>(
         .field("weights")
         .expected(query.queries.len().to_string(), weights.len().to_string()));
     }
-    if let Some(weight) = weights.iter().find(|w| !(**w >= 0.0 && w.is_finite())) {
+    if let Some(weight) = weights.iter().find(|w| !(0.0..=WEIGHT_MAX).contains(*w)) {
         return Err(TercetError::new(
             Code::Limit,
-            format!("the weights of a fusion are 0 or more, found {weight}"),
+            format!("the weights of a fusion are 0 to {WEIGHT_MAX}, found {weight}"),
         )
         .field("weights")
-        .expected("0 or more", weight.to_string()));
+        .expected(format!("0 to {WEIGHT_MAX}"), weight.to_string()));
     }
     let depth = match query.depth {
         Some(depth) => bounded("depth", depth, 1, DEPTH_MAX)?,
@@ -211,15 +215,15 @@ fn chosen(snapshot: &Snapshot, query: &MatchQuery) -> Result<Vec<(String, Option
         }
     };
     if let Some((name, boost)) =
-        chosen.iter().find(|(_, boost)| boost.is_some_and(|b| !(b > 0.0 && b.is_finite())))
+        chosen.iter().find(|(_, boost)| boost.is_some_and(|b| !(b > 0.0 && b <= WEIGHT_MAX)))
     {
         let found = boost.unwrap_or_default().to_string();
         return Err(TercetError::new(
             Code::Limit,
-            format!("the boost of field `{name}` must be above 0, found {found}"),
+            format!("the boost of field `{name}` must be above 0 and at most {WEIGHT_MAX}, found {found}"),
         )
         .field(name)
-        .expected("above 0", found));
+        .expected(format!("above 0, at most {WEIGHT_MAX}"), found));
     }
     if chosen.is_empty() {
         return Err(TercetError::new(Code::Query, "a match needs a text field, and there is none")

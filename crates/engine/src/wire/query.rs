@@ -40,7 +40,7 @@ pub enum VectorRef {
 pub enum FieldBoosts {
     /// Names; the schema's boosts hold.
     Names(Vec<String>),
-    /// Name to weight, above 0.
+    /// Name to weight: above 0, at most 1,000,000.
     Boosts(#[ts(type = "Record<string, number>")] IndexMap<String, f32>),
 }
 
@@ -110,7 +110,8 @@ pub struct FuseQuery {
     #[serde(default = "sixty")]
     #[ts(optional, as = "Option<_>")]
     pub k: f32,
-    /// One weight a ranking, 0 or more; all 1 when absent.
+    /// One weight a ranking, 0 to 1,000,000; all 1 when absent. A ranking of weight 0 adds nothing to a score, and what only
+    /// it found comes last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub weights: Option<Vec<f32>>,

@@ -29,7 +29,7 @@ pub const DEFAULT_B: f32 = 0.75;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct SchemaSpec {
-    /// Field name (1 to 255 bytes; not `id`, `and`, `or`, `not`; not starting with `$` or `_`) to its kind.
+    /// Field name (1 to 200 bytes; not `id`, `and`, `or`, `not`; not starting with `$` or `_`) to its kind.
     #[ts(type = "Record<string, FieldSpec>")]
     pub fields: IndexMap<String, FieldSpec>,
 }
@@ -62,7 +62,7 @@ pub struct TextSpec {
     #[serde(default = "standard")]
     #[ts(optional, as = "Option<_>")]
     pub analyzer: String,
-    /// Weight of this field's BM25 when several fields are searched; above 0.
+    /// Weight of this field's BM25 when several fields are searched: above 0, at most 1,000,000.
     #[serde(default = "one")]
     #[ts(optional, as = "Option<_>")]
     pub boost: f32,

@@ -17,6 +17,15 @@ pub enum Id {
     Text(String),
 }
 
+impl From<Id> for Value {
+    fn from(id: Id) -> Value {
+        match id {
+            Id::Number(number) => number.into(),
+            Id::Text(text) => text.into(),
+        }
+    }
+}
+
 /// `open` on the root handle; answers with a collection handle.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -60,7 +60,7 @@ export type Id = number | string;
  */
 export type SchemaSpec = { 
 /**
- * Field name (1 to 255 bytes; not `id`, `and`, `or`, `not`; not starting with `$` or `_`) to its kind.
+ * Field name (1 to 200 bytes; not `id`, `and`, `or`, `not`; not starting with `$` or `_`) to its kind.
  */
 fields: Record<string, FieldSpec>, };
 
@@ -78,7 +78,7 @@ export type TextSpec = {
  */
 analyzer?: string, 
 /**
- * Weight of this field's BM25 when several fields are searched; above 0.
+ * Weight of this field's BM25 when several fields are searched: above 0, at most 1,000,000.
  */
 boost?: number, 
 /**
@@ -235,7 +235,8 @@ queries: Array<Query>,
  */
 k?: number, 
 /**
- * One weight a ranking, 0 or more; all 1 when absent.
+ * One weight a ranking, 0 to 1,000,000; all 1 when absent. A ranking of weight 0 adds nothing to a score, and what only
+ * it found comes last.
  */
 weights?: Array<number>, 
 /**
