@@ -21,6 +21,11 @@ pub enum Array {
     U8(Vec<u8>),
 }
 
+/// Components of vectors in the arrays, for estimates.
+pub(crate) fn components(arrays: &[Array]) -> u64 {
+    arrays.iter().map(|array| if let Array::F32(values) = array { values.len() as u64 } else { 0 }).sum()
+}
+
 /// What a call answers.
 #[derive(Default)]
 pub struct Reply {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
-use crate::api::{Array, Control, Handle, Reply};
+use crate::api::{Array, Control, Handle, Reply, components};
 use crate::collection::Collection;
 use crate::document;
 use crate::segment::{Segment, SegmentBuilder};
@@ -17,6 +17,8 @@ use crate::wire::{Code, CommitReply, StageRequest, TercetError, shown};
 
 /// Documents between two looks at the control.
 const DOCUMENTS_PER_STEP: u64 = 64;
+/// Positions are counted by numbers that JavaScript holds exactly.
+const POSITION_MAX: u64 = crate::id::SAFE_INTEGER_MAX as u64;
 
 #[derive(Default)]
 struct Staged {
@@ -25,6 +27,8 @@ struct Staged {
     ids: HashMap<Box<[u8]>, u64>,
     /// Set by an error, a commit or an abort: nothing more may happen.
     over: bool,
+    /// The error that ended the batch. Chunks that are checked beside it answer with it, unless they have their own.
+    failure: Option<TercetError>,
 }
 
 /// The handle of a batch.
@@ -42,19 +46,27 @@ impl Batch {
 
     fn staged(&self) -> Result<MutexGuard<'_, Staged>, TercetError> {
         let staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
-        if staged.over {
-            return Err(TercetError::new(
-                Code::Closed,
-                "the batch is over: it was committed, aborted, or had an error",
-            ));
+        match &staged.failure {
+            Some(failure) => Err(failure.clone()),
+            None if staged.over => {
+                Err(TercetError::new(Code::Closed, "the batch is over: it was committed or aborted"))
+            }
+            None => Ok(staged),
         }
-        Ok(staged)
     }
 
     fn stage(&self, request: &StageRequest, arrays: &[Array], control: &Control) -> Result<(), TercetError> {
-        drop(self.staged()?);
+        let documents = request.documents.len() as u64;
+        if request.first.checked_add(documents).is_none_or(|end| end > POSITION_MAX) {
+            return Err(TercetError::new(
+                Code::Limit,
+                format!("first must be at most {POSITION_MAX} less the documents, found {}", request.first),
+            )
+            .field("first")
+            .expected(format!("at most {POSITION_MAX}"), request.first.to_string()));
+        }
         let schema = self.collection.schema();
-        control.begin(request.documents.len() as u64);
+        control.begin(documents);
         let mut builder = SegmentBuilder::new(schema);
         let mut ids = Vec::with_capacity(request.documents.len());
         for (at, value) in request.documents.iter().enumerate() {
@@ -74,7 +86,9 @@ impl Batch {
             return Err(TercetError::new(
                 Code::Argument,
                 format!("chunk {} was staged before", request.chunk),
-            ));
+            )
+            .field("chunk")
+            .expected("each chunk once", request.chunk.to_string()));
         }
         for (id, position) in ids {
             if let Some(first) = staged.ids.insert(id, position) {
@@ -94,16 +108,26 @@ impl Batch {
     fn commit(&self, control: &Control) -> Result<CommitReply, TercetError> {
         let chunks = {
             let mut staged = self.staged()?;
-            staged.over = true;
-            std::mem::take(&mut *staged).chunks
+            // In one step with the taking: a chunk that comes now finds the batch over.
+            std::mem::replace(&mut *staged, Staged { over: true, ..Staged::default() }).chunks
         };
-        self.end();
+        let missing = (0..).zip(chunks.keys()).find(|(wanted, chunk)| wanted != *chunk);
+        if let Some((missing, found)) = missing {
+            return Err(TercetError::new(
+                Code::Argument,
+                format!("chunk {missing} was not staged, but chunk {found} was"),
+            )
+            .field("chunk")
+            .expected(missing.to_string(), found.to_string()));
+        }
         self.collection.commit(chunks.into_values().collect(), control)
     }
 
-    fn end(&self) {
-        *self.staged.lock().unwrap_or_else(PoisonError::into_inner) =
-            Staged { over: true, ..Staged::default() };
+    /// Frees what was staged. The first reason to end stays.
+    fn end(&self, failure: Option<&TercetError>) {
+        let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = if staged.over { staged.failure.take() } else { failure.cloned() };
+        *staged = Staged { over: true, failure, ..Staged::default() };
     }
 }
 
@@ -141,32 +165,31 @@ impl Handle for Batch {
     ) -> Result<Reply, TercetError> {
         match verb {
             "stage" => {
-                let request: StageRequest = parse(json)?;
-                let result = self.stage(&request, &arrays, control);
-                if result.is_err() {
-                    self.end();
+                let result = parse(json).and_then(|request| self.stage(&request, &arrays, control));
+                if let Err(failure) = &result {
+                    self.end(Some(failure));
                 }
                 result.map(|()| Reply { json: String::from("{}"), ..Reply::default() })
             }
             "commit" => reply(&self.commit(control)?),
             "abort" => {
-                self.end();
+                self.end(None);
                 Ok(Reply { json: String::from("{}"), ..Reply::default() })
             }
             other => Err(unknown_verb(other, "a batch")),
         }
     }
 
-    fn estimate_us(&self, verb: &str, json: &str, _arrays: &[Array]) -> u64 {
+    fn estimate_us(&self, verb: &str, json: &str, arrays: &[Array]) -> u64 {
         match verb {
-            // About 20 ns a byte of JSON: parsing, checking, analysis.
-            "stage" => json.len() as u64 / 50,
+            // About 20 ns a byte of JSON (parsing, checking, analysis) and 1 ns a component of a vector.
+            "stage" => json.len() as u64 / 50 + components(arrays) / 1_000,
             "commit" => u64::MAX,
             _ => 1,
         }
     }
 
     fn close(&self) {
-        self.end();
+        self.end(None);
     }
 }
