@@ -2,28 +2,36 @@
 //!
 //! The manifest's payload is JSON: the schema, the next free file number and the segments, oldest first. File names
 //! are never reused, so a half-written file of a crashed flush is never mistaken for a good one; it is removed when a
-//! writer opens the folder.
+//! writer opens the folder. Removing is tidying: a file that resists is tried again at the next flush, and nothing
+//! else fails for it.
 
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, RwLock};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use tercet_index::Bitmap;
+use serde_json::{Value, json};
+use tercet_index::{Bitmap, array_bytes};
 use tercet_store::{Env, MemoryEnv, SectionFile, SectionFileWriter, join, read_manifest, write_manifest};
 
-use super::{Collection, Part, Snapshot, Writer, merging};
-use crate::api::Control;
+use super::{Collection, Part, Snapshot, Writer};
+use crate::error::index_error;
 use crate::schema::Schema;
+use crate::sections::{self, Within};
 use crate::segment::Segment;
-use crate::wire::{Code, OpenReply, OpenRequest, TercetError};
+use crate::wire::{Code, OpenReply, OpenRequest, TercetError, shown};
 
 /// The path that stands for no folder at all.
 const MEMORY: &str = ":memory:";
 /// The version of the manifest's payload.
 const LAYOUT: u32 = 1;
 const TOMBSTONES: &str = "tombstones";
+/// File numbers above this can only come from damage; they still count up without overflow.
+const NEXT_FILE_MAX: u64 = 1 << 53;
+/// How often a reader begins anew when a writer replaces the files that it is opening.
+const READ_TRIES: usize = 10;
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Manifest {
     layout: u32,
@@ -32,7 +40,7 @@ struct Manifest {
     segments: Vec<ManifestSegment>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ManifestSegment {
     file: String,
@@ -79,21 +87,15 @@ pub(crate) fn open(
         Some(env.lock(&join(dir, "LOCK"))?)
     };
     // Read again under the lock: another writer may have finished in between.
-    match read(env.as_ref(), dir)? {
-        Some((manifest, schema)) => {
+    match read_whole(env.as_ref(), dir, if request.read_only { READ_TRIES } else { 1 })? {
+        Some((manifest, schema, parts)) => {
             compare(given.as_ref(), &schema, dir)?;
-            let parts = read_parts(env.as_ref(), dir, &schema, &manifest)?;
-            let collection = Collection::assemble(
-                env.clone(),
-                Some(dir),
-                request.read_only,
-                schema,
-                parts,
-                lock,
-                manifest.next_file,
-            );
-            if !request.read_only {
-                collection.sweep(dir, &collection.current().parts)?;
+            let (read_only, next_file) = (request.read_only, manifest.next_file);
+            let collection =
+                Collection::assemble(env.clone(), Some(dir), read_only, schema, parts, lock, next_file);
+            // What a crash left may be removed only when the manifest that does not name it is on the disk for good.
+            if !read_only && env.sync_dir(dir).is_ok() {
+                collection.sweep(dir);
             }
             Ok(opened(collection, false))
         }
@@ -102,6 +104,29 @@ pub(crate) fn open(
             let collection = Collection::assemble(env.clone(), Some(dir), false, schema, Vec::new(), lock, 1);
             collection.write_manifest(dir, &[], 1)?;
             Ok(opened(collection, true))
+        }
+    }
+}
+
+/// The manifest and the parts that it names. Without the lock a writer may remove files in between: then the manifest
+/// has changed, and is read again.
+fn read_whole(
+    env: &dyn Env,
+    dir: &str,
+    tries: usize,
+) -> Result<Option<(Manifest, Schema, Vec<Part>)>, TercetError> {
+    let mut left = tries;
+    loop {
+        left -= 1;
+        let Some((manifest, schema)) = read(env, dir)? else {
+            return Ok(None);
+        };
+        match read_parts(env, dir, &schema, &manifest) {
+            Ok(parts) => return Ok(Some((manifest, schema, parts))),
+            Err(error) => match read(env, dir)? {
+                Some((now, _)) if left > 0 && now != manifest => {}
+                _ => return Err(error),
+            },
         }
     }
 }
@@ -127,7 +152,8 @@ fn compare(given: Option<&Schema>, stored: &Schema, dir: &str) -> Result<(), Ter
             format!("the schema differs from the one stored in {dir}: {difference}"),
         )
         .field(field)
-        .file(dir)),
+        .file(dir)
+        .expected("the stored schema", "another")),
         None => Ok(()),
     }
 }
@@ -148,8 +174,37 @@ fn read(env: &dyn Env, dir: &str) -> Result<Option<(Manifest, Schema)>, TercetEr
         .file(dir)
         .expected(format!("layout {LAYOUT} or older"), format!("layout {}", manifest.layout)));
     }
+    check_names(&manifest).map_err(corrupt)?;
     let schema = Schema::parse(&manifest.schema).map_err(|e| corrupt(e.to_string()))?;
     Ok(Some((manifest, schema)))
+}
+
+/// Whether a name is one that [`next_name`] gives: ten digits or more, and the ending. Nothing else is ever opened or
+/// removed, so that a damaged manifest leads to no other file.
+fn is_name(name: &str, suffix: &str) -> bool {
+    name.strip_suffix(suffix)
+        .is_some_and(|number| number.len() >= 10 && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Every name is one of ours, below the next number, and there once.
+fn check_names(manifest: &Manifest) -> Result<(), String> {
+    if manifest.layout == 0 || manifest.next_file > NEXT_FILE_MAX {
+        return Err(format!("layout {}, next file {}", manifest.layout, manifest.next_file));
+    }
+    let mut seen = HashSet::new();
+    for entry in &manifest.segments {
+        let tombstones = entry.tombstones.as_ref().map(|name| (name, ".del"));
+        for (name, suffix) in [(&entry.file, ".seg")].into_iter().chain(tombstones) {
+            let number = name.trim_end_matches(suffix).parse().unwrap_or(u64::MAX);
+            if !is_name(name, suffix) || number >= manifest.next_file {
+                return Err(format!("{} is not the name of a file of this collection", shown(&json!(name))));
+            }
+            if !seen.insert(name) {
+                return Err(format!("{name} is named twice"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn read_parts(
@@ -163,7 +218,7 @@ fn read_parts(
         .iter()
         .map(|entry| {
             let path = join(dir, &entry.file);
-            let segment = Segment::open(schema, env, &path)?;
+            let segment = Segment::open(schema, env, &path).map_err(missing)?;
             if segment.rows != entry.rows {
                 return Err(TercetError::new(
                     Code::Corrupt,
@@ -177,23 +232,26 @@ fn read_parts(
                 None => Ok(part),
                 Some(name) => Ok(Part {
                     tombstones: Some(name.clone()),
-                    ..part.without(&read_tombstones(env, &join(dir, name), entry.rows)?)
+                    ..part.without(&read_tombstones(env, &join(dir, name), entry.rows).map_err(missing)?)
                 }),
             }
         })
         .collect()
 }
 
+/// A file that the manifest names and that is not there is damage: the collection itself was found.
+fn missing(mut error: TercetError) -> TercetError {
+    if error.code() == Code::NotFound {
+        error.0.code = Code::Corrupt;
+        error.0.message = format!("the manifest names a file that is not there: {}", error.0.message);
+    }
+    error
+}
+
 fn read_tombstones(env: &dyn Env, path: &str, rows: u32) -> Result<Bitmap, TercetError> {
     let file = SectionFile::open(env, path)?;
     file.expect_kind(TOMBSTONES)?;
-    let bytes = file.section("rows")?;
-    let words = bytes
-        .chunks_exact(8)
-        .map(|w| u64::from_le_bytes([w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7]]))
-        .collect();
-    Bitmap::from_words(rows, words)
-        .map_err(|e| TercetError::new(Code::Corrupt, format!("{path}: {e}")).file(path))
+    sections::bitmap(&Within::whole(&file), "rows", rows).map_err(|e| index_error(e, path))
 }
 
 impl Collection {
@@ -213,44 +271,45 @@ impl Collection {
             read_only,
             schema: schema.clone(),
             snapshot: RwLock::new(Arc::new(Snapshot { schema, parts })),
-            writer: Mutex::new(Writer { lock, next_file, changed: false }),
+            writer: Mutex::new(Writer { lock, next_file }),
+            changed: false.into(),
             closed: false.into(),
         }
     }
 
-    /// Writes what has no file, then the manifest, then removes what it no longer names.
-    pub(super) fn write(
-        &self,
-        writer: &mut Writer,
-        parts: Vec<Part>,
-        control: &Control,
-    ) -> Result<Vec<Part>, TercetError> {
-        let Some(dir) = self.dir.as_deref() else {
-            writer.changed = false;
-            return Ok(parts);
-        };
-        let mut parts = merging::gather(&self.schema, parts, control)?;
-        for part in &mut parts {
-            if part.file.is_none() {
-                let name = next_name(writer, "seg");
-                part.segment.write(self.env.as_ref(), &join(dir, &name))?;
-                part.file = Some(name);
+    /// Makes these parts the collection's: writes what has no file, then the manifest, then shows the parts, then removes
+    /// the files that are no longer named. An error has changed nothing that can be seen.
+    pub(super) fn write(&self, writer: &mut Writer, mut parts: Vec<Part>) -> Result<(), TercetError> {
+        if let Some(dir) = self.dir.as_deref() {
+            // Until this is through nobody knows which manifest the disk shows: the next flush must write one.
+            self.changed.store(true, Ordering::Release);
+            for part in &mut parts {
+                self.write_part(writer, dir, part)?;
             }
-            if let (Some(live), None) = (&part.live, &part.tombstones) {
-                let mut gone = Bitmap::clone(live);
-                gone.not();
-                let bytes: Vec<u8> = gone.words().iter().flat_map(|w| w.to_le_bytes()).collect();
-                let name = next_name(writer, "del");
-                let mut file = SectionFileWriter::new(TOMBSTONES);
-                file.add("rows", bytes);
-                file.finish(self.env.as_ref(), &join(dir, &name))?;
-                part.tombstones = Some(name);
-            }
+            self.write_manifest(dir, &parts, writer.next_file)?;
         }
-        self.write_manifest(dir, &parts, writer.next_file)?;
-        writer.changed = false;
-        self.sweep(dir, &parts)?;
-        Ok(parts)
+        self.changed.store(false, Ordering::Release);
+        self.publish(parts);
+        self.dir.iter().for_each(|dir| self.sweep(dir));
+        Ok(())
+    }
+
+    fn write_part(&self, writer: &mut Writer, dir: &str, part: &mut Part) -> Result<(), TercetError> {
+        if part.file.is_none() {
+            let name = next_name(writer, "seg");
+            part.segment.write(self.env.as_ref(), &join(dir, &name))?;
+            part.file = Some(name);
+        }
+        if let (Some(live), None) = (&part.live, &part.tombstones) {
+            let mut gone = Bitmap::clone(live);
+            gone.not();
+            let name = next_name(writer, "del");
+            let mut file = SectionFileWriter::new(TOMBSTONES);
+            file.add("rows", array_bytes(gone.words()).map_err(|e| index_error(e, &name))?);
+            file.finish(self.env.as_ref(), &join(dir, &name))?;
+            part.tombstones = Some(name);
+        }
+        Ok(())
     }
 
     fn write_manifest(&self, dir: &str, parts: &[Part], next_file: u64) -> Result<(), TercetError> {
@@ -270,26 +329,22 @@ impl Collection {
         let schema = serde_json::to_value(self.schema.spec()).map_err(internal)?;
         let payload = serde_json::to_vec(&Manifest { layout: LAYOUT, schema, next_file, segments })
             .map_err(internal)?;
-        self.env.sync_dir(dir)?;
         Ok(write_manifest(self.env.as_ref(), dir, &payload)?)
     }
 
     /// Removes files of ours that no part names: merged away, or left by a crash.
-    fn sweep(&self, dir: &str, parts: &[Part]) -> Result<(), TercetError> {
-        for name in self.env.list(dir)? {
-            let ours = name.strip_suffix(".seg").or_else(|| name.strip_suffix(".del"));
-            let ours = ours.is_some_and(|stem| stem.len() == 10 && stem.bytes().all(|b| b.is_ascii_digit()));
-            let named = parts
-                .iter()
-                .any(|p| p.file.as_deref() == Some(&name) || p.tombstones.as_deref() == Some(&name));
-            if ours && !named {
-                self.env.remove(&join(dir, &name))?;
+    fn sweep(&self, dir: &str) {
+        let current = self.current();
+        let named: HashSet<&String> =
+            current.parts.iter().flat_map(|p| [&p.file, &p.tombstones]).flatten().collect();
+        for name in self.env.list(dir).unwrap_or_default() {
+            if (is_name(&name, ".seg") || is_name(&name, ".del")) && !named.contains(&name) {
+                let _ = self.env.remove(&join(dir, &name));
             }
         }
-        Ok(())
     }
 
-    /// The folder and the files that the last manifest names.
+    /// The paths of the files that the last manifest names.
     pub(super) fn files(&self) -> Vec<String> {
         let Some(dir) = self.dir.as_deref() else {
             return Vec::new();

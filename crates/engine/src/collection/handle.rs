@@ -1,11 +1,13 @@
 //! The verbs of a collection.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use indexmap::IndexMap;
+use tercet_store::{SectionFile, StoreError};
 
 use super::{Collection, Part, Snapshot};
-use crate::api::{Array, Control, Handle, Reply};
+use crate::api::{Array, Control, Handle, Reply, components};
 use crate::batch::Batch;
 use crate::filter::Filter;
 use crate::id;
@@ -20,11 +22,6 @@ use crate::wire::{
 pub(crate) struct CollectionHandle(pub(crate) Arc<Collection>);
 
 impl Collection {
-    /// Fails when nothing may be written.
-    pub(crate) fn writable(&self) -> Result<(), TercetError> {
-        self.writer().map(drop)
-    }
-
     fn get(&self, request: &GetRequest) -> Result<Reply, TercetError> {
         let snapshot = self.snapshot()?;
         let mut projector = Projector::new(&snapshot, request.select.as_deref(), true)?;
@@ -33,7 +30,10 @@ impl Collection {
         for id in &request.ids {
             let encoded = id::encode(Some(id))?;
             documents.push(match snapshot.find(&encoded) {
-                Some((part, row)) => projector.document(part, row, &mut arrays)?,
+                Some((part, row)) => {
+                    let stored = projector.needed(part, row)?;
+                    projector.project(part, row, stored, &mut arrays)?
+                }
                 None => serde_json::Value::Null,
             });
         }
@@ -97,7 +97,7 @@ impl Collection {
             .collect();
         let bytes: u64 = segments.iter().map(|s| s.bytes).sum();
         let of_fields: u64 = fields.values().map(|f| f.bytes).sum();
-        let unflushed = self.dir.is_some() && !self.read_only && self.writer()?.changed;
+        let unflushed = self.dir.is_some() && self.changed.load(Ordering::Acquire);
         Ok(StatsReply {
             documents: snapshot.documents(),
             deleted: parts.iter().map(|part| u64::from(part.deleted)).sum(),
@@ -116,13 +116,17 @@ impl Collection {
         control.begin(files.len() as u64);
         let mut out = VerifyReply { files: 0, bytes: 0, problems: Vec::new() };
         for path in files {
-            let checked = tercet_store::SectionFile::open(self.env.as_ref(), &path)
+            let checked = SectionFile::open(self.env.as_ref(), &path)
                 .and_then(|file| file.verify().map(|()| file.file_len()));
             match checked {
-                Ok(bytes) => out.bytes += bytes,
-                Err(error) => out.problems.push(error.to_string()),
+                Ok(bytes) => (out.bytes, out.files) = (out.bytes + bytes, out.files + 1),
+                // A flush or a compaction beside us has removed it.
+                Err(StoreError::NotFound { .. }) if !self.files().contains(&path) => {}
+                Err(error) => {
+                    out.problems.push(error.to_string());
+                    out.files += 1;
+                }
             }
-            out.files += 1;
             control.step(1)?;
         }
         Ok(out)
@@ -199,11 +203,11 @@ impl Handle for CollectionHandle {
 /// Words cost about 3 ns a document, vectors about an eighth of a nanosecond a component, the page about 60 us.
 fn search_us(snapshot: &Snapshot, arrays: &[Array]) -> u64 {
     let documents = snapshot.documents();
-    let components: u64 = arrays.iter().map(|a| if let Array::F32(v) = a { v.len() as u64 } else { 0 }).sum();
+    let components = components(arrays);
     let dense = snapshot.schema.fields.iter().any(|f| matches!(f.spec, FieldSpec::Dense(_)));
     // A vector inside the JSON is not counted here: its dimension stands in for it.
     let components = if components == 0 && dense { 64 } else { components };
-    60 + documents * (3 + components / 8) / 1_000
+    60 + documents.saturating_mul(3 + components / 8) / 1_000
 }
 
 /// A malformed search is a malformed query, unless its text is not Unicode.

@@ -131,8 +131,6 @@ struct Writer {
     /// Held while the collection is open for writing; a collection in memory has none.
     lock: Option<Box<dyn LockGuard>>,
     next_file: u64,
-    /// Whether the snapshot differs from the manifest.
-    changed: bool,
 }
 
 /// An open collection.
@@ -144,6 +142,8 @@ pub(crate) struct Collection {
     schema: Arc<Schema>,
     snapshot: RwLock<Arc<Snapshot>>,
     writer: Mutex<Writer>,
+    /// Whether the snapshot differs from the manifest. Changed under the writer's lock, read without it.
+    changed: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -155,10 +155,25 @@ impl Collection {
 
     /// What is there now.
     pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, TercetError> {
+        // Taken before the look at `closed`, so that what close() leaves behind is never taken for an answer.
+        let snapshot = self.current();
+        self.check_open()?;
+        Ok(snapshot)
+    }
+
+    /// Fails when nothing may be written. Waits for nobody.
+    pub(crate) fn writable(&self) -> Result<(), TercetError> {
+        if self.read_only {
+            return Err(TercetError::new(Code::Unsupported, "the collection is open for reading only"));
+        }
+        self.check_open()
+    }
+
+    fn check_open(&self) -> Result<(), TercetError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(TercetError::new(Code::Closed, "the collection is closed"));
         }
-        Ok(self.current())
+        Ok(())
     }
 
     fn current(&self) -> Arc<Snapshot> {
@@ -166,25 +181,30 @@ impl Collection {
     }
 
     fn writer(&self) -> Result<MutexGuard<'_, Writer>, TercetError> {
-        if self.read_only {
-            return Err(TercetError::new(Code::Unsupported, "the collection is open for reading only"));
-        }
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // Looked at under the lock: close() takes it too, so nothing is written after it.
-        if self.closed.load(Ordering::Acquire) {
-            return Err(TercetError::new(Code::Closed, "the collection is closed"));
-        }
+        self.writable()?;
         Ok(writer)
+    }
+
+    /// Shows new parts that no manifest names yet.
+    fn publish_changed(&self, parts: Vec<Part>) {
+        self.changed.store(true, Ordering::Release);
+        self.publish(parts);
     }
 
     fn publish(&self, parts: Vec<Part>) {
         let next = Arc::new(Snapshot { schema: self.schema.clone(), parts });
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = next;
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *snapshot, next);
+        // What nobody uses any more is freed after the lock, so that no reader waits for it.
+        drop(snapshot);
+        drop(before);
     }
 
     /// Makes staged segments visible, in one step, in place of older documents with the same ids.
     pub(crate) fn commit(&self, staged: Vec<Segment>, control: &Control) -> Result<CommitReply, TercetError> {
-        let mut writer = self.writer()?;
+        let _writer = self.writer()?;
         let snapshot = self.current();
         let new_ids = || staged.iter().flat_map(|segment| (0..segment.rows).map(|row| segment.ids.id(row)));
         let mut replaced = 0;
@@ -201,15 +221,13 @@ impl Collection {
         let fresh: Vec<Part> =
             staged.into_iter().filter(|s| s.rows > 0).map(|s| Part::new(s, None)).collect();
         parts.push(merging::one(&self.schema, fresh, control)?);
-        let parts = merging::settle(&self.schema, parts, control)?;
-        writer.changed = true;
-        self.publish(parts);
+        self.publish_changed(merging::settle(&self.schema, parts, control)?);
         Ok(CommitReply { written, replaced })
     }
 
     /// Removes rows chosen part by part; returns how many.
     fn remove_by(&self, choose: impl Fn(&Part) -> Vec<u32>) -> Result<u64, TercetError> {
-        let mut writer = self.writer()?;
+        let _writer = self.writer()?;
         let snapshot = self.current();
         let mut removed = 0;
         let mut parts = Vec::with_capacity(snapshot.parts.len());
@@ -220,8 +238,7 @@ impl Collection {
         }
         if removed > 0 {
             parts.retain(|part| part.documents() > 0);
-            writer.changed = true;
-            self.publish(parts);
+            self.publish_changed(parts);
         }
         Ok(removed)
     }
@@ -229,9 +246,9 @@ impl Collection {
     /// Writes everything to disk; in memory it does nothing.
     pub(crate) fn flush(&self, control: &Control) -> Result<(), TercetError> {
         let mut writer = self.writer()?;
-        if writer.changed {
-            let parts = self.write(&mut writer, self.current().parts.clone(), control)?;
-            self.publish(parts);
+        if self.changed.load(Ordering::Acquire) {
+            let parts = merging::gather(&self.schema, self.current().parts.clone(), control)?;
+            self.write(&mut writer, parts)?;
         }
         Ok(())
     }
@@ -243,19 +260,16 @@ impl Collection {
         let bytes = |parts: &[Part]| parts.iter().map(|part| part.segment.file.file_len()).sum();
         let bytes_before = bytes(&parts);
         let dropped = parts.iter().map(|part| u64::from(part.deleted)).sum();
-        let mut next = parts;
-        if next.len() > 1 || dropped > 0 {
-            next = match next.iter().any(|part| part.documents() > 0) {
-                true => vec![merging::one(&self.schema, next, control)?],
-                false => Vec::new(),
-            };
-            writer.changed = true;
-        }
-        if writer.changed {
-            next = self.write(&mut writer, next, control)?;
-        }
+        let merged = parts.len() > 1 || dropped > 0;
+        let next = match parts.iter().any(|part| part.documents() > 0) {
+            true if merged => vec![merging::one(&self.schema, parts, control)?],
+            true => parts,
+            false => Vec::new(),
+        };
         let bytes_after = bytes(&next);
-        self.publish(next);
+        if merged || self.changed.load(Ordering::Acquire) {
+            self.write(&mut writer, next)?;
+        }
         Ok(CompactReply { bytes_before, bytes_after, dropped })
     }
 

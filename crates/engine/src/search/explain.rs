@@ -1,10 +1,12 @@
 //! Where a score comes from, and what the search did.
 
+use std::collections::HashMap;
+
 use indexmap::IndexMap;
 
 use super::compile::{Compiled, Lexical, LexicalField};
 use super::rank::Ranking;
-use super::{Context, Place};
+use super::{Candidate, Context, Place};
 use crate::wire::{HitExplain, PageExplain, PlanStep};
 
 fn part(name: &str, about: impl Into<String>) -> HitExplain {
@@ -22,10 +24,27 @@ fn details<const N: usize>(pairs: [(&str, f64); N]) -> IndexMap<String, f64> {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// A ranking that is asked for many places, in the query's shape.
+pub(super) struct Ranks<'r> {
+    candidates: &'r [Candidate],
+    positions: HashMap<Place, usize>,
+    parts: Vec<Ranks<'r>>,
+}
+
+impl<'r> Ranks<'r> {
+    pub(super) fn of(ranking: &'r Ranking) -> Self {
+        Ranks {
+            candidates: &ranking.candidates,
+            positions: ranking.candidates.iter().enumerate().map(|(at, c)| (c.place, at)).collect(),
+            parts: ranking.parts.iter().map(Ranks::of).collect(),
+        }
+    }
+}
+
 /// What each part of the query gave one hit.
 pub(super) fn hit(
     query: &Compiled<'_>,
-    ranking: &Ranking,
+    ranks: &Ranks<'_>,
     context: &Context<'_>,
     place: Place,
 ) -> HitExplain {
@@ -36,17 +55,17 @@ pub(super) fn hit(
         Compiled::Fuse { k, weights, parts, .. } => {
             let mut out = part("rrf", format!("{} rankings", parts.len()));
             out.details = details([("k", f64::from(*k))]);
-            for ((query, ranking), weight) in parts.iter().zip(&ranking.parts).zip(weights) {
-                let mut inner = hit(query, ranking, context, place);
+            for ((query, ranks), weight) in parts.iter().zip(&ranks.parts).zip(weights) {
+                let mut inner = hit(query, ranks, context, place);
                 inner.details.insert(String::from("weight"), f64::from(*weight));
                 out.parts.push(inner);
             }
             out
         }
     };
-    if let Some(at) = ranking.candidates.iter().position(|c| c.place == place) {
-        out.rank = Some(at as u32 + 1);
-        out.score = Some(ranking.candidates[at].score);
+    if let Some(at) = ranks.positions.get(&place) {
+        out.rank = Some(*at as u32 + 1);
+        out.score = Some(ranks.candidates[*at].score);
     }
     out
 }

@@ -6,11 +6,10 @@
 use std::collections::HashSet;
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tercet_text::utf16_offsets;
 
 use super::compile::Compiled;
-use super::page::Projector;
 use crate::collection::Snapshot;
 use crate::wire::{Code, FieldSpec, TercetError};
 
@@ -29,9 +28,12 @@ impl<'a> Highlighter<'a> {
         query: &Compiled<'_>,
     ) -> Result<Self, TercetError> {
         let schema = &snapshot.schema;
-        let mut fields = Vec::with_capacity(names.len());
+        let mut fields: Vec<(usize, HashSet<String>)> = Vec::new();
         for name in names {
             let at = schema.require(name)?;
+            if fields.iter().any(|(field, _)| *field == at) {
+                continue;
+            }
             if !matches!(schema.fields[at].spec, FieldSpec::Text(_)) {
                 let there = schema.names(|spec| matches!(spec, FieldSpec::Text(_)));
                 let kind = schema.fields[at].spec.type_name();
@@ -49,17 +51,16 @@ impl<'a> Highlighter<'a> {
         Ok(Highlighter { snapshot, fields })
     }
 
+    /// Whether no field was asked for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// The ranges of a hit, a list a field; `None` when no field was asked for.
-    pub(super) fn mark(
-        &self,
-        projector: &mut Projector<'_>,
-        part: usize,
-        row: u32,
-    ) -> Result<Option<Marks>, TercetError> {
-        if self.fields.is_empty() {
-            return Ok(None);
+    pub(super) fn mark(&self, stored: &Map<String, Value>) -> Option<Marks> {
+        if self.is_empty() {
+            return None;
         }
-        let stored = projector.stored(part, row)?;
         let mut out = Marks::with_capacity(self.fields.len());
         for (at, words) in &self.fields {
             let field = &self.snapshot.schema.fields[*at];
@@ -74,7 +75,7 @@ impl<'a> Highlighter<'a> {
             }
             out.insert(field.name.clone(), utf16(text, &ranges));
         }
-        Ok(Some(out))
+        Some(out)
     }
 }
 

@@ -75,15 +75,17 @@ pub(crate) fn search(
 
     let page: Vec<Candidate> = ranking.candidates.iter().skip(offset).take(limit).copied().collect();
     let mut arrays = vec![Array::F32(page.iter().map(|c| c.score).collect())];
+    let ranks = request.explain.then(|| explain::Ranks::of(&ranking));
     let mut hits = Vec::with_capacity(page.len());
     for candidate in &page {
         let (part, row) = (candidate.place.0 as usize, candidate.place.1);
-        let document = projector.document(part, row, &mut arrays)?;
+        let stored =
+            if marker.is_empty() { projector.needed(part, row)? } else { projector.stored(part, row)? };
         hits.push(WireHit {
             id: projector.id(part, row)?,
-            document,
-            highlights: marker.mark(&mut projector, part, row)?,
-            explain: request.explain.then(|| explain::hit(&query, &ranking, &context, candidate.place)),
+            highlights: marker.mark(&stored),
+            document: projector.project(part, row, stored, &mut arrays)?,
+            explain: ranks.as_ref().map(|ranks| explain::hit(&query, ranks, &context, candidate.place)),
         });
     }
     let explain = request.explain.then(|| explain::page(&query, &ranking, &context));

@@ -1,5 +1,6 @@
 //! Documents for the page: fetched, cut down to the selected fields, their vectors put beside them.
 
+use indexmap::IndexSet;
 use serde_json::{Map, Value};
 
 use crate::api::Array;
@@ -14,8 +15,10 @@ pub(crate) struct Projector<'a> {
     snapshot: &'a Snapshot,
     /// Whether every stored field goes out.
     everything: bool,
-    /// Positions of the selected fields.
+    /// Positions of the selected fields, each once.
     selected: Vec<usize>,
+    /// Whether any of them is kept in the stored document.
+    reads: bool,
     cache: BlockCache,
     cached_part: usize,
 }
@@ -28,19 +31,19 @@ impl<'a> Projector<'a> {
         with_vectors: bool,
     ) -> Result<Self, TercetError> {
         let schema = &snapshot.schema;
+        let stored = |at: &usize| !matches!(schema.fields[*at].spec, FieldSpec::Dense(_));
         let selected = match select {
-            Some(names) => names
-                .iter()
-                .filter(|name| *name != "id")
-                .map(|name| schema.require(name))
-                .collect::<Result<Vec<_>, _>>()?,
-            None => (0..schema.fields.len())
-                .filter(|at| with_vectors || !matches!(schema.fields[*at].spec, FieldSpec::Dense(_)))
-                .collect(),
+            Some(names) => {
+                let names = names.iter().filter(|name| *name != "id");
+                let distinct = names.map(|name| schema.require(name)).collect::<Result<IndexSet<_>, _>>()?;
+                distinct.into_iter().collect()
+            }
+            None => (0..schema.fields.len()).filter(|at| with_vectors || stored(at)).collect::<Vec<_>>(),
         };
         Ok(Projector {
             snapshot,
             everything: select.is_none(),
+            reads: select.is_none() || selected.iter().any(stored),
             selected,
             cache: BlockCache::default(),
             cached_part: usize::MAX,
@@ -63,20 +66,25 @@ impl<'a> Projector<'a> {
         })
     }
 
-    /// The selected fields of a document; vectors go to `arrays`.
-    pub(crate) fn document(
-        &mut self,
+    /// The stored fields of a document, or nothing where none of them is selected.
+    pub(crate) fn needed(&mut self, part: usize, row: u32) -> Result<Map<String, Value>, TercetError> {
+        if self.reads { self.stored(part, row) } else { Ok(Map::new()) }
+    }
+
+    /// The selected fields of a document, out of the stored ones; vectors go to `arrays`.
+    pub(crate) fn project(
+        &self,
         part: usize,
         row: u32,
+        mut stored: Map<String, Value>,
         arrays: &mut Vec<Array>,
     ) -> Result<Value, TercetError> {
-        let mut stored = self.stored(part, row)?;
         let schema = &self.snapshot.schema;
         let mut out = Map::new();
         if self.everything {
             out = std::mem::take(&mut stored);
-        } else if let Some(id) = stored.remove("id") {
-            out.insert(String::from("id"), id);
+        } else {
+            out.insert(String::from("id"), self.id(part, row)?.into());
         }
         for at in &self.selected {
             let field = &schema.fields[*at];
