@@ -1,12 +1,14 @@
 //! A small client over the engine's door, as a binding would be.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, missing_docs, unreachable_pub)]
 
+use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tercet_engine::api::{Array, Control, Handle, Reply, root};
 use tercet_engine::wire::{Code, TercetError};
-use tercet_store::{Env, MemoryEnv};
+use tercet_store::{Env, FileWriter, LockGuard, MemoryEnv, StoreError};
 
 /// A fresh environment in memory.
 pub fn memory() -> Arc<dyn Env> {
@@ -66,5 +68,123 @@ pub fn code<T>(result: Result<T, TercetError>) -> Code {
     match result {
         Ok(_) => panic!("expected an error"),
         Err(error) => error.code(),
+    }
+}
+
+/// Numbers that look random and are the same in every run.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    /// A number from 0 that is below `end` (which is above 0).
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+}
+
+/// Called with the path and the operation before every call that changes something or lists a folder.
+pub type Hook = dyn Fn(&str, &'static str) -> Result<(), StoreError> + Send + Sync;
+
+/// Files in memory behind a hook, which may fail or wait.
+#[derive(Clone)]
+pub struct Hooked {
+    pub env: MemoryEnv,
+    pub hook: Arc<Hook>,
+}
+
+struct HookedWriter {
+    path: String,
+    writer: Box<dyn FileWriter>,
+    hook: Arc<Hook>,
+}
+
+impl fmt::Debug for Hooked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.env.fmt(f)
+    }
+}
+
+impl fmt::Debug for HookedWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.writer.fmt(f)
+    }
+}
+
+impl FileWriter for HookedWriter {
+    /// A write that fails has written half.
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        if let Err(error) = (self.hook)(&self.path, "write") {
+            self.writer.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(error);
+        }
+        self.writer.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        (self.hook)(&self.path, "sync")?;
+        self.writer.sync()
+    }
+}
+
+impl Env for Hooked {
+    fn read(&self, path: &str) -> Result<Bytes, StoreError> {
+        self.env.read(path)
+    }
+
+    fn create(&self, path: &str) -> Result<Box<dyn FileWriter>, StoreError> {
+        (self.hook)(path, "create")?;
+        let (path, hook) = (path.to_owned(), self.hook.clone());
+        Ok(Box::new(HookedWriter { writer: self.env.create(&path)?, path, hook }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        (self.hook)(from, "rename")?;
+        self.env.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> Result<(), StoreError> {
+        (self.hook)(path, "remove")?;
+        self.env.remove(path)
+    }
+
+    fn exists(&self, path: &str) -> Result<bool, StoreError> {
+        self.env.exists(path)
+    }
+
+    fn list(&self, dir: &str) -> Result<Vec<String>, StoreError> {
+        (self.hook)(dir, "list")?;
+        self.env.list(dir)
+    }
+
+    fn create_dir_all(&self, dir: &str) -> Result<(), StoreError> {
+        (self.hook)(dir, "create folder")?;
+        self.env.create_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &str) -> Result<(), StoreError> {
+        (self.hook)(dir, "sync folder")?;
+        self.env.sync_dir(dir)
+    }
+
+    fn lock(&self, path: &str) -> Result<Box<dyn LockGuard>, StoreError> {
+        self.env.lock(path)
+    }
+
+    fn now_ms(&self) -> u64 {
+        0
+    }
+
+    fn random_u64(&self) -> u64 {
+        self.env.random_u64()
     }
 }
