@@ -21,11 +21,18 @@ function random() {
 /** A word with Zipf-like frequency among 20,000. */
 const word = () => `word${Math.floor(20_000 ** random()) - 1}`;
 const words = (count) => Array.from({ length: count }, word).join(" ");
-const documents = Array.from({ length: DOCUMENTS }, (_, id) => ({ id, text: words(WORDS), year: Math.floor(random() * 100) }));
+const documents = Array.from({ length: DOCUMENTS }, (_, id) => ({
+  id,
+  text: words(WORDS),
+  year: Math.floor(random() * 100),
+}));
 const queries = Array.from({ length: SEARCHES }, () => words(4));
 
 for (const backend of ["native", "wasm"]) {
-  const collection = await open(":memory:", { schema: { text: text({ analyzer: "english" }), year: integer() }, backend });
+  const collection = await open(":memory:", {
+    schema: { text: text({ analyzer: "english" }), year: integer() },
+    backend,
+  });
   const start = performance.now();
   await collection.upsert(documents);
   const written = performance.now();
@@ -39,5 +46,7 @@ for (const backend of ["native", "wasm"]) {
   times.sort((a, b) => a - b);
   const at = (share) => times[Math.floor(times.length * share)].toFixed(0);
   const rate = (DOCUMENTS / ((written - start) / 1000)).toFixed(0);
-  console.log(`${backend.padEnd(7)} ${rate} documents/s of ${WORDS} words; a search p50 ${at(0.5)} us, p99 ${at(0.99)} us`);
+  console.log(
+    `${backend.padEnd(7)} ${rate} documents/s of ${WORDS} words; a search p50 ${at(0.5)} us, p99 ${at(0.99)} us`,
+  );
 }

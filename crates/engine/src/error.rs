@@ -26,6 +26,9 @@ impl From<StoreError> for TercetError {
                 .expected(format!("version {supported} or older"), format!("version {found}")),
             StoreError::Memory { path, .. } => TercetError::new(Code::Memory, message).file(path),
             StoreError::Invalid { path, .. } => TercetError::new(Code::Argument, message).file(path),
+            StoreError::Io { path, source, .. } if source.kind() == std::io::ErrorKind::Unsupported => {
+                TercetError::new(Code::Unsupported, message).file(path)
+            }
             StoreError::NoSpace { path, .. } | StoreError::Io { path, .. } => {
                 TercetError::new(Code::Io, message).file(path)
             }
