@@ -176,3 +176,28 @@ fn a_crash_after_a_failure() {
     }
     panic!("the history never ends");
 }
+
+/// A writer replaces the files between a reader's look at the manifest and its look at them.
+#[test]
+fn a_reader_opens_beside_a_writer() {
+    let env = MemoryEnv::new();
+    let shared: Arc<dyn Env> = Arc::new(env.clone());
+    let writer = Arc::new(Client::open(&shared, "dir", &schema()));
+    for at in 0..3 {
+        writer.upsert(&documents(at * 4..at * 4 + 6, at)).unwrap();
+        writer.call("flush", json!({})).unwrap();
+    }
+    let (present, left) = (state(&writer), AtomicU64::new(3));
+    let beside = writer.clone();
+    let hook = move |path: &str, op: &str| {
+        if op == "read" && path.ends_with(".seg") && left.load(Ordering::Relaxed) > 0 {
+            left.fetch_sub(1, Ordering::Relaxed);
+            beside.upsert(&documents(0..1, 0)).unwrap();
+            beside.call("compact", json!({})).unwrap();
+        }
+        Ok(())
+    };
+    let hooked: Arc<dyn Env> = Arc::new(Hooked { env, hook: Arc::new(hook) });
+    let reader = Client::try_open(&hooked, json!({ "path": "dir", "readOnly": true })).unwrap();
+    assert_eq!(state(&reader), present);
+}

@@ -92,7 +92,7 @@ impl Dice {
     }
 }
 
-/// Called with the path and the operation before every call that changes something or lists a folder.
+/// Called with the path and the operation before every call that reads, writes or lists.
 pub type Hook = dyn Fn(&str, &'static str) -> Result<(), StoreError> + Send + Sync;
 
 /// Files in memory behind a hook, which may fail or wait.
@@ -138,6 +138,7 @@ impl FileWriter for HookedWriter {
 
 impl Env for Hooked {
     fn read(&self, path: &str) -> Result<Bytes, StoreError> {
+        (self.hook)(path, "read")?;
         self.env.read(path)
     }
 
