@@ -270,3 +270,17 @@ fn pages_are_highlighted_and_explained() {
     assert_eq!(page["exact"], json!(true));
     assert_eq!(page["explain"]["counters"]["documents"], json!(5));
 }
+
+#[test]
+fn a_search_is_estimated_by_what_it_will_touch() {
+    let c = Client::open(&memory(), ":memory:", &json!({ "fields": { "t": { "type": "text" } } }));
+    let documents: Vec<Value> = (0..60_000).map(|n| json!({ "id": n, "t": format!("common w{n}") })).collect();
+    c.upsert_chunks(&documents, 20_000).unwrap();
+    let us = |request: Value| c.0.estimate_us("search", &request.to_string(), &[]);
+    let words = |text: &str| json!({ "query": { "kind": "match", "text": text }, "select": [] });
+    // One posting against sixty thousand: the first runs on the caller's thread, the second does not at ten times the size.
+    assert!(us(words("w17")) < 50, "{}", us(words("w17")));
+    assert!(us(words("common")) > 100, "{}", us(words("common")));
+    assert!(us(json!({ "query": { "kind": "all" }, "limit": 1000 })) > 1_000);
+    assert_eq!(us(json!({ "query": { "kind": "dance" } })), 0);
+}

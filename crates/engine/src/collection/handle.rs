@@ -6,16 +6,16 @@ use std::sync::atomic::Ordering;
 use indexmap::IndexMap;
 use tercet_store::{SectionFile, StoreError};
 
-use super::{Collection, Part, Snapshot};
-use crate::api::{Array, Control, Handle, Reply, components};
+use super::{Collection, Part};
+use crate::api::{Array, Control, Handle, Reply};
 use crate::batch::Batch;
 use crate::filter::Filter;
 use crate::id;
-use crate::search::{Projector, search};
+use crate::search::{Projector, estimate_us, search};
 use crate::verb::{parse, reply, to_json, unknown_verb};
 use crate::wire::{
-    Code, CountReply, FieldSpec, FieldStats, GetReply, GetRequest, IdsRequest, RemoveReply, SearchRequest,
-    SegmentStats, StatsReply, TercetError, VerifyReply, WhereRequest,
+    Code, CountReply, FieldStats, GetReply, GetRequest, IdsRequest, RemoveReply, SearchRequest, SegmentStats,
+    StatsReply, TercetError, VerifyReply, WhereRequest,
 };
 
 /// The handle of an open collection.
@@ -186,7 +186,7 @@ impl Handle for CollectionHandle {
     fn estimate_us(&self, verb: &str, json: &str, arrays: &[Array]) -> u64 {
         let snapshot = self.0.current();
         match verb {
-            "search" => search_us(&snapshot, arrays),
+            "search" => estimate_us(&snapshot, json, arrays),
             // A block is decompressed for each document.
             "get" => 10 + json.len() as u64 * 4,
             "count" => 5 + snapshot.documents() / 500,
@@ -198,16 +198,6 @@ impl Handle for CollectionHandle {
     fn close(&self) {
         self.0.close();
     }
-}
-
-/// Words cost about 3 ns a document, vectors about an eighth of a nanosecond a component, the page about 60 us.
-fn search_us(snapshot: &Snapshot, arrays: &[Array]) -> u64 {
-    let documents = snapshot.documents();
-    let components = components(arrays);
-    let dense = snapshot.schema.fields.iter().any(|f| matches!(f.spec, FieldSpec::Dense(_)));
-    // A vector inside the JSON is not counted here: its dimension stands in for it.
-    let components = if components == 0 && dense { 64 } else { components };
-    60 + documents.saturating_mul(3 + components / 8) / 1_000
 }
 
 /// A malformed search is a malformed query, unless its text is not Unicode.

@@ -200,7 +200,10 @@ fn lexical(snapshot: &Snapshot, query: &MatchQuery) -> Result<Lexical, TercetErr
 }
 
 /// The fields to search, each with the boost that the query gives it.
-fn chosen(snapshot: &Snapshot, query: &MatchQuery) -> Result<Vec<(String, Option<f32>)>, TercetError> {
+pub(super) fn chosen(
+    snapshot: &Snapshot,
+    query: &MatchQuery,
+) -> Result<Vec<(String, Option<f32>)>, TercetError> {
     let chosen: Vec<(String, Option<f32>)> = match &query.fields {
         Some(FieldBoosts::Names(names)) => {
             let distinct: IndexMap<&String, ()> = names.iter().map(|name| (name, ())).collect();

@@ -9,6 +9,7 @@
 //! insertion: that is the tie-breaker everywhere, and it does not depend on how documents were cut into segments.
 
 mod compile;
+mod estimate;
 mod explain;
 mod fuse;
 mod highlight;
@@ -24,6 +25,7 @@ use crate::filter::Filter;
 use crate::verb::to_json;
 use crate::wire::{Code, SearchReply, SearchRequest, TercetError, WireHit};
 
+pub(crate) use estimate::estimate_us;
 pub(crate) use page::Projector;
 
 /// The largest page.
