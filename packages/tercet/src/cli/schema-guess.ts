@@ -89,7 +89,7 @@ export function guessSchema(
 /** Whether a field may be called so. */
 export function isFieldName(name: string): boolean {
   const reserved = ["id", "and", "or", "not"].includes(name);
-  return !reserved && !/^[$_]/.test(name) && name !== "" && Buffer.byteLength(name) <= 255;
+  return !reserved && !/^[$_]/.test(name) && name !== "" && Buffer.byteLength(name) <= 200;
 }
 
 function isAlways(field: Seen, documents: readonly unknown[], options: GuessOptions): boolean {
