@@ -274,7 +274,8 @@ fn pages_are_highlighted_and_explained() {
 #[test]
 fn a_search_is_estimated_by_what_it_will_touch() {
     let c = Client::open(&memory(), ":memory:", &json!({ "fields": { "t": { "type": "text" } } }));
-    let documents: Vec<Value> = (0..60_000).map(|n| json!({ "id": n, "t": format!("common w{n}") })).collect();
+    let documents: Vec<Value> =
+        (0..60_000).map(|n| json!({ "id": n, "t": format!("common w{n}") })).collect();
     c.upsert_chunks(&documents, 20_000).unwrap();
     let us = |request: Value| c.0.estimate_us("search", &request.to_string(), &[]);
     let words = |text: &str| json!({ "query": { "kind": "match", "text": text }, "select": [] });
