@@ -9,7 +9,6 @@
 //! Pure functions; checked against trec_eval itself in test/vectors/evaluate.json.
 
 mod metric;
-mod trec;
 
 #[cfg(test)]
 mod tests;
@@ -17,10 +16,6 @@ mod tests;
 use std::collections::{BTreeMap, HashSet};
 
 pub use metric::{Metric, UnknownMetric, metric_names};
-pub use trec::{
-    ParseError, ParseProblem, UnwritableId, parse_beir_qrels, parse_qrels, parse_run, write_beir_qrels,
-    write_qrels, write_run,
-};
 
 /// Judgements: query id to document id to grade.
 pub type Qrels = BTreeMap<String, BTreeMap<String, i32>>;
