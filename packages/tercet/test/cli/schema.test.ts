@@ -85,9 +85,9 @@ describe("a guessed field", () => {
   });
 
   it("has a name that a field can have", () => {
-    for (const name of ["id", "and", "or", "not", "", "$a", "_a", "é".repeat(128)])
+    for (const name of ["id", "and", "or", "not", "", "$a", "_a", "é".repeat(101)])
       expect(isFieldName(name)).toBe(false);
-    for (const name of ["a", "a b", "Id", "é".repeat(127)]) expect(isFieldName(name)).toBe(true);
+    for (const name of ["a", "a b", "Id", "é".repeat(100)]) expect(isFieldName(name)).toBe(true);
   });
 });
 
