@@ -20,6 +20,8 @@ const RESERVED: [&str; 4] = ["id", "and", "or", "not"];
 pub(crate) struct Field {
     /// Its name.
     pub(crate) name: String,
+    /// What it is called in segments and stored documents: the first name it had, so that renaming rewrites nothing.
+    pub(crate) key: String,
     /// Its kind and settings.
     pub(crate) spec: FieldSpec,
     /// The analyzer of a text field.
@@ -160,7 +162,7 @@ impl Field {
             }
             _ => {}
         }
-        Ok(Field { name: name.to_owned(), spec, analyzer })
+        Ok(Field { name: name.to_owned(), key: name.to_owned(), spec, analyzer })
     }
 }
 

@@ -140,8 +140,14 @@ fn needs_schema(path: &str) -> TercetError {
 }
 
 fn opened(collection: Collection, created: bool) -> (Arc<Collection>, OpenReply) {
-    let reply =
-        OpenReply { schema: collection.schema.spec(), created, documents: collection.current().documents() };
+    let reply = OpenReply {
+        schema: collection.schema.spec(),
+        created,
+        documents: collection.current().documents(),
+        version: 0,
+        read_only: collection.read_only,
+        recovered: None,
+    };
     (Arc::new(collection), reply)
 }
 

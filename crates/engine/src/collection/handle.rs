@@ -14,8 +14,8 @@ use crate::id;
 use crate::search::{Projector, estimate_us, search};
 use crate::verb::{parse, reply, to_json, unknown_verb};
 use crate::wire::{
-    Code, CountReply, FieldStats, GetReply, GetRequest, IdsRequest, RemoveReply, SearchRequest, SegmentStats,
-    StatsReply, TercetError, VerifyReply, WhereRequest,
+    Code, CountReply, FieldStats, GetReply, GetRequest, IdsRequest, Problem, RemoveReply, SearchRequest,
+    SegmentStats, StatsReply, TercetError, VerifyReply, WhereRequest,
 };
 
 /// The handle of an open collection.
@@ -83,7 +83,8 @@ impl Collection {
             .map(|(at, field)| {
                 let documents = parts.iter().map(|part| documents_with(part, at)).sum();
                 let bytes = parts.iter().map(|part| part.segment.field_bytes(&field.name)).sum();
-                (field.name.clone(), FieldStats { kind: field.spec.type_name().to_owned(), documents, bytes })
+                let kind = field.spec.type_name().to_owned();
+                (field.name.clone(), FieldStats { kind, documents, bytes, memory_bytes: 0 })
             })
             .collect();
         let segments: Vec<SegmentStats> = parts
@@ -103,6 +104,10 @@ impl Collection {
             deleted: parts.iter().map(|part| u64::from(part.deleted)).sum(),
             document_bytes: bytes.saturating_sub(of_fields),
             bytes,
+            memory_bytes: 0,
+            disk_bytes: bytes,
+            log_bytes: 0,
+            version: 0,
             unflushed,
             fields,
             segments,
@@ -123,7 +128,7 @@ impl Collection {
                 // A flush or a compaction beside us has removed it.
                 Err(StoreError::NotFound { .. }) if !self.files().contains(&path) => {}
                 Err(error) => {
-                    out.problems.push(error.to_string());
+                    out.problems.push(Problem { file: path.clone(), section: None, what: error.to_string() });
                     out.files += 1;
                 }
             }

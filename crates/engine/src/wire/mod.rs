@@ -7,16 +7,20 @@
 mod error;
 mod evaluate;
 mod index;
+mod open;
 mod query;
 mod schema;
 mod verbs;
+mod versions;
 
 pub use error::{Code, TercetError, WireError, shown};
 pub use evaluate::*;
 pub use index::*;
+pub use open::*;
 pub use query::*;
 pub use schema::*;
 pub use verbs::*;
+pub use versions::*;
 
 use ts_rs::TS;
 
@@ -38,8 +42,10 @@ exported!(
     SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, MetricName,
     VectorRef, FieldBoosts, Operator, MatchQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
     SearchRequest, HitExplain, PlanStep, PageExplain, WireHit, SearchReply,
-    OpenRequest, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,
-    CountReply, FieldStats, SegmentStats, StatsReply, VerifyReply, CompactReply, InfoReply,
+    OnCommit, Interval, Durability, VerifyMode, VersionName, Evolve, OpenRequest, Recovered, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,
+    CountReply, FieldStats, SegmentStats, StatsReply, Problem, VerifyReply, CompactReply, InfoReply,
+    FlushReply, RefreshReply, VersionInfo, VersionsReply, TagRequest, TagReply, UntagReply,
+    ExportRequest, ExportReply, ImportRequest, ImportReply, RepairRequest, RepairReply,
     IndexBuildRequest, IndexOpenRequest, IndexInfo, IndexSearchRequest, IndexAddReply, IndexRemoveRequest,
     IndexRemoveReply, IndexCompactReply, IndexSaveRequest,
     EvaluateRequest, EvaluateReply,

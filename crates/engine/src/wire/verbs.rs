@@ -5,8 +5,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::SchemaSpec;
-
 /// A document's id: 1 and "1" are different.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(untagged)]
@@ -24,43 +22,6 @@ impl From<Id> for Value {
             Id::Text(text) => text.into(),
         }
     }
-}
-
-/// `open` on the root handle; answers with a collection handle.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct OpenRequest {
-    /// A folder, or `:memory:`.
-    pub path: String,
-    /// The schema; needed to create, compared when the collection exists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[ts(optional, type = "SchemaSpec")]
-    pub schema: Option<Value>,
-    /// Make the collection when it is not there (needs a schema). Default true.
-    #[serde(default = "yes")]
-    #[ts(optional, as = "Option<_>")]
-    pub create: bool,
-    /// Open without the writer's lock; verbs that write answer ERR_UNSUPPORTED.
-    #[serde(default)]
-    #[ts(optional, as = "Option<_>")]
-    pub read_only: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// What was opened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenReply {
-    /// The stored schema.
-    pub schema: SchemaSpec,
-    /// Whether it was made now.
-    pub created: bool,
-    /// Live documents.
-    #[ts(type = "number")]
-    pub documents: u64,
 }
 
 /// `stage` on a batch: checks and indexes documents without showing them yet. Chunks may be staged side by side.
@@ -155,9 +116,12 @@ pub struct FieldStats {
     /// Live documents that have it.
     #[ts(type = "number")]
     pub documents: u64,
-    /// Bytes of its sections over all segments.
+    /// Bytes of its sections over all segments, on disk or not.
     #[ts(type = "number")]
     pub bytes: u64,
+    /// How many of them are held in memory because no segment file has them yet.
+    #[ts(type = "number")]
+    pub memory_bytes: u64,
 }
 
 /// One segment.
@@ -192,10 +156,22 @@ pub struct StatsReply {
     /// Bytes of stored documents and ids.
     #[ts(type = "number")]
     pub document_bytes: u64,
-    /// Bytes of everything.
+    /// Bytes of all segments, on disk or not.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// Whether there are changes that `flush` would write.
+    /// Bytes held in memory: segments that have no file yet, and sets of rows. Mapped files are not counted.
+    #[ts(type = "number")]
+    pub memory_bytes: u64,
+    /// Bytes of all files of the collection, those of kept versions too.
+    #[ts(type = "number")]
+    pub disk_bytes: u64,
+    /// Bytes of the log.
+    #[ts(type = "number")]
+    pub log_bytes: u64,
+    /// The version that is seen.
+    #[ts(type = "number")]
+    pub version: u64,
+    /// Whether there are changes that are in no segment file yet (in the log, with a folder).
     pub unflushed: bool,
     /// A field each.
     #[ts(type = "Record<string, FieldStats>")]
@@ -214,8 +190,21 @@ pub struct VerifyReply {
     /// Bytes checked.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// What is wrong; empty when all is well.
-    pub problems: Vec<String>,
+    /// Everything that is wrong; empty when all is well.
+    pub problems: Vec<Problem>,
+}
+
+/// Damage that `verify` found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct Problem {
+    /// The file.
+    pub file: String,
+    /// The section of it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub section: Option<String>,
+    /// What is wrong.
+    pub what: String,
 }
 
 /// `compact`.

@@ -380,6 +380,53 @@ exact: boolean,
 explain?: PageExplain, };
 
 /**
+ * The word of [`Durability::Commit`].
+ */
+export type OnCommit = "commit";
+
+/**
+ * The interval of [`Durability::Interval`].
+ */
+export type Interval = { 
+/**
+ * Milliseconds, 1 to 3,600,000.
+ */
+intervalMs: number, };
+
+/**
+ * When a batch is durable.
+ */
+export type Durability = OnCommit | Interval;
+
+/**
+ * What opening checks.
+ */
+export type VerifyMode = "lazy" | "full";
+
+/**
+ * A version by its number or one of its tags.
+ */
+export type VersionName = number | string;
+
+/**
+ * Steps from the stored schema to the given one: fields are dropped, then renamed, then added. Steps that were taken
+ * before are no error, so a program may keep them.
+ */
+export type Evolve = { 
+/**
+ * Fields of the given schema that the stored one lacks; they must be optional.
+ */
+add?: Array<string>, 
+/**
+ * Fields of the stored schema that go. Their bytes are freed by merges.
+ */
+drop?: Array<string>, 
+/**
+ * Old names to new ones.
+ */
+rename?: Record<string, string>, };
+
+/**
  * `open` on the root handle; answers with a collection handle.
  */
 export type OpenRequest = { 
@@ -398,7 +445,54 @@ create?: boolean,
 /**
  * Open without the writer's lock; verbs that write answer ERR_UNSUPPORTED.
  */
-readOnly?: boolean, };
+readOnly?: boolean, 
+/**
+ * When a batch is durable. Default `"commit"`.
+ */
+durability?: Durability, 
+/**
+ * What is checked before the first answer. Default `"lazy"`.
+ */
+verify?: VerifyMode, 
+/**
+ * A kept version by number or by tag, instead of the newest. Opens for reading only.
+ */
+version?: VersionName, 
+/**
+ * For reading only: look for newer commits before a read, at most this often (milliseconds; 0: before every read).
+ * Absent: only when `refresh` is called.
+ */
+refreshMs?: number, 
+/**
+ * How long a version that a newer one replaced stays while the collection is open for writing, in milliseconds.
+ * Default 60,000.
+ */
+retainMs?: number, 
+/**
+ * Memory for staged batches and merges, in bytes, 33,554,432 or more. Default 536,870,912.
+ */
+memoryBytes?: number, 
+/**
+ * The length at which the log is turned into a segment, in bytes, 4,096 to 1,073,741,824. Default 16,777,216.
+ */
+logBytes?: number, 
+/**
+ * Changes of the stored schema, to arrive at the given one.
+ */
+evolve?: Evolve, };
+
+/**
+ * What was replayed from the log of a writer that did not close.
+ */
+export type Recovered = { 
+/**
+ * Batches (upserts and removals) found whole.
+ */
+batches: number, 
+/**
+ * Bytes of a batch that was being written and never acknowledged.
+ */
+droppedBytes: number, };
 
 /**
  * What was opened.
@@ -415,7 +509,19 @@ created: boolean,
 /**
  * Live documents.
  */
-documents: number, };
+documents: number, 
+/**
+ * The version that was opened.
+ */
+version: number, 
+/**
+ * Whether verbs that write are refused.
+ */
+readOnly: boolean, 
+/**
+ * What the log of an earlier writer gave back, where there was one.
+ */
+recovered?: Recovered, };
 
 /**
  * `stage` on a batch: checks and indexes documents without showing them yet. Chunks may be staged side by side.
@@ -518,9 +624,13 @@ type: string,
  */
 documents: number, 
 /**
- * Bytes of its sections over all segments.
+ * Bytes of its sections over all segments, on disk or not.
  */
-bytes: number, };
+bytes: number, 
+/**
+ * How many of them are held in memory because no segment file has them yet.
+ */
+memoryBytes: number, };
 
 /**
  * One segment.
@@ -560,11 +670,27 @@ deleted: number,
  */
 documentBytes: number, 
 /**
- * Bytes of everything.
+ * Bytes of all segments, on disk or not.
  */
 bytes: number, 
 /**
- * Whether there are changes that `flush` would write.
+ * Bytes held in memory: segments that have no file yet, and sets of rows. Mapped files are not counted.
+ */
+memoryBytes: number, 
+/**
+ * Bytes of all files of the collection, those of kept versions too.
+ */
+diskBytes: number, 
+/**
+ * Bytes of the log.
+ */
+logBytes: number, 
+/**
+ * The version that is seen.
+ */
+version: number, 
+/**
+ * Whether there are changes that are in no segment file yet (in the log, with a folder).
  */
 unflushed: boolean, 
 /**
@@ -575,6 +701,23 @@ fields: Record<string, FieldStats>,
  * The segments, oldest first.
  */
 segments: Array<SegmentStats>, };
+
+/**
+ * Damage that `verify` found.
+ */
+export type Problem = { 
+/**
+ * The file.
+ */
+file: string, 
+/**
+ * The section of it, where that is known.
+ */
+section?: string, 
+/**
+ * What is wrong.
+ */
+what: string, };
 
 /**
  * `verify`: every checksum was read.
@@ -589,9 +732,9 @@ files: number,
  */
 bytes: number, 
 /**
- * What is wrong; empty when all is well.
+ * Everything that is wrong; empty when all is well.
  */
-problems: Array<string>, };
+problems: Array<Problem>, };
 
 /**
  * `compact`.
@@ -646,6 +789,171 @@ denseKinds: Array<string>,
  * Format version written.
  */
 format: number, };
+
+/**
+ * `flush`.
+ */
+export type FlushReply = { 
+/**
+ * The version that holds everything now.
+ */
+version: number, };
+
+/**
+ * `refresh` on a collection that is open for reading.
+ */
+export type RefreshReply = { 
+/**
+ * Whether there was anything new.
+ */
+changed: boolean, 
+/**
+ * The version that is seen now.
+ */
+version: number, };
+
+/**
+ * One version that can be opened.
+ */
+export type VersionInfo = { 
+/**
+ * Its number.
+ */
+version: number, 
+/**
+ * When it was written, in milliseconds since 1970.
+ */
+createdMs: number, 
+/**
+ * Live documents.
+ */
+documents: number, 
+/**
+ * Its tags.
+ */
+tags: Array<string>, 
+/**
+ * Whether it is the newest.
+ */
+current: boolean, };
+
+/**
+ * `versions`.
+ */
+export type VersionsReply = { 
+/**
+ * Oldest first.
+ */
+versions: Array<VersionInfo>, };
+
+/**
+ * `tag` and `untag`.
+ */
+export type TagRequest = { 
+/**
+ * The tag: 1 to 200 bytes, not a number.
+ */
+name: string, };
+
+/**
+ * `tag`.
+ */
+export type TagReply = { 
+/**
+ * The version that has the tag now.
+ */
+version: number, };
+
+/**
+ * `untag`.
+ */
+export type UntagReply = { 
+/**
+ * Whether the tag was there.
+ */
+removed: boolean, };
+
+/**
+ * `export`: without a path the snapshot comes back in the arrays.
+ */
+export type ExportRequest = { 
+/**
+ * A new file; ERR_EXISTS if something stands there.
+ */
+path?: string, };
+
+/**
+ * `export`.
+ */
+export type ExportReply = { 
+/**
+ * The snapshot's length.
+ */
+bytes: number, 
+/**
+ * Documents in it.
+ */
+documents: number, 
+/**
+ * The version it was made of.
+ */
+version: number, };
+
+/**
+ * `import` on the root handle: makes a collection of a snapshot.
+ */
+export type ImportRequest = { 
+/**
+ * The snapshot's file; absent when its bytes are in the arrays.
+ */
+from?: string, 
+/**
+ * The new collection's folder; ERR_EXISTS if there is a collection.
+ */
+path: string, };
+
+/**
+ * `import`.
+ */
+export type ImportReply = { 
+/**
+ * Documents in the new collection.
+ */
+documents: number, 
+/**
+ * Bytes written.
+ */
+bytes: number, };
+
+/**
+ * `repair` on the root handle.
+ */
+export type RepairRequest = { 
+/**
+ * The folder.
+ */
+path: string, };
+
+/**
+ * `repair`: what was done. Damaged files stay beside the others under another name.
+ */
+export type RepairReply = { 
+/**
+ * What was done, in order; empty when nothing was wrong.
+ */
+actions: Array<string>, 
+/**
+ * Documents afterwards.
+ */
+documents: number, 
+/**
+ * Documents that could not be read.
+ */
+lost: number, 
+/**
+ * Whether the collection can be opened and verified now.
+ */
+ok: boolean, };
 
 /**
  * `index.build` on the root handle. `arrays[0]`: the vectors, row-major f32. Answers with an index handle.
