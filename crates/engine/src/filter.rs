@@ -140,6 +140,12 @@ impl Filter {
         Ok(if parts.len() == 1 { parts.swap_remove(0) } else { Filter::And(parts) })
     }
 
+    /// The rows of a segment that pass, deleted ones included. Fails where the segment's bytes are damaged.
+    #[allow(dead_code, reason = "the collection moves to it")]
+    pub(crate) fn select(&self, segment: &Segment) -> Result<Bitmap, TercetError> {
+        Ok(self.rows(segment))
+    }
+
     /// The rows of a segment that pass, deleted ones included.
     pub(crate) fn rows(&self, segment: &Segment) -> Bitmap {
         match self {

@@ -13,8 +13,9 @@ pub(crate) mod merge;
 
 use bytes::Bytes;
 use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader, Metric, dense_kind};
-use tercet_store::{Env, SectionFile, SectionFileWriter, StoreError};
+use tercet_store::{Env, SectionFile, SectionFileWriter, SectionStream, StoreError};
 
+use crate::api::Control;
 use crate::error::index_error;
 use crate::schema::{Field, Schema};
 use crate::sections::{self, Within};
@@ -81,6 +82,7 @@ pub(crate) fn metric(name: MetricName) -> Metric {
     }
 }
 
+#[allow(dead_code, reason = "the collection moves to these one by one")]
 impl Segment {
     /// Opens a segment file.
     pub(crate) fn open(schema: &Schema, env: &dyn Env, path: &str) -> Result<Segment, TercetError> {
@@ -98,6 +100,95 @@ impl Segment {
             writer.add(name, bytes.as_slice());
         }
         Self::from_file(schema, SectionFile::from_bytes(writer.to_bytes()?, "(memory)")?)
+    }
+
+    /// Opens a whole segment file that is in memory, under a name for errors.
+    pub(crate) fn from_bytes(schema: &Schema, bytes: Bytes, label: &str) -> Result<Segment, TercetError> {
+        Self::from_file(schema, SectionFile::from_bytes(bytes, label)?)
+    }
+
+    /// The bytes of the whole file: what `from_bytes` opens.
+    pub(crate) fn bytes(&self) -> Bytes {
+        self.file.bytes().clone()
+    }
+
+    /// Writes the live rows of neighbouring segments, oldest first, as one segment under a name that is not taken, and
+    /// returns the file's length. The file is synced, its folder is not. After an error no file is left where it could
+    /// be removed.
+    pub(crate) fn merge_to_file(
+        schema: &Schema,
+        inputs: &[merge::Input<'_>],
+        control: &Control,
+        env: &dyn Env,
+        path: &str,
+    ) -> Result<u64, TercetError> {
+        let sections = merge::merge(schema, inputs, control)?;
+        let mut stream = SectionStream::create(env, path, KIND)?;
+        let written = sections
+            .iter()
+            .try_for_each(|(name, bytes)| stream.begin(name).and_then(|()| stream.write(bytes)))
+            .and_then(|()| stream.finish());
+        if written.is_err() {
+            let _ = env.remove(path);
+        }
+        Ok(written?)
+    }
+
+    /// The same in memory.
+    pub(crate) fn merge_in_memory(
+        schema: &Schema,
+        inputs: &[merge::Input<'_>],
+        control: &Control,
+    ) -> Result<Segment, TercetError> {
+        Self::from_sections(schema, &merge::merge(schema, inputs, control)?)
+    }
+
+    /// Checks everything that reading relies on and opening does not look at. Cost: a pass over the whole file.
+    pub(crate) fn verify_structure(&self) -> Result<(), TercetError> {
+        self.file.verify()?;
+        let verified = self.fields.iter().try_for_each(|field| match &field.reader {
+            FieldReader::Text(reader) => reader.verify(),
+            FieldReader::Dense(reader) => reader.verify(),
+            FieldReader::Keyword(_) | FieldReader::Numbers(_) => Ok(()),
+        });
+        verified.map_err(|e| self.error(e))
+    }
+
+    /// The row of an encoded id, deleted or not. O(log rows).
+    pub(crate) fn row(&self, id: &[u8]) -> Result<Option<u32>, TercetError> {
+        Ok(self.ids.row(id))
+    }
+
+    /// The encoded id of a row.
+    pub(crate) fn id(&self, row: u32) -> Result<&[u8], TercetError> {
+        Ok(self.ids.id(row))
+    }
+
+    /// How many rows, or live rows, have a field.
+    pub(crate) fn documents_with(&self, field: usize, live: Option<&Bitmap>) -> Result<u64, TercetError> {
+        Ok(match (self.fields.get(field).and_then(|f| f.present.as_ref()), live) {
+            (None, None) => self.rows.into(),
+            (None, Some(rows)) | (Some(rows), None) => rows.count().into(),
+            (Some(present), Some(live)) => {
+                let mut rows = present.clone();
+                rows.and(live);
+                rows.count().into()
+            }
+        })
+    }
+
+    /// Rows that have a text field, and the words in them: all, or the live ones.
+    pub(crate) fn text_lengths(
+        &self,
+        field: usize,
+        live: Option<&Bitmap>,
+    ) -> Result<(u64, u64), TercetError> {
+        Ok(self.text(field).map_or((0, 0), |text| (text.rows_with_field(live), text.total_length(live))))
+    }
+
+    /// An error of the index crate as one about this file.
+    pub(crate) fn error(&self, error: IndexError) -> TercetError {
+        index_error(error, self.file.label())
     }
 
     /// Writes the segment under a name that is not taken.

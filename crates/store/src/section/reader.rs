@@ -22,6 +22,8 @@ pub struct SectionFile {
     contents: Contents,
     /// Positions in `contents.sections`, ordered by name.
     by_name: Vec<u32>,
+    /// The whole file.
+    bytes: Bytes,
     /// Header and sections.
     body: Bytes,
     page_crcs: Bytes,
@@ -74,6 +76,7 @@ impl SectionFile {
             contents,
             by_name,
             body: bytes.slice(..body_len),
+            bytes,
             page_crcs,
             checked: (0..words).map(|_| AtomicU32::new(0)).collect(),
             file_len,
@@ -101,6 +104,11 @@ impl SectionFile {
     /// The file's length in bytes.
     pub fn file_len(&self) -> u64 {
         self.file_len
+    }
+
+    /// The whole file's bytes, unchecked but for what opening checks.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
     }
 
     /// Names and places of all sections, in file order.
