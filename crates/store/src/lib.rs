@@ -1,6 +1,7 @@
 //! Bytes that last: checksummed section files, the manifest, and the Env seam to disk, clock and chance.
 //!
-//! - [`Env`] is all the engine knows of the world; [`FileEnv`] is the real one, [`MemoryEnv`] one in memory.
+//! - [`Env`] is all the engine knows of the world; [`FileEnv`] is the real one, [`MemoryEnv`] one in memory,
+//!   [`SimulatedEnv`] one for tests, whose disk fails and whose power is cut.
 //! - [`SectionFile`] is a file of named, 64-byte aligned sections under page checksums, written once by
 //!   [`SectionFileWriter`] (sections at hand) or [`SectionStream`] (sections piece by piece).
 //! - [`write_manifest`] and [`read_manifest`] replace and read a folder's one mutable file, atomically.
@@ -17,6 +18,7 @@ mod file;
 mod manifest;
 mod memory;
 mod section;
+mod simulated;
 
 pub use aligned::{ALIGNMENT, AlignedBuf, is_aligned};
 pub use env::{Env, FileWriter, LockGuard, join, parent};
@@ -28,3 +30,4 @@ pub use memory::MemoryEnv;
 pub use section::{
     PAGE_BYTES, SECTION_FILE_VERSION, SectionFile, SectionFileWriter, SectionInfo, SectionStream,
 };
+pub use simulated::{Call, Fault, PowerCut, SimulatedEnv};

@@ -288,7 +288,7 @@ fn freeze(content: &Mutex<Content>) -> Bytes {
 }
 
 /// One spelling per file: no empty or `.` components, `..` resolved, no leading slash; the root is empty.
-fn normalize(path: &str) -> String {
+pub(crate) fn normalize(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -302,7 +302,7 @@ fn normalize(path: &str) -> String {
     parts.join("/")
 }
 
-fn dir_of(key: &str) -> &str {
+pub(crate) fn dir_of(key: &str) -> &str {
     key.rfind('/').map_or("", |at| &key[..at])
 }
 

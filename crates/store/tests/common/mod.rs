@@ -1,10 +1,10 @@
-//! What the test files share: a folder that cleans up after itself, and both environments to run a test on.
+//! What the test files share: a folder that cleans up after itself, and all environments to run a test on.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tercet_store::{Env, FileEnv, MemoryEnv};
+use tercet_store::{Env, FileEnv, MemoryEnv, SimulatedEnv};
 
 /// A fresh folder under the system's temporary one, removed on drop.
 pub struct TempDir(pub String);
@@ -32,6 +32,9 @@ pub fn on_each_env(test: impl Fn(Arc<dyn Env>, &str)) {
     let memory = MemoryEnv::new();
     memory.create_dir_all("a/folder").unwrap();
     test(Arc::new(memory), "a/folder");
+    let simulated = SimulatedEnv::new(1);
+    simulated.create_dir_all("a/folder").unwrap();
+    test(Arc::new(simulated), "a/folder");
 }
 
 /// Writes a plain file.
