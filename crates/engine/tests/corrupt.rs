@@ -72,7 +72,7 @@ fn folder() -> MemoryEnv {
     c.call("flush", json!({})).unwrap();
     c.upsert(&(30..60).map(document).collect::<Vec<_>>()).unwrap();
     c.call("flush", json!({})).unwrap();
-    assert_eq!(env.list("dir").unwrap().len(), 4);
+    assert_eq!(env.list("dir").unwrap().len(), 5);
     env
 }
 

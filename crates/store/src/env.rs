@@ -1,8 +1,8 @@
 //! The seam to the world: files, locks, the clock and chance stand behind [`Env`] and nowhere else.
 //!
 //! The trait is as small as the storage needs. Files are written once, front to back, and never changed afterwards:
-//! there is no seek and no overwrite, a log goes on in a new file, and what must be replaced (the manifest) is
-//! replaced by [`Env::rename`]. So an implementation that simulates a failing disk has few things to get right:
+//! there is no seek and no overwrite, a log grows only as long as its first writer lives, and what must be replaced
+//! (the manifest) is replaced by [`Env::rename`]. So an implementation that simulates a failing disk has few things to get right:
 //!
 //! - bytes given to [`FileWriter::write_all`] may be lost, wholly or in part, until [`FileWriter::sync`] returns;
 //! - a file's *name* (created, renamed, removed) may be lost until [`Env::sync_dir`] of its folder returns;
@@ -16,12 +16,25 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 
+use crate::aligned::AlignedBuf;
 use crate::error::StoreError;
 
 /// An environment to keep files in. Object safe; shared between threads as `Arc<dyn Env>`.
 pub trait Env: Send + Sync + Debug {
-    /// The whole file, starting on a 64-byte boundary. The bytes stay readable after the file is removed.
+    /// The whole of a file that is finished, starting on a 64-byte boundary; perhaps a map of it, so that nothing is
+    /// read yet. The bytes stay readable after the file is renamed or removed. A file that is still growing is read
+    /// with [`read_range`](Env::read_range).
     fn read(&self, path: &str) -> Result<Bytes, StoreError>;
+
+    /// A copy of `len` bytes from `start`, starting on a 64-byte boundary: fewer where the file ends sooner, none from
+    /// its end on. The file may be growing.
+    fn read_range(&self, path: &str, start: u64, len: u64) -> Result<Bytes, StoreError> {
+        let bytes = self.read(path)?;
+        let end = start.saturating_add(len).min(bytes.len() as u64);
+        // Both are at most the length, which is a usize.
+        let (start, end) = (start.min(end) as usize, end as usize);
+        Ok(AlignedBuf::copy_of(&bytes[start..end], path)?.freeze())
+    }
 
     /// The file's length in bytes.
     fn size(&self, path: &str) -> Result<u64, StoreError> {
@@ -50,7 +63,12 @@ pub trait Env: Send + Sync + Debug {
     fn sync_dir(&self, dir: &str) -> Result<(), StoreError>;
 
     /// Takes the exclusive lock that `path` stands for, without waiting; it dies with the guard or the process.
-    /// [`StoreError::Locked`] if another handle has it, in this process or another one.
+    /// [`StoreError::Locked`] if another handle has it, in this process or another one; with the holder's process
+    /// where that can be known.
+    ///
+    /// While it is held a file stands at `path`, which [`list`](Env::list) shows, and it stays when the lock is gone.
+    /// What it contains decides nothing. Only who holds the lock may remove the file; from then on the name is free,
+    /// and a lock on it is another lock.
     fn lock(&self, path: &str) -> Result<Box<dyn LockGuard>, StoreError>;
 
     /// Milliseconds since 1970-01-01 UTC. May jump; for labels, never for order.

@@ -78,6 +78,15 @@ pub enum StoreError {
         /// How much was asked for.
         bytes: u64,
     },
+    /// A log to which an earlier write or sync failed. What it holds on the disk is not known; nothing more was
+    /// written.
+    #[error("{path}: the log is abandoned since an earlier failure: {cause}")]
+    Abandoned {
+        /// The log.
+        path: String,
+        /// That failure.
+        cause: String,
+    },
     /// Any other failure that the environment reports.
     #[error("{path}: {op}: {source}")]
     Io {

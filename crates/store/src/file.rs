@@ -2,22 +2,28 @@
 //!
 //! The lock is the operating system's lock on an open file (`flock` on Unix): it conflicts with every other handle,
 //! also one of the same process, and dies with its process, so a lock file left behind by a crash blocks nobody. The
-//! holder's pid stands in the file for the error message alone. Lock files are never removed: another process may be
-//! about to lock the very file that we would unlink. (Windows keeps others from reading a locked file; there the
-//! holder stays unknown.)
+//! holder's pid stands in the file for the error message alone. A holder may remove the file while another process is
+//! about to lock it: who takes a lock looks whether its file still stands there. (Windows keeps others from reading a
+//! locked file; there the holder stays unknown.)
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use crate::aligned::AlignedBuf;
+use crate::aligned::{AlignedBuf, empty};
 use crate::env::{Env, FileWriter, LockGuard, SPLITMIX_STEP, parent, splitmix64};
 use crate::error::StoreError;
+
+/// How often the holder of a lock is looked for, a millisecond apart.
+const HOLDER_TRIES: u32 = 5;
+
+/// Files from this length on are mapped, not copied: below it a map costs more than it saves.
+const MAP_BYTES_MIN: u64 = 64 * 1024;
 
 /// An [`Env`] on the real file system. Paths are the operating system's, relative to the current folder or absolute.
 #[derive(Debug, Default, Clone, Copy)]
@@ -35,10 +41,25 @@ impl Env for FileEnv {
         let io = |source| StoreError::from_io(path, "read", source);
         let mut file = File::open(path).map_err(io)?;
         let len = file.metadata().map_err(io)?.len();
-        let too_large = |_| StoreError::Memory { path: path.to_owned(), bytes: len };
-        let mut buf = AlignedBuf::zeroed(usize::try_from(len).map_err(too_large)?, path)?;
+        if len >= MAP_BYTES_MIN && cfg!(unix) {
+            return map(&file).map_err(io);
+        }
+        let mut buf = buffer(len, path)?;
         file.read_exact(buf.as_mut_slice()).map_err(io)?;
         Ok(buf.freeze())
+    }
+
+    fn read_range(&self, path: &str, start: u64, len: u64) -> Result<Bytes, StoreError> {
+        let io = |source| StoreError::from_io(path, "read", source);
+        let mut file = File::open(path).map_err(io)?;
+        let len = file.metadata().map_err(io)?.len().saturating_sub(start).min(len);
+        if len == 0 {
+            return Ok(empty());
+        }
+        let mut buf = buffer(len, path)?;
+        file.seek(SeekFrom::Start(start)).map_err(io)?;
+        let done = read_up_to(&mut file, buf.as_mut_slice()).map_err(io)?;
+        Ok(buf.freeze().slice(..done))
     }
 
     fn size(&self, path: &str) -> Result<u64, StoreError> {
@@ -104,17 +125,22 @@ impl Env for FileEnv {
 
     fn lock(&self, path: &str) -> Result<Box<dyn LockGuard>, StoreError> {
         let io = |source| StoreError::from_io(path, "lock", source);
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = open.map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { path: path.to_owned(), holder: read_pid(&mut file) });
+        loop {
+            let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+            let mut file = open.map_err(io)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Locked { path: path.to_owned(), holder: holder(&mut file) });
+                }
+                Err(TryLockError::Error(source)) => return Err(io(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+            // Whoever held it before may have removed the file after we opened it.
+            if stands_at(&file, path).map_err(io)? {
+                write_pid(&mut file).map_err(io)?;
+                return Ok(Box::new(FileLock { file }));
+            }
         }
-        write_pid(&mut file).map_err(io)?;
-        Ok(Box::new(FileLock { file }))
     }
 
     fn now_ms(&self) -> u64 {
@@ -130,6 +156,41 @@ impl Env for FileEnv {
         hasher.write_u32(std::process::id());
         splitmix64(hasher.finish() ^ CALLS.fetch_add(SPLITMIX_STEP, Ordering::Relaxed))
     }
+}
+
+fn buffer(len: u64, path: &str) -> Result<AlignedBuf, StoreError> {
+    let too_large = |_| StoreError::Memory { path: path.to_owned(), bytes: len };
+    AlignedBuf::zeroed(usize::try_from(len).map_err(too_large)?, path)
+}
+
+/// The file's bytes, read from the disk when they are touched.
+#[cfg(unix)]
+fn map(file: &File) -> io::Result<Bytes> {
+    // SAFETY: a map must not change or shrink under its readers. Files that are read whole are finished: the project
+    // writes a file once under a name of its own, and replaces or removes names, never bytes. Only a foreign process
+    // that writes into our files could break this, as it could write into our memory.
+    let map = unsafe { memmap2::Mmap::map(file)? };
+    Ok(Bytes::from_owner(map))
+}
+
+/// Elsewhere a file that is mapped cannot be removed.
+#[cfg(not(unix))]
+fn map(_: &File) -> io::Result<Bytes> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Fills `to` as far as the file goes; how far that was.
+fn read_up_to(file: &mut File, to: &mut [u8]) -> io::Result<usize> {
+    let mut done = 0;
+    while done < to.len() {
+        match file.read(&mut to[done..]) {
+            Ok(0) => break,
+            Ok(more) => done += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 fn or_here(dir: &str) -> &str {
@@ -175,17 +236,48 @@ fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(line.len() as u64)
 }
 
+/// True if `path` still names this file.
+#[cfg(unix)]
+fn stands_at(file: &File, path: &str) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Elsewhere a name stays taken until the last handle of its file is closed.
+#[cfg(not(unix))]
+fn stands_at(_: &File, _: &str) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// The process in a lock file that somebody holds. One that has just taken the lock may not have written it yet.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut found = None;
+    for _ in 0..HOLDER_TRIES {
+        found = read_pid(file);
+        if found.is_some_and(|pid| !is_gone(pid)) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    found
+}
+
+/// True if this system knows no such process.
+fn is_gone(pid: u32) -> bool {
+    cfg!(target_os = "linux")
+        && Path::new("/proc/self").exists()
+        && !Path::new(&format!("/proc/{pid}")).exists()
+}
+
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut head = [0u8; 16];
-    let mut len = 0;
-    while len < head.len() {
-        match file.read(&mut head[len..]) {
-            Ok(0) => break,
-            Ok(n) => len += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let len = read_up_to(file, &mut head).ok()?;
     let line = head[..len].split(|&byte| byte == b'\n').next()?;
     std::str::from_utf8(line).ok()?.parse().ok()
 }

@@ -4,6 +4,7 @@
 //!   [`SimulatedEnv`] one for tests, whose disk fails and whose power is cut.
 //! - [`SectionFile`] is a file of named, 64-byte aligned sections under page checksums, written once by
 //!   [`SectionFileWriter`] (sections at hand) or [`SectionStream`] (sections piece by piece).
+//! - [`LogWriter`] appends records to a log, and [`read_log`] tells what of it lasted from what was torn or damaged.
 //! - [`write_manifest`] and [`read_manifest`] replace and read a folder's one mutable file, atomically.
 //!
 //! The bytes themselves are described in docs/format.md. Whatever a file contains, reading it ends in a value or a
@@ -15,6 +16,7 @@ mod env;
 mod error;
 #[cfg(not(target_arch = "wasm32"))]
 mod file;
+mod log;
 mod manifest;
 mod memory;
 mod section;
@@ -25,6 +27,7 @@ pub use env::{Env, FileWriter, LockGuard, join, parent};
 pub use error::StoreError;
 #[cfg(not(target_arch = "wasm32"))]
 pub use file::FileEnv;
+pub use log::{LOG_VERSION, LogContents, LogWriter, read_log};
 pub use manifest::{MANIFEST, MANIFEST_TEMP, MANIFEST_VERSION, read_manifest, write_manifest};
 pub use memory::MemoryEnv;
 pub use section::{

@@ -27,7 +27,10 @@ pub struct MemoryEnv {
 struct Tree {
     files: BTreeMap<String, Arc<Mutex<Content>>>,
     dirs: BTreeSet<String>,
-    locks: BTreeSet<String>,
+    /// Files that [`Env::lock`] made, whether they are locked or not.
+    lock_files: BTreeSet<String>,
+    /// The locks that are held on a name. A lock whose file was removed is not among them.
+    locks: BTreeMap<String, Arc<()>>,
 }
 
 /// A file grows in its buffer and is frozen by the first read, so that reads share the bytes without a copy.
@@ -71,9 +74,11 @@ impl MemoryEnv {
         Ok(env)
     }
 
-    /// Every file with its bytes, ordered by path. Empty folders and locks are not part of it.
+    /// Every file with its bytes, ordered by path. Empty folders and lock files are not part of it.
     pub fn snapshot(&self) -> Vec<(String, Bytes)> {
-        self.tree().files.iter().map(|(path, content)| (path.clone(), freeze(content))).collect()
+        let tree = self.tree();
+        let files = tree.files.iter().filter(|(path, _)| !tree.lock_files.contains(*path));
+        files.map(|(path, content)| (path.clone(), freeze(content))).collect()
     }
 
     fn tree(&self) -> MutexGuard<'_, Tree> {
@@ -97,6 +102,19 @@ impl Env for MemoryEnv {
     fn read(&self, path: &str) -> Result<Bytes, StoreError> {
         let content = self.tree().file(path)?;
         Ok(freeze(&content))
+    }
+
+    fn read_range(&self, path: &str, start: u64, len: u64) -> Result<Bytes, StoreError> {
+        let content = self.tree().file(path)?;
+        let content = lock(&content);
+        let bytes = match &*content {
+            Content::Growing(buf) => buf.as_slice(),
+            Content::Frozen(bytes) => bytes,
+        };
+        let end = start.saturating_add(len).min(bytes.len() as u64);
+        // Both are at most the length, which is a usize.
+        let (start, end) = (start.min(end) as usize, end as usize);
+        Ok(AlignedBuf::copy_of(&bytes[start..end], path)?.freeze())
     }
 
     fn size(&self, path: &str) -> Result<u64, StoreError> {
@@ -127,7 +145,8 @@ impl Env for MemoryEnv {
         if tree.is_dir(&to_key) {
             return Err(invalid(to, "is a folder"));
         }
-        tree.files.remove(&from_key);
+        tree.take(&from_key);
+        tree.take(&to_key);
         tree.files.insert(to_key, content);
         Ok(())
     }
@@ -135,7 +154,7 @@ impl Env for MemoryEnv {
     fn remove(&self, path: &str) -> Result<(), StoreError> {
         let mut tree = self.tree();
         tree.file(path)?;
-        tree.files.remove(&normalize(path));
+        tree.take(&normalize(path));
         Ok(())
     }
 
@@ -170,10 +189,17 @@ impl Env for MemoryEnv {
         if tree.is_dir(&key) {
             return Err(invalid(path, "is a folder"));
         }
-        if !tree.locks.insert(key.clone()) {
+        if tree.locks.contains_key(&key) {
             return Err(StoreError::Locked { path: path.to_owned(), holder: own_pid() });
         }
-        Ok(Box::new(MemoryLock { tree: Arc::clone(&self.tree), key }))
+        if !tree.files.contains_key(&key) {
+            let empty = Content::Growing(AlignedBuf::new());
+            tree.files.insert(key.clone(), Arc::new(Mutex::new(empty)));
+            tree.lock_files.insert(key.clone());
+        }
+        let token = Arc::new(());
+        tree.locks.insert(key.clone(), Arc::clone(&token));
+        Ok(Box::new(MemoryLock { tree: Arc::clone(&self.tree), key, token }))
     }
 
     fn now_ms(&self) -> u64 {
@@ -192,6 +218,13 @@ impl Tree {
             return Ok(Arc::clone(content));
         }
         Err(if self.is_dir(&key) { invalid(path, "is a folder") } else { not_found(path) })
+    }
+
+    /// Frees a name, also of the lock that may be held on it.
+    fn take(&mut self, key: &str) {
+        self.files.remove(key);
+        self.lock_files.remove(key);
+        self.locks.remove(key);
     }
 
     fn is_dir(&self, key: &str) -> bool {
@@ -254,13 +287,18 @@ impl fmt::Debug for Content {
 struct MemoryLock {
     tree: Arc<Mutex<Tree>>,
     key: String,
+    token: Arc<()>,
 }
 
 impl LockGuard for MemoryLock {}
 
 impl Drop for MemoryLock {
     fn drop(&mut self) {
-        lock(&self.tree).locks.remove(&self.key);
+        let mut tree = lock(&self.tree);
+        // The name may be another lock's by now.
+        if tree.locks.get(&self.key).is_some_and(|token| Arc::ptr_eq(token, &self.token)) {
+            tree.locks.remove(&self.key);
+        }
     }
 }
 
