@@ -5,39 +5,63 @@
  * the core checks them against the schema.
  */
 import type { Backend } from "./backend.js";
-import type { Binding, Handle } from "./binding.js";
+import type { Binding, Handle, Reply } from "./binding.js";
 import { answer, type CallOptions, invoke, invokeSync, type LongCallOptions } from "./call.js";
 import { Decoder } from "./decode.js";
-import { checkedId, Encoder, integerArgument } from "./encode.js";
+import { checkedId, Encoder, integerArgument, textArgument } from "./encode.js";
 import { type CallSite, callSite, located, type Site, shown, TercetError } from "./errors.js";
 import { type Source, type UpsertOptions, upsertAll } from "./ingest.js";
+import type { IntervalSync } from "./interval.js";
 import type { FieldsOf, InferInput, Schema, Where } from "./schema.js";
 import type { DefaultFields, GetOptions, Got, PageOf, SearchRequest } from "./types.js";
 import type {
   CommitReply,
   CompactReply,
   CountReply,
+  ExportReply,
+  FlushReply,
   GetReply,
   Id,
+  OpenReply,
+  Recovered,
+  RefreshReply,
   RemoveReply,
   SearchReply,
   StatsReply,
+  TagReply,
+  UntagReply,
   VerifyReply,
+  VersionInfo,
+  VersionsReply,
 } from "./wire/index.js";
 
 /**
  * An open collection. Made by {@link open}.
  *
  * Every verb fails with a {@link TercetError}: ERR_CLOSED after {@link close}, ERR_ABORTED when its signal was
- * aborted, and as its own comment says. A verb that fails has changed nothing (see {@link upsert} for streams).
+ * aborted, and as its own comment says. A verb that fails has changed nothing (see {@link upsert} for streams). Damage
+ * on the disk is ERR_CORRUPT with the file and the section, from the verb that met it; {@link verify} finds all of it.
+ * What is open for reading refuses verbs that write with ERR_UNSUPPORTED.
+ *
+ * With `durability: { intervalMs }` a sync that runs between two verbs may fail. The next verb then rejects with its
+ * error, once, and has done nothing; {@link flush} writes what that sync could not.
  */
 export interface Collection<S extends Schema = Schema> extends AsyncDisposable, Disposable {
-  /** The folder, or `:memory:`. */
+  /** The folder, the snapshot's file, or `:memory:`; empty for a snapshot opened from bytes. */
   readonly path: string;
   /** The fields, as they are stored. */
   readonly schema: S;
   /** Which core answers, and why that one. */
   readonly backend: Backend;
+  /** Whether verbs that write are refused: opened with `readOnly` or a `version`, or a snapshot. */
+  readonly readOnly: boolean;
+  /** The version that was seen last: by `open`, {@link refresh}, {@link flush}, {@link tag} or {@link stats}. */
+  readonly version: number;
+  /**
+   * What was replayed from the log of a writer that died or was cut off: every batch that had been resolved, and at most
+   * one that had not. Absent when the last writer closed.
+   */
+  readonly recovered?: Recovered;
   /** Whether it was closed. */
   readonly closed: boolean;
 
@@ -47,6 +71,10 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
    * An array is one atomic batch: all of it is written or nothing. Any other source (iterable, async iterable, web
    * stream) is cut into batches of `batchSize`, each atomic; when one fails, `error.committed` counts the documents of
    * those before. Errors of the source itself come through unchanged. Do not change documents while they are written.
+   *
+   * In a folder a batch is durable when it resolves: a process that is killed or a power cut at any moment afterwards
+   * does not lose it. (With `durability: { intervalMs }` the power cut may, for that long.) It waits while merges have to
+   * catch up, instead of growing without bound.
    * @returns how many documents were written, and how many of them replaced an older one
    * @throws TercetError with `position`, `id` and `field`: ERR_FIELD, ERR_REQUIRED, ERR_TYPE, ERR_NOT_FINITE,
    * ERR_DIMENSION, ERR_ZERO_VECTOR, ERR_ID, ERR_DUPLICATE_ID (twice in one batch), ERR_ENCODING; ERR_LIMIT, ERR_MEMORY
@@ -91,19 +119,79 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
   /** Counts the documents that match; all of them without a filter. */
   count(where?: Where<S>, options?: CallOptions): Promise<number>;
 
-  /** Writes everything to disk as segments. Nothing to do for `:memory:`. */
-  flush(options?: LongCallOptions): Promise<void>;
+  /**
+   * Writes everything as segments and empties the log, so that the next `open` has nothing to replay. Batches are durable
+   * without it. Nothing to do for `:memory:`.
+   * @returns the version that holds everything
+   */
+  flush(options?: LongCallOptions): Promise<FlushReply>;
 
-  /** Merges the segments and frees the bytes of removed documents. */
+  /**
+   * Makes every commit so far durable now. Of use with `durability: { intervalMs }` only: with `"commit"` there is nothing
+   * left to do. One sync of the log, no segment is written.
+   */
+  sync(options?: CallOptions): Promise<void>;
+
+  /**
+   * Merges the segments into one, drops versions without a tag or a reader, and frees the bytes of removed documents on
+   * the disk. Needs free space for one more copy of what is live.
+   */
   compact(options?: LongCallOptions): Promise<CompactReply>;
 
-  /** Reads every checksum. `problems` is empty when all is well. */
+  /**
+   * Reads every byte of every file again: checksums, and the structure behind them. Changes nothing; {@link repair} does.
+   * @returns all that is wrong, with file and section; `problems` is empty when all is well
+   */
   verify(options?: LongCallOptions): Promise<VerifyReply>;
 
-  /** Sizes, by field and by segment. */
+  /** Sizes on disk and in memory, by field and by segment. */
   stats(options?: CallOptions): Promise<StatsReply>;
 
-  /** Flushes and closes. May be called twice; every other verb then fails with ERR_CLOSED. */
+  /**
+   * Sees what a writer has committed since: in a collection that is open for reading. A search that began before is not
+   * changed by it. With `refreshMs` it happens by itself.
+   * @returns whether there was anything new, and the version that is seen now
+   */
+  refresh(options?: CallOptions): Promise<RefreshReply>;
+
+  /**
+   * The versions that can be opened (`open(path, { version })`), oldest first. A version is kept while it is tagged or a
+   * reader has it open, and for `retainMs` after a newer one replaced it.
+   */
+  versions(options?: CallOptions): Promise<VersionInfo[]>;
+
+  /**
+   * Flushes, and gives that version a name: it stays until {@link untag}, with the bytes that it needs. A tag that is
+   * there already moves.
+   * @param name 1 to 200 bytes, not a number
+   * @throws TercetError ERR_ARGUMENT, ERR_UNSUPPORTED
+   * @example
+   * await papers.tag("before-the-import");
+   * const then = await open("./papers", { version: "before-the-import" });
+   */
+  tag(name: string, options?: LongCallOptions): Promise<TagReply>;
+
+  /** Takes a tag away; `removed` is false when there was none. The bytes go with the next {@link compact} or `close`. */
+  untag(name: string, options?: CallOptions): Promise<UntagReply>;
+
+  /**
+   * Writes the collection as it is now into ONE read-only file, which `open` takes as a path or as bytes, on every
+   * backend, and `importSnapshot` makes a folder of. Also a consistent backup beside running writes.
+   * @param path a file that is not there yet; it appears whole or not at all
+   * @throws TercetError ERR_EXISTS, ERR_ARGUMENT, ERR_IO
+   * @example await papers.exportSnapshot("papers.tercet");
+   */
+  exportSnapshot(path: string, options?: LongCallOptions): Promise<ExportReply>;
+  /**
+   * The same snapshot as bytes, held in memory: to be uploaded, or sent to a worker.
+   * @example await bucket.put("papers.tercet", await papers.exportSnapshot());
+   */
+  exportSnapshot(options?: LongCallOptions): Promise<Uint8Array>;
+
+  /**
+   * Writes everything and closes: the next `open` has nothing to replay. Open for reading, it gives the version free that
+   * it held. May be called twice; every other verb then fails with ERR_CLOSED.
+   */
   close(): Promise<void>;
 
   /** As {@link close}, for `await using`. */
@@ -118,8 +206,9 @@ export interface Opened {
   readonly backend: Backend;
   readonly handle: Handle;
   readonly path: string;
-  readonly schema: Schema;
-  readonly readOnly: boolean;
+  readonly reply: OpenReply;
+  /** What makes commits durable later; absent where they are when they resolve. */
+  readonly interval?: IntervalSync | undefined;
 }
 
 /** A collection as `open` makes it. */
@@ -137,23 +226,34 @@ class CoreCollection {
   readonly path: string;
   readonly schema: Schema;
   readonly backend: Backend;
+  readonly readOnly: boolean;
+  declare readonly recovered?: Recovered;
   readonly #binding: Binding;
   readonly #handle: Handle;
-  readonly #readOnly: boolean;
+  readonly #interval: IntervalSync | undefined;
   readonly #decoder: Decoder;
   readonly #denseFields: ReadonlySet<string>;
+  #version: number;
   #closing: Promise<void> | undefined;
 
   constructor(opened: Opened) {
+    const { schema, readOnly, version, recovered } = opened.reply;
     this.path = opened.path;
-    this.schema = opened.schema;
+    this.schema = schema.fields;
     this.backend = opened.backend;
+    this.readOnly = readOnly;
+    if (recovered != null) this.recovered = recovered;
     this.#binding = opened.binding;
     this.#handle = opened.handle;
-    this.#readOnly = opened.readOnly;
-    this.#decoder = new Decoder(opened.schema);
-    const names = Object.keys(opened.schema);
-    this.#denseFields = new Set(names.filter((name) => opened.schema[name]?.type === "dense"));
+    this.#interval = opened.interval;
+    this.#version = version;
+    this.#decoder = new Decoder(this.schema);
+    const names = Object.keys(this.schema);
+    this.#denseFields = new Set(names.filter((name) => this.schema[name]?.type === "dense"));
+  }
+
+  get version(): number {
+    return this.#version;
   }
 
   get closed(): boolean {
@@ -162,12 +262,13 @@ class CoreCollection {
 
   async upsert(documents: unknown, options: UpsertOptions = {}): Promise<CommitReply> {
     const site = callSite(this.upsert);
-    this.#assertOpen(site);
+    this.#assertReady(site);
     const target = {
       binding: this.#binding,
       handle: this.#handle,
       denseFields: this.#denseFields,
       assertOpen: () => this.#assertOpen(site),
+      committed: () => this.#interval?.committed(),
     };
     return upsertAll(target, documents, options, site);
   }
@@ -184,12 +285,16 @@ class CoreCollection {
 
   async remove(ids: unknown, options: CallOptions = {}): Promise<RemoveReply> {
     const request = encoded(this.remove, () => ({ ids: idList(ids) }));
-    return answer(await this.#call("remove", JSON.stringify(request), [], options, this.remove));
+    const reply = await this.#call("remove", JSON.stringify(request), [], options, this.remove);
+    this.#interval?.committed();
+    return answer(reply);
   }
 
   async removeWhere(where: unknown, options: CallOptions = {}): Promise<RemoveReply> {
     const request = encoded(this.removeWhere, () => filterRequest(where));
-    return answer(await this.#call("removeWhere", JSON.stringify(request), [], options, this.removeWhere));
+    const reply = await this.#call("removeWhere", JSON.stringify(request), [], options, this.removeWhere);
+    this.#interval?.committed();
+    return answer(reply);
   }
 
   async search(request: SearchArguments): Promise<unknown> {
@@ -215,8 +320,12 @@ class CoreCollection {
       .count;
   }
 
-  async flush(options: LongCallOptions = {}): Promise<void> {
-    await this.#call("flush", "{}", [], options, this.flush);
+  async flush(options: LongCallOptions = {}): Promise<FlushReply> {
+    return this.#seen(await this.#call("flush", "{}", [], options, this.flush));
+  }
+
+  async sync(options: CallOptions = {}): Promise<void> {
+    await this.#call("sync", "{}", [], options, this.sync);
   }
 
   async compact(options: LongCallOptions = {}): Promise<CompactReply> {
@@ -228,7 +337,34 @@ class CoreCollection {
   }
 
   async stats(options: CallOptions = {}): Promise<StatsReply> {
-    return answer(await this.#call("stats", "{}", [], options, this.stats));
+    return this.#seen(await this.#call("stats", "{}", [], options, this.stats));
+  }
+
+  async refresh(options: CallOptions = {}): Promise<RefreshReply> {
+    return this.#seen(await this.#call("refresh", "{}", [], options, this.refresh));
+  }
+
+  async versions(options: CallOptions = {}): Promise<VersionInfo[]> {
+    return answer<VersionsReply>(await this.#call("versions", "{}", [], options, this.versions)).versions;
+  }
+
+  async tag(name: unknown, options: LongCallOptions = {}): Promise<TagReply> {
+    const request = encoded(this.tag, () => ({ name: textArgument(name, "name", "a tag") }));
+    return this.#seen(await this.#call("tag", JSON.stringify(request), [], options, this.tag));
+  }
+
+  async untag(name: unknown, options: CallOptions = {}): Promise<UntagReply> {
+    const request = encoded(this.untag, () => ({ name: textArgument(name, "name", "a tag") }));
+    return answer(await this.#call("untag", JSON.stringify(request), [], options, this.untag));
+  }
+
+  async exportSnapshot(to?: unknown, options?: LongCallOptions): Promise<ExportReply | Uint8Array> {
+    const site = this.exportSnapshot;
+    const toMemory = to === undefined || (typeof to === "object" && to !== null);
+    const request = toMemory ? {} : encoded(site, () => ({ path: textArgument(to, "path", "a file") }));
+    const given = toMemory ? ((to ?? options) as LongCallOptions | undefined) : options;
+    const reply = await this.#call("export", JSON.stringify(request), [], given ?? {}, site);
+    return toMemory ? (reply.arrays[0] as Uint8Array) : answer<ExportReply>(reply);
   }
 
   close(): Promise<void> {
@@ -243,19 +379,23 @@ class CoreCollection {
   [Symbol.dispose](): void {
     if (this.closed) return;
     this.#closing = Promise.resolve();
+    this.#interval?.stop();
+    const site = callSite(this[Symbol.dispose]);
     try {
-      if (!this.#readOnly) invokeSync(this.#handle, "flush", "{}", [], callSite(this[Symbol.dispose]));
+      if (!this.readOnly) invokeSync(this.#handle, "flush", "{}", [], site);
     } catch (error) {
       if (!isClosed(error)) throw error;
     } finally {
       this.#handle.close();
     }
+    this.#assertSynced(site);
   }
 
   async #close(site: CallSite): Promise<void> {
     const handle = this.#handle;
+    this.#interval?.stop();
     try {
-      if (!this.#readOnly)
+      if (!this.readOnly)
         await invoke({ binding: this.#binding, handle, verb: "flush", request: "{}", site });
     } catch (error) {
       // The core closes a handle by itself after a defect; what was wrong has been said then.
@@ -263,6 +403,7 @@ class CoreCollection {
     } finally {
       handle.close();
     }
+    this.#assertSynced(site);
   }
 
   async #call(
@@ -272,13 +413,32 @@ class CoreCollection {
     options: LongCallOptions,
     site: Site,
   ) {
-    this.#assertOpen(site);
+    this.#assertReady(site);
     return invoke({ binding: this.#binding, handle: this.#handle, verb, request, arrays, options, site });
+  }
+
+  /** The answer of a verb that says which version it saw. */
+  #seen<T extends { readonly version: number }>(reply: Reply): T {
+    const said = answer<T>(reply);
+    this.#version = said.version;
+    return said;
+  }
+
+  #assertReady(site: Site): void {
+    this.#assertOpen(site);
+    this.#assertSynced(site);
+  }
+
+  /** Fails when a sync between two verbs has failed. */
+  #assertSynced(site: Site): void {
+    const failure = this.#interval?.takeFailure();
+    if (failure !== undefined) throw located(failure, site);
   }
 
   #assertOpen(site: Site): void {
     if (!this.closed) return;
-    throw located(new TercetError("ERR_CLOSED", `the collection \`${this.path}\` is closed`), site);
+    const name = this.path === "" ? "" : ` \`${this.path}\``;
+    throw located(new TercetError("ERR_CLOSED", `the collection${name} is closed`), site);
   }
 }
 

@@ -169,6 +169,19 @@ export function integerArgument(value: unknown, name: string): void {
   throw wrong(code, name, "an integer", shown(value));
 }
 
+/** A count of bytes or milliseconds: what the core reads as an unsigned integer. Its range is checked there. */
+export function wholeArgument(value: unknown, name: string): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= 0)) return;
+  const code = typeof value === "number" ? "ERR_LIMIT" : "ERR_TYPE";
+  throw wrong(code, name, "a whole number", shown(value));
+}
+
+/** A name or a path: a string that is not empty. `what` says what it names. */
+export function textArgument(value: unknown, name: string, what: string): string {
+  if (typeof value !== "string" || value === "") throw wrong("ERR_ARGUMENT", name, what, shown(value));
+  return wellFormed(value, name);
+}
+
 /** An id that JSON can carry; its range is checked in the core. */
 export function checkedId(value: unknown): unknown {
   if (typeof value === "string") return wellFormed(value, "id");
@@ -201,7 +214,8 @@ function wellFormed(text: string, field: string): string {
   throw wrong("ERR_ENCODING", field, "valid Unicode", "a lone surrogate");
 }
 
-function wrong(
+/** The error of a value that is not what its field or option takes. */
+export function wrong(
   code: Code,
   field: string,
   expected: string,

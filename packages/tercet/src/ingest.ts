@@ -34,6 +34,8 @@ export interface Target {
   readonly denseFields: ReadonlySet<string>;
   /** Fails with ERR_CLOSED once the collection is closed. */
   assertOpen(): void;
+  /** Told after each batch that was committed. */
+  committed(): void;
 }
 
 /** Runs an upsert. */
@@ -155,6 +157,7 @@ class Ingest {
   private async commit(batch: Batch): Promise<void> {
     const { written, replaced } = await batch.commit();
     this.batch = undefined;
+    this.target.committed();
     this.written += written;
     this.replaced += replaced;
   }

@@ -10,7 +10,7 @@ export { type ErrorDetails, TercetError } from "./errors.js";
 export { type EvaluateOptions, evaluate, info, type Ranking } from "./evaluate.js";
 export type { Source, UpsertOptions } from "./ingest.js";
 export { type MarkOptions, mark } from "./mark.js";
-export { type OpenOptions, open } from "./open.js";
+export { type Durability, type Evolution, type OpenOptions, open } from "./open.js";
 export {
   type AllQuery,
   all,
@@ -46,6 +46,7 @@ export {
   text,
   type Where,
 } from "./schema.js";
+export { type FolderOptions, importSnapshot, repair } from "./snapshot.js";
 export type { GetOptions, HighlightRange, Hit, Page, SearchRequest } from "./types.js";
 export { VERSION } from "./version.js";
 export type {
@@ -54,16 +55,26 @@ export type {
   CompactReply,
   DenseIndexSpec,
   EvaluateReply,
+  ExportReply,
   FieldSpec,
   FieldStats,
+  FlushReply,
   HitExplain,
   Id,
+  ImportReply,
   InfoReply,
   MetricName,
   PageExplain,
   PlanStep,
+  Problem,
+  Recovered,
+  RefreshReply,
   RemoveReply,
+  RepairReply,
   SegmentStats,
   StatsReply,
+  TagReply,
+  UntagReply,
   VerifyReply,
+  VersionInfo,
 } from "./wire/index.js";

@@ -272,6 +272,13 @@ describe("closing", () => {
       collection.compact(),
       collection.verify(),
       collection.stats(),
+      collection.sync(),
+      collection.refresh(),
+      collection.versions(),
+      collection.tag("x"),
+      collection.untag("x"),
+      collection.exportSnapshot(),
+      collection.exportSnapshot("x"),
     ];
     for (const call of calls) await expect(call).rejects.toMatchObject({ code: "ERR_CLOSED" });
     expect(seen).toEqual([]);

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { dense, evaluate, flat, keyword, open, text } from "../src/main.js";
 import { fake } from "./support/fake.js";
@@ -27,7 +28,118 @@ describe("open", () => {
     expect(Object.keys(seen[0]?.request.schema.fields)).toEqual(["b", "a"]);
   });
 
+  test("sends the options of durable collections, and nothing that was not given", async () => {
+    const { binding, seen } = fake(schema);
+    const given = {
+      durability: { intervalMs: 250 },
+      verify: "full",
+      refreshMs: 0,
+      retainMs: 5,
+      memoryBytes: 33_554_432,
+      logBytes: 4_096,
+      evolve: { drop: ["x"], rename: { old: "title" }, add: ["tags"] },
+    } as const;
+    await open("x", { schema, backend: binding, ...given });
+    expect(seen[0]?.request).toMatchObject(given);
+    await open("x", { backend: binding, version: "before" });
+    expect(seen[1]?.request).toEqual({ path: "x", version: "before" });
+    await open("x", { backend: binding, version: 7, durability: "commit" });
+    expect(seen[2]?.request).toEqual({ path: "x", version: 7, durability: "commit" });
+  });
+
+  test("sends the bytes of a snapshot beside an empty path", async () => {
+    const { binding, seen } = fake(schema);
+    const bytes = new Uint8Array([1, 2, 3]);
+    const collection = await open(bytes, { backend: binding });
+    expect(seen[0]).toMatchObject({ request: { path: "" }, arrays: [bytes] });
+    expect([collection.path, collection.readOnly, collection.version]).toEqual(["", true, 1]);
+    const foreign = runInNewContext("new Uint8Array([4])") as Uint8Array;
+    await open(foreign, { backend: binding });
+    expect(seen[1]?.arrays).toEqual([foreign]);
+    await collection.close();
+    await expect(collection.count()).rejects.toThrow("the collection is closed");
+  });
+
+  test("tells what was replayed", async () => {
+    const recovered = { batches: 3, droppedBytes: 17 };
+    const made = fake(schema, ({ verb }) =>
+      verb === "open"
+        ? {
+            json: JSON.stringify({
+              schema: { fields: schema },
+              created: false,
+              documents: 9,
+              version: 4,
+              readOnly: false,
+              recovered,
+            }),
+            arrays: [],
+            handle: fake(schema).binding.root,
+          }
+        : undefined,
+    );
+    const collection = await open("x", { backend: made.binding });
+    expect(collection).toMatchObject({ recovered, version: 4, readOnly: false });
+    expect("recovered" in (await open("x", { backend: fake(schema).binding }))).toBe(false);
+  });
+
   test.each([
+    ["doubles", new Float64Array(2), {}, { code: "ERR_ARGUMENT", field: "path", found: "a Float64Array" }],
+    [
+      "durability in other words",
+      "x",
+      { durability: "always" },
+      { code: "ERR_ARGUMENT", field: "durability" },
+    ],
+    [
+      "durability without an interval",
+      "x",
+      { durability: {} },
+      { code: "ERR_ARGUMENT", field: "durability" },
+    ],
+    ["no durability", "x", { durability: null }, { code: "ERR_ARGUMENT", field: "durability" }],
+    [
+      "an interval in words",
+      "x",
+      { durability: { intervalMs: "1s" } },
+      { code: "ERR_TYPE", field: "intervalMs", found: '"1s"' },
+    ],
+    [
+      "half a millisecond",
+      "x",
+      { durability: { intervalMs: 0.5 } },
+      { code: "ERR_LIMIT", field: "intervalMs" },
+    ],
+    ["other checks", "x", { verify: true }, { code: "ERR_ARGUMENT", field: "verify", found: "true" }],
+    ["a version before the first", "x", { version: -1 }, { code: "ERR_LIMIT", field: "version" }],
+    ["a version without a name", "x", { version: "" }, { code: "ERR_TYPE", field: "version" }],
+    ["a version that is a date", "x", { version: new Date(0) }, { code: "ERR_TYPE", field: "version" }],
+    ["no number of bytes", "x", { memoryBytes: Number.NaN }, { code: "ERR_LIMIT", field: "memoryBytes" }],
+    ["bytes as bigint", "x", { logBytes: 7n }, { code: "ERR_TYPE", field: "logBytes", found: "7n" }],
+    ["refreshing before now", "x", { refreshMs: -1 }, { code: "ERR_LIMIT", field: "refreshMs" }],
+    ["keeping in words", "x", { retainMs: "long" }, { code: "ERR_TYPE", field: "retainMs" }],
+    ["a truth in words", "x", { readOnly: "yes" }, { code: "ERR_TYPE", field: "readOnly" }],
+    ["steps as a list", "x", { evolve: ["x"] }, { code: "ERR_ARGUMENT", field: "evolve" }],
+    [
+      "a step that there is not",
+      "x",
+      { evolve: { change: ["x"] } },
+      { code: "ERR_ARGUMENT", field: "evolve" },
+    ],
+    ["one field to drop", "x", { evolve: { drop: "x" } }, { code: "ERR_TYPE", field: "evolve.drop" }],
+    ["a number to add", "x", { evolve: { add: [1] } }, { code: "ERR_TYPE", field: "evolve.add" }],
+    [
+      "names in pairs",
+      "x",
+      { evolve: { rename: [["a", "b"]] } },
+      { code: "ERR_TYPE", field: "evolve.rename" },
+    ],
+    [
+      "a field to be renamed 1",
+      "x",
+      { evolve: { rename: { a: 1 } } },
+      { code: "ERR_TYPE", field: "evolve.rename" },
+    ],
     ["a path that is no string", 7, {}, { code: "ERR_ARGUMENT", field: "path" }],
     ["an empty path", "", {}, { code: "ERR_ARGUMENT", field: "path" }],
     ["a schema that is a list", "x", { schema: [] }, { code: "ERR_SCHEMA" }],
@@ -39,8 +151,11 @@ describe("open", () => {
     ],
     ["a function for a field", "x", { schema: { t: text } }, { code: "ERR_SCHEMA", field: "t" }],
     ["an unknown backend", "x", { backend: "gpu" }, { code: "ERR_ARGUMENT", field: "backend", found: "gpu" }],
-  ])("refuses %s", async (_, path, options, expected) => {
-    await expect(open(path as string, options as object)).rejects.toMatchObject(expected);
+  ])("refuses %s, and sends nothing", async (_, path, options, expected) => {
+    const { binding, seen } = fake(schema);
+    const call = open(path as string, { backend: binding, ...(options as object) });
+    await expect(call).rejects.toMatchObject(expected);
+    expect(seen).toEqual([]);
   });
 
   test("refuses a core of another version", async () => {

@@ -6,6 +6,7 @@ import {
   type Collection,
   date,
   dense,
+  type ExportReply,
   flat,
   float,
   fuse,
@@ -20,11 +21,13 @@ import {
   type NearQuery,
   near,
   open,
+  type Problem,
   type Query,
   type Schema,
   TercetError,
   text,
   toJSON,
+  type VersionInfo,
   type Where,
 } from "../src/main.js";
 
@@ -256,6 +259,45 @@ describe("get", () => {
     >();
     // @ts-expect-error no such field
     void papers.get(1, { select: ["yaer"] });
+  });
+});
+
+describe("a schema that evolves", () => {
+  test("types the result by the next one, and the steps by its fields", async () => {
+    const next = { name: text(), y: integer({ optional: true }) };
+    const evolved = open("somewhere", {
+      schema: next,
+      evolve: { drop: ["x"], rename: { title: "name" }, add: ["y"] },
+    });
+    type Document = InferDocument<Awaited<typeof evolved>["schema"]>;
+    expectTypeOf<Document>().toEqualTypeOf<{ id: Id; name: string; y?: number }>();
+    // @ts-expect-error what is added stands in the schema
+    void open("somewhere", { schema: next, evolve: { add: ["z"] } });
+    // @ts-expect-error the new name stands in the schema
+    void open("somewhere", { schema: next, evolve: { rename: { title: "nom" } } });
+    // @ts-expect-error no such step
+    void open("somewhere", { schema: next, evolve: { change: ["y"] } });
+    void open("somewhere", { evolve: { drop: ["x"], rename: { a: "b" } } });
+  });
+});
+
+describe("durable collections", () => {
+  test("are opened from bytes, and say what they give", async () => {
+    expectTypeOf(open(new Uint8Array(1))).resolves.toEqualTypeOf<Collection>();
+    expectTypeOf(papers.exportSnapshot("file")).resolves.toEqualTypeOf<ExportReply>();
+    expectTypeOf(papers.exportSnapshot()).resolves.toEqualTypeOf<Uint8Array>();
+    expectTypeOf(papers.exportSnapshot({ onProgress() {} })).resolves.toEqualTypeOf<Uint8Array>();
+    expectTypeOf(papers.versions()).resolves.toEqualTypeOf<VersionInfo[]>();
+    expectTypeOf(papers.version).toEqualTypeOf<number>();
+    expectTypeOf((await papers.verify()).problems).toEqualTypeOf<Problem[]>();
+    // @ts-expect-error there is no version to set
+    papers.version = 3;
+    // @ts-expect-error doubles are no bytes
+    void open(new Float64Array(1));
+    // @ts-expect-error no such durability
+    void open("somewhere", { durability: "always" });
+    // @ts-expect-error in milliseconds
+    void open("somewhere", { durability: { interval: 5 } });
   });
 });
 

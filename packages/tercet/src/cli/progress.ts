@@ -2,6 +2,7 @@
  * Progress on a terminal: one line that is written over, at most every 100 ms, and gone at the end. Nothing is written
  * where no person watches.
  */
+import type { LongCallOptions } from "../call.js";
 import type { Io } from "./io.js";
 import { count, duration } from "./style.js";
 
@@ -35,6 +36,17 @@ export class Progress {
     if (!this.#shown || now - this.#last < INTERVAL_MS) return;
     this.#last = now;
     this.#io.stderr.write(`\r\u001b[K${this.#line(done, share)}`);
+  }
+
+  /** Options for a long call: shown while it runs, gone at its end. Work done is counted in the call's own unit. */
+  watching(signal: AbortSignal): LongCallOptions {
+    return {
+      signal,
+      onProgress: ({ done, total }) => {
+        if (total !== undefined && done >= total) this.clear();
+        else this.update(done, total === undefined ? undefined : done / total);
+      },
+    };
   }
 
   /** Takes the line away, so that other text can be written. */

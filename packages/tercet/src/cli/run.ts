@@ -9,6 +9,8 @@ import { get } from "./commands/get.js";
 import { indexSources } from "./commands/index-sources.js";
 import { compact, count, stats, verify } from "./commands/maintain.js";
 import { search } from "./commands/search.js";
+import { exportFile, importFile, repairFolder } from "./commands/snapshot.js";
+import { tag, versions } from "./commands/versions.js";
 import { EXIT, isAbort, UsageError } from "./errors.js";
 import { helpOf, overview } from "./help.js";
 import type { Io } from "./io.js";
@@ -22,7 +24,12 @@ export const COMMANDS: readonly Command[] = [
   count,
   stats,
   evaluateQueries,
+  versions,
+  tag,
+  exportFile,
+  importFile,
   verify,
+  repairFolder,
   compact,
 ];
 

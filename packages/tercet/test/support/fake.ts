@@ -62,7 +62,13 @@ export function fake(schema: SchemaSpec["fields"], answer: (call: Seen) => Answe
     switch (call.verb) {
       case "open":
         return {
-          json: JSON.stringify({ schema: { fields: schema }, created: true, documents: 0 }),
+          json: JSON.stringify({
+            schema: { fields: schema },
+            created: true,
+            documents: 0,
+            version: 1,
+            readOnly: call.request.readOnly === true || call.request.path === "",
+          }),
           arrays: [],
           handle: handle("collection"),
         };

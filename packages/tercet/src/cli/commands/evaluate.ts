@@ -17,7 +17,7 @@ import {
   wholeNumber,
 } from "../command.js";
 import { inputError, ioError, UsageError } from "../errors.js";
-import { withFolder } from "../folder.js";
+import { AT, versionAt, withFolder } from "../folder.js";
 import { Progress } from "../progress.js";
 import { readQueries, type TestQuery } from "../readers/beir.js";
 import { readQrels } from "../readers/qrels.js";
@@ -37,6 +37,7 @@ the judged queries (a query without an answer counts as 0) and the time a query 
 Queries are JSON Lines with _id and text. Judgements are BEIR (query-id, corpus-id, score; tabs; a header line) or TREC
 (query-id 0 document-id grade). A BEIR folder has both: queries.jsonl and qrels/test.tsv.`,
   options: {
+    at: AT,
     queries: {
       type: "string",
       value: "file",
@@ -96,7 +97,7 @@ async function run(args: Arguments, context: Context): Promise<Answer> {
   );
   if (queries.length === 0)
     throw inputError("ERR_NOT_FOUND", `no query of ${queriesFile} is judged`, { file: qrelsFile });
-  return withFolder(folder, context, {}, async (collection) => {
+  return withFolder(folder, context, { version: versionAt(args.values) }, async (collection) => {
     const options = fields === undefined ? {} : { fields };
     const measured = await rank(collection, queries, k, options, context);
     const result = await evaluate({

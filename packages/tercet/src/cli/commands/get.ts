@@ -2,7 +2,7 @@
 import type { Id } from "../../wire/index.js";
 import { type Answer, type Arguments, type Command, type Context, names, positionals } from "../command.js";
 import { EXIT } from "../errors.js";
-import { withFolder } from "../folder.js";
+import { AT, versionAt, withFolder } from "../folder.js";
 import { hasColour } from "../io.js";
 import { plainJson, shortValue } from "../plain-json.js";
 import { type Palette, palette, plain } from "../style.js";
@@ -15,6 +15,7 @@ export const get: Command = {
 Ends with exit code 1 when one of them is not there.`,
   options: {
     select: { type: "string", value: "a,b", multiple: true, help: "fields to show (default: all)" },
+    at: AT,
   },
   examples: [
     ["tercet get ./papers 1017", "one document"],
@@ -34,7 +35,7 @@ async function run(args: Arguments, context: Context): Promise<Answer> {
   const ids = [first, ...others];
   const select = names(args.values, "select");
   const options = { ...(select === undefined ? {} : { select }), signal: context.signal };
-  return withFolder(folder, context, {}, async (collection) => {
+  return withFolder(folder, context, { version: versionAt(args.values) }, async (collection) => {
     const found: Found[] = await collection.get(ids, options);
     const numbers = ids.flatMap((id, i) => (found[i] == null && isWholeNumber(id) ? [i] : []));
     if (numbers.length > 0) {

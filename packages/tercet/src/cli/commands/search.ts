@@ -13,7 +13,7 @@ import {
   wholeNumber,
 } from "../command.js";
 import { UsageError } from "../errors.js";
-import { withFolder } from "../folder.js";
+import { AT, versionAt, withFolder } from "../folder.js";
 import { hasColour } from "../io.js";
 import { plainJson, shortValue } from "../plain-json.js";
 import { duration, highlight, type Palette, palette, plain, snippet } from "../style.js";
@@ -46,6 +46,7 @@ pass the filter in the order in which they were added.`,
       help: "fields to show (default: all but vectors)",
     },
     and: { type: "boolean", help: "every word must stand in the document" },
+    at: AT,
     explain: { type: "boolean", help: "say where the scores come from and what ran" },
   },
   examples: [
@@ -69,7 +70,7 @@ async function run(args: Arguments, context: Context): Promise<Answer> {
   const limit = wholeNumber(args.values, "limit", search.name);
   const offset = wholeNumber(args.values, "offset", search.name);
   const explain = args.values.explain === true;
-  return withFolder(folder, context, {}, async (collection) => {
+  return withFolder(folder, context, { version: versionAt(args.values) }, async (collection) => {
     const query =
       words.length === 0
         ? all()
