@@ -214,6 +214,27 @@ fn without_power_nothing_answers() {
 }
 
 #[test]
+fn a_killed_process_loses_nothing_until_the_power_goes() {
+    let env = env();
+    let mut file = env.create("d/file").unwrap();
+    env.sync_dir("d").unwrap();
+    file.write_all(b"synced").unwrap();
+    file.sync().unwrap();
+    file.write_all(b" and not").unwrap();
+    write(&env, "d/other", b"bytes");
+    let guard = env.lock("d/LOCK").unwrap();
+    let next = env.restart(1);
+    file.write_all(b"elsewhere").unwrap();
+    drop(next.lock("d/LOCK").unwrap());
+    drop(guard);
+    assert_eq!(&next.read("d/file").unwrap()[..], b"synced and not");
+    assert_eq!(&next.read("d/other").unwrap()[..], b"bytes");
+    let after = next.power_cycle(0, PowerCut::Nothing);
+    assert_eq!(after.list("d").unwrap(), ["file"]);
+    assert_eq!(&after.read("d/file").unwrap()[..], b"synced");
+}
+
+#[test]
 fn runs_repeat_by_their_seed() {
     let run = |seed| {
         let env = SimulatedEnv::new(seed);

@@ -1,5 +1,16 @@
 //! A small client over the engine's door, as a binding would be.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, missing_docs, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    dead_code,
+    missing_docs,
+    unreachable_pub
+)]
+
+pub mod known;
+pub mod oracle;
 
 use std::fmt;
 use std::sync::Arc;
@@ -89,6 +100,17 @@ impl Dice {
     /// A number from 0 that is below `end` (which is above 0).
     pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
+    }
+}
+
+/// What is said about a run when it fails.
+pub struct Says<'a, F: Fn() -> String>(pub &'a F);
+
+impl<F: Fn() -> String> Drop for Says<'_, F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("failed: {}", (self.0)());
+        }
     }
 }
 

@@ -36,14 +36,14 @@ impl Chance {
 }
 
 /// A file behind whatever names it has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Inode {
     bytes: Vec<u8>,
     /// Ranges of `bytes` that are not known to be on the disk, in the order of writing.
     unsynced: Vec<Write>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Write {
     start: usize,
     end: usize,
@@ -79,7 +79,7 @@ impl Change {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Disk {
     inodes: Vec<Inode>,
     names: BTreeMap<String, usize>,
@@ -160,6 +160,12 @@ impl Disk {
             }
             !here
         });
+    }
+
+    /// The files as a process sees them.
+    pub(super) fn seen(&self) -> Vec<(String, Bytes)> {
+        let bytes = |inode: &usize| self.inodes.get(*inode).map(|file| Bytes::copy_from_slice(&file.bytes));
+        self.names.iter().map(|(path, inode)| (path.clone(), bytes(inode).unwrap_or_default())).collect()
     }
 
     /// The files after the power was cut.

@@ -7,9 +7,9 @@
 //! - names that no [`Env::sync_dir`] followed are lost or kept each on its own; a rename is one change;
 //! - after a sync that failed, no later sync of that file brings those bytes to the disk for sure.
 //!
-//! Every call has a number, from 1. Power is cut after a given one ([`SimulatedEnv::cut_after`]); what the disk shows
-//! when power is back comes from [`SimulatedEnv::power_cycle`] as a new environment, and the old one stays dead. Calls
-//! can be made to fail ([`SimulatedEnv::fail`]). The clock, chance and every decision follow from the seeds.
+//! Every call has a number, from 1. Power is cut after a given one ([`SimulatedEnv::cut_after`]), and every later call
+//! fails; what the disk shows when power is back comes from [`SimulatedEnv::power_cycle`] as a new environment. Single
+//! calls can be made to fail as well ([`SimulatedEnv::fail`]). The clock, chance and every decision follow from the seeds.
 
 mod disk;
 
@@ -116,24 +116,25 @@ impl SimulatedEnv {
         state.cut_after.is_some_and(|n| state.calls.len() as u64 > n)
     }
 
-    /// What stands on the disk when power is cut now (or was, see [`cut_after`](Self::cut_after)) and is back. No lock
-    /// is held there. This environment is dead from here on.
+    /// What stands on the disk when power is cut now (or was, see [`cut_after`](Self::cut_after)) and is back, on a disk
+    /// of its own and with no lock held. This environment stays as it is.
     pub fn power_cycle(&self, seed: u64, cut: PowerCut) -> SimulatedEnv {
-        let mut state = self.state();
-        state.cut_after.get_or_insert(0);
+        let state = self.state();
         let mut chance = Chance::new(seed);
         let mut files = state.disk.after(cut, &mut chance);
         let dirs: BTreeSet<String> = state.disk.dirs().clone();
         // A file's folder was made durable before the file.
         files.retain(|(path, _)| dir_of(path).is_empty() || dirs.contains(dir_of(path)));
-        let disk = Disk::of(&files, dirs.clone());
-        let view = MemoryEnv::from_files(files).unwrap_or_default();
-        for dir in &dirs {
-            let _ = view.create_dir_all(dir);
-        }
-        let again = SimulatedEnv::with_disk(seed, view, disk);
-        again.state().now_ms = state.now_ms + chance.next() % 10_000;
-        again
+        let disk = Disk::of(&files, dirs);
+        state.succeeded(seed, files, disk)
+    }
+
+    /// What another process finds when this one is killed now: all that was written, synced or not, and what was not
+    /// synced can still be lost. On a disk of its own and with no lock held; this environment stays as it is.
+    pub fn restart(&self, seed: u64) -> SimulatedEnv {
+        let state = self.state();
+        let disk = state.disk.clone();
+        state.succeeded(seed, disk.seen(), disk)
     }
 
     /// Makes the calls with these numbers fail.
@@ -175,6 +176,17 @@ impl SimulatedEnv {
 }
 
 impl State {
+    /// A new environment with these files, a little later.
+    fn succeeded(&self, seed: u64, files: Vec<(String, Bytes)>, disk: Disk) -> SimulatedEnv {
+        let view = MemoryEnv::from_files(files).unwrap_or_default();
+        for dir in disk.dirs() {
+            let _ = view.create_dir_all(dir);
+        }
+        let next = SimulatedEnv::with_disk(seed, view, disk);
+        next.state().now_ms = self.now_ms + seed % 10_000;
+        next
+    }
+
     /// Counts a call; tells how it is to fail.
     fn enter(&mut self, op: &'static str, path: &str) -> Result<Option<Fault>, StoreError> {
         let call = Call { op, path: path.to_owned() };

@@ -1,0 +1,234 @@
+//! Power is cut after every single call of a workload, and at random in thousands of random ones. Whatever of the unsynced
+//! bytes and names is lost, the folder opens again with exactly the batches that were acknowledged, or with one whole
+//! batch more that was under way; every answer is the oracle's; and writing goes on.
+//!
+//! `TERCET_POWER_RUNS` says how many random workloads are played, `TERCET_POWER_SEED` plays one of them alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
+mod common;
+
+use std::sync::Arc;
+
+use common::known::{self, Known, Setting};
+use common::oracle::{self, Step};
+use common::{Client, Dice, Says};
+use serde_json::json;
+use tercet_store::{Env, PowerCut, SimulatedEnv};
+
+/// Seeds of random workloads that failed once.
+const REGRESSIONS: &[u64] = &[];
+
+/// Every way to lose what may be lost, the random one by several seeds.
+const CUTS: [(PowerCut, u64); 10] = [
+    (PowerCut::Nothing, 0),
+    (PowerCut::Everything, 0),
+    (PowerCut::Names, 0),
+    (PowerCut::Bytes, 0),
+    (PowerCut::Random, 1),
+    (PowerCut::Random, 2),
+    (PowerCut::Random, 3),
+    (PowerCut::Random, 4),
+    (PowerCut::Random, 5),
+    (PowerCut::Random, 6),
+];
+
+/// Opens after a cut, compares, goes on, and opens again.
+fn recover(env: &SimulatedEnv, setting: &Setting, known: &mut Known, stamp: u32) {
+    let shared: Arc<dyn Env> = Arc::new(env.clone());
+    // A reader sees what a writer will, and changes nothing.
+    let seen = setting.open_to_read(&shared).map(|reader| oracle::stored(&reader));
+    let client = setting.open(&shared).unwrap();
+    known.found(&client);
+    match seen {
+        Ok(seen) => assert!(oracle::is(&seen, known.present()), "{seen:?}\n{:?}", known.present()),
+        Err(error) => {
+            assert_eq!(error.code().as_str(), "ERR_NOT_FOUND", "{error}");
+            assert!(known.present().is_empty());
+        }
+    }
+    oracle::check(&client, known.present());
+    oracle::sound(&client);
+    known.check_tags(&shared, &setting.request);
+    // What was shown is not lost again.
+    let env = env.power_cycle(stamp.into(), PowerCut::Nothing);
+    let shared: Arc<dyn Env> = Arc::new(env.clone());
+    let client = setting.open(&shared).unwrap();
+    known.found(&client);
+    for step in
+        [Step::upsert(&[(1, vec![0, 3], 1), (60, vec![1, 1, 2], 0)], 9, stamp), Step::Remove(vec![0, 1])]
+    {
+        known.step(&client, &step, setting.durable).unwrap();
+    }
+    oracle::check(&client, known.present());
+    client.call("flush", json!({})).unwrap();
+    known.settle();
+    client.0.close();
+    let again = setting.open(&shared).unwrap();
+    oracle::check(&again, known.present());
+    oracle::sound(&again);
+    again.0.close();
+}
+
+/// Plays a step; false when the power went during it, the one reason to fail.
+fn played(known: &mut Known, client: &Client, env: &SimulatedEnv, step: &Step, setting: &Setting) -> bool {
+    let result = known.step(client, step, setting.durable);
+    if let Err(error) = &result {
+        assert!(env.is_cut(), "{step:?}: {error}");
+    }
+    result.is_ok()
+}
+
+/// Plays the steps until the power goes; what is known then.
+fn play(env: &SimulatedEnv, setting: &Setting, steps: &[Option<Step>]) -> Known {
+    let mut known = Known::empty();
+    let shared: Arc<dyn Env> = Arc::new(env.clone());
+    let open = |known: &Known| match setting.open(&shared) {
+        Ok(client) => {
+            let stored = oracle::stored(&client);
+            assert!(oracle::is(&stored, known.present()));
+            Some(client)
+        }
+        Err(error) => {
+            assert!(env.is_cut(), "{error}");
+            None
+        }
+    };
+    let Some(mut client) = open(&known) else {
+        return known;
+    };
+    for step in steps {
+        match step {
+            Some(step) => {
+                if !played(&mut known, &client, env, step, setting) {
+                    return known;
+                }
+            }
+            None => {
+                if !played(&mut known, &client, env, &Step::Flush, setting) {
+                    return known;
+                }
+                client.0.close();
+                match open(&known) {
+                    Some(again) => client = again,
+                    None => return known,
+                }
+            }
+        }
+    }
+    client.0.close();
+    known
+}
+
+fn every_cut(setting: &Setting) {
+    let steps = known::small();
+    let whole = SimulatedEnv::new(1);
+    play(&whole, setting, &steps);
+    let calls = whole.calls();
+    for cut in 0..=calls.len() {
+        // A call that only looks leaves the disk as it was.
+        if cut > 0 && !calls[cut - 1].changes() {
+            continue;
+        }
+        let env = SimulatedEnv::new(1);
+        env.cut_after(cut as u64);
+        let known = play(&env, setting, &steps);
+        for (mode, seed) in CUTS {
+            let last = cut.checked_sub(1).map(|at| calls[at].to_string());
+            let says = || format!("cut after call {cut} ({last:?}), {mode:?} by seed {seed}, {setting}");
+            let _says = Says(&says);
+            recover(&env.power_cycle(seed, mode), setting, &mut known.clone(), 100);
+        }
+    }
+    assert!(calls.len() > 100, "{} calls are too few to be the workload", calls.len());
+}
+
+#[test]
+fn power_is_cut_after_every_call() {
+    every_cut(&Setting::new(8 << 10, None));
+}
+
+#[test]
+fn power_is_cut_after_every_call_between_syncs() {
+    every_cut(&Setting::new(8 << 10, Some(1_000_000_000)));
+}
+
+fn random_step(dice: &mut Dice, stamp: u32) -> Step {
+    match dice.below(20) {
+        0..=10 => Step::random_upsert(dice, stamp, 40),
+        11 | 12 => Step::Remove((0..1 + dice.below(4)).map(|_| dice.below(48) as u8).collect()),
+        13 => Step::RemoveWhere(dice.below(7) as i8 - 3),
+        14 => Step::Flush,
+        15 => Step::Compact,
+        16 | 17 => Step::Sync,
+        18 => Step::Tag(["x", "y"][dice.below(2)]),
+        _ => Step::Untag(["x", "y"][dice.below(2)]),
+    }
+}
+
+/// Several lives of one folder, each ended by a cut somewhere.
+fn random_lives(seed: u64) {
+    let mut dice = Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let log_bytes = [4 << 10, 16 << 10, 1 << 20][dice.below(3)];
+    let interval = if dice.below(3) == 0 { Some(1_000_000_000) } else { None };
+    let setting = Setting::new(log_bytes, interval);
+    let mut env = SimulatedEnv::new(seed);
+    let mut known = Known::empty();
+    let mut stamp = 0;
+    for life in 0..4 {
+        let (cut, cycle) = (dice.below(120) as u64, dice.next());
+        let mode = if dice.below(3) == 0 { CUTS[dice.below(4)].0 } else { PowerCut::Random };
+        let says = || format!("TERCET_POWER_SEED={seed}, life {life}: cut after {cut}, {mode:?}, {setting}");
+        let _says = Says(&says);
+        env.cut_after(cut);
+        let shared: Arc<dyn Env> = Arc::new(env.clone());
+        match setting.open(&shared) {
+            Ok(client) => {
+                known.found(&client);
+                if setting.durable {
+                    oracle::check(&client, known.present());
+                }
+                live(&client, &env, &setting, &mut known, &mut dice, &mut stamp);
+            }
+            Err(error) => assert!(env.is_cut(), "{error}"),
+        }
+        env = env.power_cycle(cycle, mode);
+        let shared: Arc<dyn Env> = Arc::new(env.clone());
+        if dice.below(2) == 0 {
+            let client = setting.open(&shared).unwrap();
+            known.found(&client);
+            known.check_tags(&shared, &setting.request);
+        }
+        env = env.restart(cycle);
+    }
+    let says = || format!("TERCET_POWER_SEED={seed}, at the end, {setting}");
+    let _says = Says(&says);
+    recover(&env, &setting, &mut known, stamp + 1);
+}
+
+/// Random steps until the power goes, or the program ends without a word.
+fn live(
+    client: &Client,
+    env: &SimulatedEnv,
+    setting: &Setting,
+    known: &mut Known,
+    dice: &mut Dice,
+    stamp: &mut u32,
+) {
+    for _ in 0..dice.below(30) {
+        *stamp += 1;
+        env.advance(dice.below(40_000) as u64);
+        if !played(known, client, env, &random_step(dice, *stamp), setting) {
+            return;
+        }
+    }
+}
+
+#[test]
+fn random_workloads_and_cuts() {
+    let variable = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    if let Some(seed) = variable("TERCET_POWER_SEED") {
+        return random_lives(seed);
+    }
+    REGRESSIONS.iter().for_each(|seed| random_lives(*seed));
+    (0..variable("TERCET_POWER_RUNS").unwrap_or(300)).for_each(random_lives);
+}
