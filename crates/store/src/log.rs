@@ -20,6 +20,8 @@
 //! place, so that no entry is mistaken for one of another log, and none that a record happens to contain for one of
 //! this log. Sequences count from 0 without gaps. `durable` is never past the entry that says it.
 
+use std::io;
+
 use bytes::Bytes;
 
 use crate::decode::{Decoder, seal, unseal};
@@ -235,7 +237,13 @@ fn read_tail(env: &dyn Env, path: &str, start: u64) -> Result<Bytes, StoreError>
         let what = format!("the log ends at byte {len}; it was read up to byte {start} before");
         return Err(StoreError::corrupt(path, what));
     }
-    env.read_range(path, start, len - start)
+    let tail = env.read_range(path, start, len - start)?;
+    if (tail.len() as u64) < len - start {
+        // A log never gets shorter: taking this for a torn tail would forget what was acknowledged.
+        let source = io::Error::from(io::ErrorKind::UnexpectedEof);
+        return Err(StoreError::Io { path: path.to_owned(), op: "read", source });
+    }
+    Ok(tail)
 }
 
 /// An entry's fixed part, intact and possible where it stands.

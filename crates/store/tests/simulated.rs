@@ -4,7 +4,9 @@
 mod common;
 
 use common::put;
-use tercet_store::{Call, Env, Fault, PowerCut, SimulatedEnv, StoreError, read_manifest, write_manifest};
+use tercet_store::{
+    Call, Env, Fault, LogWriter, PowerCut, SimulatedEnv, StoreError, read_log, read_manifest, write_manifest,
+};
 
 const CUTS: [PowerCut; 5] =
     [PowerCut::Nothing, PowerCut::Everything, PowerCut::Names, PowerCut::Bytes, PowerCut::Random];
@@ -232,6 +234,81 @@ fn a_killed_process_loses_nothing_until_the_power_goes() {
     let after = next.power_cycle(0, PowerCut::Nothing);
     assert_eq!(after.list("d").unwrap(), ["file"]);
     assert_eq!(&after.read("d/file").unwrap()[..], b"synced");
+}
+
+/// Writes groups of records and syncs after some of them. What was appended and how much of it was synced.
+fn write_log(env: &SimulatedEnv, seed: u64, synced: &mut usize) -> Result<(), StoreError> {
+    let dice = SimulatedEnv::new(seed);
+    let mut log = LogWriter::create(env, "d/log", 7)?;
+    let mut appended = 0;
+    for _ in 0..12 {
+        let group: Vec<Vec<u8>> =
+            (0..1 + dice.random_u64() % 3).map(|at| record(appended + at as usize)).collect();
+        appended += group.len();
+        log.append(&group.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        if !dice.random_u64().is_multiple_of(3) {
+            log.sync()?;
+            *synced = appended;
+        }
+    }
+    Ok(())
+}
+
+fn record(at: usize) -> Vec<u8> {
+    let dice = SimulatedEnv::new(at as u64);
+    (0..dice.random_u64() % 1500).map(|_| dice.random_u64() as u8).collect()
+}
+
+/// What a power cut leaves of a log is its first records, all that were synced among them, and never an error.
+#[test]
+fn a_log_keeps_what_was_synced_and_a_prefix_of_the_rest() {
+    for seed in 0..4 {
+        for cut in 0.. {
+            let env = env();
+            let base = env.call_count();
+            env.cut_after(base + cut);
+            let mut synced = 0;
+            let done = write_log(&env, seed, &mut synced).is_ok();
+            for (mode, cycle) in CUTS.iter().flat_map(|mode| (0..12).map(move |cycle| (*mode, cycle))) {
+                let after = env.power_cycle(cycle, mode);
+                let found = match read_log(&after, "d/log", 7, 0) {
+                    Ok(contents) => contents.records,
+                    // Not even its beginning was durable.
+                    Err(_) if synced == 0 && cut < 5 => continue,
+                    Err(error) => panic!("seed {seed}, cut {cut}, {mode:?} {cycle}: {error}"),
+                };
+                assert!(found.len() >= synced, "seed {seed}, cut {cut}, {mode:?} {cycle}");
+                for (at, bytes) in found.iter().enumerate() {
+                    assert_eq!(
+                        bytes[..],
+                        record(at),
+                        "seed {seed}, cut {cut}, {mode:?} {cycle}, record {at}"
+                    );
+                }
+            }
+            if done {
+                break;
+            }
+        }
+    }
+}
+
+/// A read that comes short is never taken for the end of the log.
+#[test]
+fn a_log_that_is_read_short_is_not_a_shorter_log() {
+    let env = env();
+    write_log(&env, 1, &mut 0).unwrap();
+    let whole = read_log(&env, "d/log", 7, 0).unwrap();
+    for _ in 0..200 {
+        for ahead in 1..6 {
+            let next = env.call_count() + ahead;
+            env.fail(next..=next, Fault::ShortRead);
+            if let Ok(contents) = read_log(&env, "d/log", 7, 0) {
+                assert!(contents == whole, "{} records of {}", contents.records.len(), whole.records.len());
+            }
+            env.heal();
+        }
+    }
 }
 
 #[test]

@@ -176,6 +176,23 @@ impl SimulatedEnv {
 }
 
 impl State {
+    fn read(
+        &mut self,
+        path: &str,
+        read: impl Fn(&MemoryEnv) -> Result<Bytes, StoreError>,
+    ) -> Result<Bytes, StoreError> {
+        let fault = self.enter("read", path)?;
+        let bytes = read(&self.view)?;
+        match fault {
+            None => Ok(bytes),
+            Some(Fault::ShortRead) => {
+                let len = self.chance.up_to(bytes.len().saturating_sub(1));
+                Ok(bytes.slice(..len))
+            }
+            Some(fault) => Err(fault.error("read", path)),
+        }
+    }
+
     /// A new environment with these files, a little later.
     fn succeeded(&self, seed: u64, files: Vec<(String, Bytes)>, disk: Disk) -> SimulatedEnv {
         let view = MemoryEnv::from_files(files).unwrap_or_default();
@@ -228,17 +245,11 @@ impl fmt::Debug for SimulatedEnv {
 
 impl Env for SimulatedEnv {
     fn read(&self, path: &str) -> Result<Bytes, StoreError> {
-        let mut state = self.state();
-        let fault = state.enter("read", path)?;
-        let bytes = state.view.read(path)?;
-        match fault {
-            None => Ok(bytes),
-            Some(Fault::ShortRead) => {
-                let len = state.chance.up_to(bytes.len().saturating_sub(1));
-                Ok(bytes.slice(..len))
-            }
-            Some(fault) => Err(fault.error("read", path)),
-        }
+        self.state().read(path, |view| view.read(path))
+    }
+
+    fn read_range(&self, path: &str, start: u64, len: u64) -> Result<Bytes, StoreError> {
+        self.state().read(path, |view| view.read_range(path, start, len))
     }
 
     fn size(&self, path: &str) -> Result<u64, StoreError> {
