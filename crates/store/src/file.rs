@@ -136,10 +136,14 @@ impl Env for FileEnv {
                 Err(TryLockError::Error(source)) => return Err(io(source)),
             }
             // Whoever held it before may have removed the file after we opened it.
-            if stands_at(&file, path).map_err(io)? {
-                write_pid(&mut file).map_err(io)?;
-                return Ok(Box::new(FileLock { file }));
+            if !stands_at(&file, path).map_err(io)? {
+                continue;
             }
+            if let Some(pid) = foreign::holder(path) {
+                return Err(StoreError::Locked { path: path.to_owned(), holder: Some(pid) });
+            }
+            write_pid(&mut file).map_err(io)?;
+            return Ok(Box::new(FileLock { file }));
         }
     }
 
@@ -280,4 +284,54 @@ fn read_pid(file: &mut File) -> Option<u32> {
     let len = read_up_to(file, &mut head).ok()?;
     let line = head[..len].split(|&byte| byte == b'\n').next()?;
     std::str::from_utf8(line).ok()?.parse().ok()
+}
+
+/// The locks that the WebAssembly core takes on Node, which cannot lock a file: `PATH.js` beside the lock file names
+/// the process that holds it, on Linux with the moment it was started and the boot since when that counts.
+/// (packages/wasm/src/node-storage.ts writes them. It looks for our lock after it has made its file, and we for its
+/// file after we have taken our lock, so one of the two sees the other.)
+#[cfg(unix)]
+mod foreign {
+    use std::fs;
+    use std::io;
+
+    unsafe extern "C" {
+        safe fn kill(pid: i32, signal: i32) -> i32;
+    }
+
+    /// The living process that holds `path`. What a dead one left is removed on Linux.
+    pub(super) fn holder(path: &str) -> Option<u32> {
+        let held = format!("{path}.js");
+        let found = fs::read_to_string(&held).ok()?;
+        let pid: i32 = found.split(' ').next()?.parse().ok()?;
+        if identity(pid).is_some_and(|living| living == found) {
+            return u32::try_from(pid).ok();
+        }
+        if cfg!(target_os = "linux") {
+            // Who takes it over in this very moment sees the lock that we hold, and gives up.
+            let _ = fs::remove_file(&held);
+        }
+        None
+    }
+
+    fn identity(pid: i32) -> Option<String> {
+        // Signal 0 only asks. A process that is another user's may not be asked, but is there.
+        let denied = || io::Error::last_os_error().kind() == io::ErrorKind::PermissionDenied;
+        if pid <= 0 || kill(pid, 0) != 0 && !denied() {
+            return None;
+        }
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The process's name may hold spaces and brackets; field 22, the start, is the 20th behind the last bracket.
+        let started = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(19)).unwrap_or("");
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Some(format!("{pid} {started} {}", boot.trim()).trim().to_owned())
+    }
+}
+
+/// Elsewhere such a file is not looked for: whether its process lives is not known.
+#[cfg(not(unix))]
+mod foreign {
+    pub(super) fn holder(_: &str) -> Option<u32> {
+        None
+    }
 }

@@ -32,15 +32,22 @@ impl HostEnv {
 impl Env for HostEnv {
     fn read(&self, path: &str) -> Result<Bytes, StoreError> {
         let len = self.size(path)?;
-        let size =
-            usize::try_from(len).map_err(|_| StoreError::Memory { path: path.to_owned(), bytes: len })?;
-        let mut buf = AlignedBuf::zeroed(size, path)?;
-        if host::read(path, buf.as_mut_slice())? != size {
+        let bytes = self.read_range(path, 0, len)?;
+        if bytes.len() as u64 != len {
             let source =
                 io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was read");
             return Err(StoreError::Io { path: path.to_owned(), op: "read", source });
         }
-        Ok(buf.freeze())
+        Ok(bytes)
+    }
+
+    fn read_range(&self, path: &str, start: u64, len: u64) -> Result<Bytes, StoreError> {
+        let len = self.size(path)?.saturating_sub(start).min(len);
+        let size =
+            usize::try_from(len).map_err(|_| StoreError::Memory { path: path.to_owned(), bytes: len })?;
+        let mut buf = AlignedBuf::zeroed(size, path)?;
+        let done = if size == 0 { 0 } else { host::read(path, start, buf.as_mut_slice())? };
+        Ok(buf.freeze().slice(..done.min(size)))
     }
 
     fn size(&self, path: &str) -> Result<u64, StoreError> {

@@ -23,7 +23,7 @@ unsafe extern "C" {
     safe fn pending() -> usize;
     fn take(to: *mut u8, len: usize);
     fn fs_size(path: *const u8, len: usize) -> f64;
-    fn fs_read(path: *const u8, len: usize, to: *mut u8, to_len: usize) -> f64;
+    fn fs_read(path: *const u8, len: usize, start: f64, to: *mut u8, to_len: usize) -> f64;
     fn fs_create(path: *const u8, len: usize) -> f64;
     fn fs_write(file: u32, from: *const u8, len: usize) -> f64;
     safe fn fs_sync(file: u32) -> f64;
@@ -59,7 +59,7 @@ mod absent {
     }
     refuse! {
         fs_size(*const u8, usize);
-        fs_read(*const u8, usize, *mut u8, usize);
+        fs_read(*const u8, usize, f64, *mut u8, usize);
         fs_create(*const u8, usize);
         fs_write(u32, *const u8, usize);
         fs_rename(*const u8, usize, *const u8, usize);
@@ -152,10 +152,12 @@ pub(crate) fn size(path: &str) -> Result<u64, StoreError> {
     answer(path, "size", size).map(|size| size as u64)
 }
 
-/// Reads the file's first bytes into `to`; how many there were.
-pub(crate) fn read(path: &str, to: &mut [u8]) -> Result<usize, StoreError> {
+/// Reads the file's bytes from `start` on into `to`; how many there were.
+pub(crate) fn read(path: &str, start: u64, to: &mut [u8]) -> Result<usize, StoreError> {
+    #[allow(clippy::cast_precision_loss)] // Sizes are below 2^53.
+    let start = start as f64;
     // SAFETY: pointers and lengths of a live string and a live, writable slice.
-    let read = unsafe { fs_read(path.as_ptr(), path.len(), to.as_mut_ptr(), to.len()) };
+    let read = unsafe { fs_read(path.as_ptr(), path.len(), start, to.as_mut_ptr(), to.len()) };
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // At most the slice's length.
     answer(path, "read", read).map(|read| read as usize)
 }

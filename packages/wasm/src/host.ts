@@ -60,8 +60,8 @@ export class Host {
   #fileImports(): Record<string, (...args: number[]) => number> {
     return {
       fs_size: (at = 0, length = 0) => this.#answer((files) => files.size(this.#text(at, length))),
-      fs_read: (at = 0, length = 0, to = 0, toLength = 0) =>
-        this.#answer((files) => files.read(this.#text(at, length), this.#bytes(to, toLength))),
+      fs_read: (at = 0, length = 0, start = 0, to = 0, toLength = 0) =>
+        this.#answer((files) => files.read(this.#text(at, length), this.#bytes(to, toLength), start)),
       fs_create: (at = 0, length = 0) =>
         this.#answer((files) => this.#keep(this.#files, files.create(this.#text(at, length)))),
       fs_write: (file = 0, from = 0, length = 0) =>

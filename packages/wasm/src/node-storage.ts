@@ -2,8 +2,9 @@
  * Files through `node:fs`, for the WebAssembly core on Node.
  *
  * Node cannot take the operating system's lock on a file, so a lock here is a file of its own beside the lock file,
- * made exclusively, that names its process. One that a dead process left is taken over. On Linux the lock of the native
- * core is seen as well; elsewhere, and the other way round, do not write to one folder through both cores at once.
+ * made exclusively, that names its process. One that a dead process left is taken over. On Unix the native core respects
+ * such a file; on Linux this core sees the native core's lock as well. Elsewhere, do not write to one folder through both
+ * cores at once.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -25,12 +26,12 @@ export function nodeStorage(): Storage {
   };
 }
 
-function read(file: string, into: Uint8Array): number {
+function read(file: string, into: Uint8Array, start: number): number {
   const opened = fs.openSync(file, "r");
   try {
     let done = 0;
     while (done < into.length) {
-      const got = fs.readSync(opened, into, done, into.length - done, done);
+      const got = fs.readSync(opened, into, done, into.length - done, start + done);
       if (got === 0) break;
       done += got;
     }
@@ -76,18 +77,37 @@ function syncDir(folder: string): void {
 const TRIES = 8;
 
 function lock(file: string): StorageLock {
-  const native = nativeHolder(file);
-  if (native !== undefined) throw locked(native);
+  touch(file);
   const held = `${file}.js`;
-  const mine = `${held}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   const name = identity(process.pid);
+  take(held, name);
+  try {
+    // Looked at last: the native core looks for our file after it has taken its lock, so one of the two sees the other.
+    const native = nativeHolder(file);
+    if (native !== undefined) throw locked(native.pid);
+    touch(file); // Whoever held it before may have removed it since.
+  } catch (error) {
+    release(held, name);
+    throw error;
+  }
+  return { release: () => release(held, name) };
+}
+
+/** What shows others that there is a lock. */
+function touch(file: string): void {
+  fs.closeSync(fs.openSync(file, "a"));
+}
+
+/** Makes the file `held`, which names this process, unless that of a living one stands there. */
+function take(held: string, name: string): void {
+  const mine = `${held}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   fs.writeFileSync(mine, name, { flag: "wx" });
   try {
     for (let attempt = 0; attempt < TRIES; attempt++) {
       try {
         // Linking fails where the name is taken, and what stands there is complete from the first moment.
         fs.linkSync(mine, held);
-        return { release: () => release(held, name) };
+        return;
       } catch (error) {
         if ((error as { code?: string }).code !== "EEXIST") throw error;
       }
@@ -153,16 +173,18 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** The process whose native core holds the lock, where the system tells. */
-function nativeHolder(file: string): number | undefined {
+/** Whether a native core holds the lock, and in which process, where the system tells. */
+function nativeHolder(file: string): { readonly pid: number | undefined } | undefined {
   if (process.platform !== "linux") return undefined;
   const table = readIfThere("/proc/locks");
-  if (table === undefined || !fs.existsSync(file)) return undefined;
-  const inode = String(fs.statSync(file, { bigint: true }).ino);
+  const inode = fs.statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+  if (table === undefined || inode === undefined) return undefined;
   for (const line of table.split("\n")) {
     // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"
     const [, kind, , , pid, place] = line.trim().split(/\s+/);
-    if (kind === "FLOCK" && place?.split(":")[2] === inode) return Number(pid);
+    if (kind !== "FLOCK" || place?.split(":")[2] !== String(inode)) continue;
+    // A process that lives outside this container has no number here.
+    return { pid: Number(pid) > 0 ? Number(pid) : undefined };
   }
   return undefined;
 }

@@ -7,8 +7,8 @@
 export interface Storage {
   /** Length of a file in bytes. */
   size(path: string): number;
-  /** Reads a file's first bytes into `into` and says how many there were. */
-  read(path: string, into: Uint8Array): number;
+  /** Reads a file's bytes from offset `start` on into `into` and says how many there were. The file may be growing. */
+  read(path: string, into: Uint8Array, start: number): number;
   /** Makes a new file; a name that is taken is an error. */
   create(path: string): StorageFile;
   /** Moves a file within its folder, atomically replacing what stands there. */
@@ -23,7 +23,10 @@ export interface Storage {
   makeDirs(path: string): void;
   /** Makes the names in a folder durable. */
   syncDir(path: string): void;
-  /** Takes an exclusive lock without waiting. */
+  /**
+   * Takes an exclusive lock without waiting. While it is held a file stands at `path`, which {@link list} shows; it stays
+   * afterwards, and its content decides nothing. Who holds the lock may remove the file. A lock dies with its process.
+   */
   lock(path: string): StorageLock;
 }
 

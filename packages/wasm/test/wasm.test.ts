@@ -128,8 +128,11 @@ describe("node storage", () => {
     expect(() => storage.create(`${deep}/one`)).toThrow(/EEXIST/);
     expect(storage.size(`${deep}/one`)).toBe(4);
     const into = new Uint8Array(6);
-    expect(storage.read(`${deep}/one`, into)).toBe(4);
+    expect(storage.read(`${deep}/one`, into, 0)).toBe(4);
     expect([...into]).toEqual([1, 2, 3, 4, 0, 0]);
+    expect(storage.read(`${deep}/one`, into, 3)).toBe(1);
+    expect([...into]).toEqual([4, 2, 3, 4, 0, 0]);
+    expect(storage.read(`${deep}/one`, into, 9)).toBe(0);
     storage.rename(`${deep}/one`, `${deep}/two`);
     storage.syncDir(deep);
     expect(storage.list(deep)).toEqual(["two"]);
@@ -158,6 +161,44 @@ describe("node storage", () => {
     writeFileSync(`${file}.js`, `${process.pid} 1 boot`);
     if (process.platform === "linux") storage.lock(file).release();
     expect(storage.list(folder).filter((name) => name.startsWith("LOCK."))).toEqual([]);
+  });
+
+  it("shows a lock as a file, which its holder may remove", () => {
+    storage.makeDirs(`${folder}/leases`);
+    const file = `${folder}/leases/LEASE.7.0123abcd`;
+    const names = () => storage.list(`${folder}/leases`).filter((name) => !name.endsWith(".js"));
+    const lease = storage.lock(file);
+    expect(names()).toEqual(["LEASE.7.0123abcd"]);
+    lease.release();
+    expect(names()).toEqual(["LEASE.7.0123abcd"]);
+    // Somebody else finds it free and sweeps it away.
+    const stale = nodeStorage().lock(file);
+    storage.remove(file);
+    expect(names()).toEqual([]);
+    stale.release();
+    storage.lock(file).release();
+    storage.remove(file);
+    expect(storage.list(`${folder}/leases`)).toEqual([]);
+    expect(() => storage.lock(`${folder}/none/LOCK`)).toThrow(/ENOENT/);
+  });
+
+  it.runIf(process.platform !== "win32")("keeps the native core out", async () => {
+    const native = loadNative();
+    const { root } = await load({ storage });
+    const schema = { fields: { title: { type: "text" } } };
+    const path = `${folder}/respected`;
+    const request = JSON.stringify({ path, schema });
+    const held = root.callSync("open", request, []);
+    expect(held.error).toBeUndefined();
+    const refused = native.root.callSync("open", request, []);
+    expect(codeOf(refused)).toBe("ERR_LOCKED");
+    expect(refused.error).toContain(`process ${process.pid}`);
+    held.handle?.close();
+    // What a dead process left is in nobody's way.
+    writeFileSync(`${path}/LOCK.js`, "2147483646 1 boot");
+    const free = native.root.callSync("open", request, []);
+    expect(free.error).toBeUndefined();
+    free.handle?.close();
   });
 
   it.runIf(process.platform === "linux")("sees the lock of the native core", async () => {
