@@ -61,6 +61,11 @@ impl Control {
         self.cancelled.load(Ordering::Relaxed)
     }
 
+    /// Takes a cancellation back, for the next piece of work.
+    pub(crate) fn renew(&self) {
+        self.cancelled.store(false, Ordering::Relaxed);
+    }
+
     /// Work done so far.
     pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
@@ -117,7 +122,19 @@ pub trait Handle: Send + Sync {
     fn close(&self);
 }
 
-/// The handle that opens others: verbs `info`, `open`, `index.build`, `index.open`, `evaluate`.
+/// Runs work beside the calls. Every piece needs a thread that no call occupies: calls may wait for it.
+pub trait Executor: Send + Sync {
+    /// Starts a piece of work and returns at once.
+    fn spawn(&self, work: Box<dyn FnOnce() + Send>);
+}
+
+/// The handle that opens others: verbs `info`, `open`, `import`, `repair`, `index.build`, `index.open`, `evaluate`.
+/// Merges run at the end of the calls that make them due.
 pub fn root(env: Arc<dyn Env>) -> Arc<dyn Handle> {
-    crate::root::root(env)
+    crate::root::root(env, None)
+}
+
+/// Like [`root`], with merges in the background.
+pub fn root_with(env: Arc<dyn Env>, executor: Arc<dyn Executor>) -> Arc<dyn Handle> {
+    crate::root::root(env, Some(executor))
 }

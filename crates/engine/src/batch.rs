@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 
 use crate::api::{Array, Control, Handle, Reply, components};
-use crate::collection::Collection;
+use crate::collection::{Collection, Part};
 use crate::document;
 use crate::segment::{Segment, SegmentBuilder};
 use crate::verb::{parse, reply, unknown_verb};
@@ -22,7 +22,13 @@ const POSITION_MAX: u64 = crate::id::SAFE_INTEGER_MAX as u64;
 
 #[derive(Default)]
 struct Staged {
+    /// Chunks in memory.
     chunks: BTreeMap<u32, Segment>,
+    /// Their bytes.
+    bytes: u64,
+    /// Chunks 0 to `next`, without it, that were merged into files because memory ran short.
+    spilled: Vec<Part>,
+    next: u32,
     /// The position of every id so far.
     ids: HashMap<Box<[u8]>, u64>,
     /// Set by an error, a commit or an abort: nothing more may happen.
@@ -65,7 +71,7 @@ impl Batch {
             .field("first")
             .expected(format!("at most {POSITION_MAX}"), request.first.to_string()));
         }
-        let schema = self.collection.schema();
+        let schema = &*self.collection.schema();
         control.begin(documents);
         let mut builder = SegmentBuilder::new(schema);
         let mut ids = Vec::with_capacity(request.documents.len());
@@ -82,7 +88,7 @@ impl Batch {
         let segment = Segment::from_sections(schema, &sections)?;
         control.step(0)?;
         let mut staged = self.staged()?;
-        if staged.chunks.contains_key(&request.chunk) {
+        if request.chunk < staged.next || staged.chunks.contains_key(&request.chunk) {
             return Err(TercetError::new(
                 Code::Argument,
                 format!("chunk {} was staged before", request.chunk),
@@ -101,18 +107,44 @@ impl Batch {
                 return Err(duplicate(&id, first, position));
             }
         }
+        staged.bytes += segment.file.file_len();
         staged.chunks.insert(request.chunk, segment);
+        self.spill(&mut staged, control)
+    }
+
+    /// Writes the first chunks to a file when those in memory have grown beyond their share of the budget. Others that
+    /// are staged meanwhile wait, so a batch never grows without bound.
+    fn spill(&self, staged: &mut Staged, control: &Control) -> Result<(), TercetError> {
+        if self.collection.spill_bytes().is_none_or(|limit| staged.bytes <= limit) {
+            return Ok(());
+        }
+        let ready =
+            (staged.next..).zip(staged.chunks.keys()).take_while(|(next, chunk)| next == *chunk).count();
+        let ready = staged.next + ready as u32;
+        let later = staged.chunks.split_off(&ready);
+        let first = std::mem::replace(&mut staged.chunks, later);
+        if first.is_empty() {
+            return Ok(());
+        }
+        staged.bytes = staged.chunks.values().map(|segment| segment.file.file_len()).sum();
+        staged.next = ready;
+        let parts: Vec<Part> =
+            first.into_values().filter(|s| s.rows > 0).map(|s| Part::new(s, None)).collect();
+        if !parts.is_empty() {
+            staged.spilled.push(self.collection.write_apart(&parts, control)?);
+        }
         Ok(())
     }
 
     fn commit(&self, control: &Control) -> Result<CommitReply, TercetError> {
-        let chunks = {
+        let Staged { chunks, spilled, next, .. } = {
             let mut staged = self.staged()?;
             // In one step with the taking: a chunk that comes now finds the batch over.
-            std::mem::replace(&mut *staged, Staged { over: true, ..Staged::default() }).chunks
+            std::mem::replace(&mut *staged, Staged { over: true, ..Staged::default() })
         };
-        let missing = (0..).zip(chunks.keys()).find(|(wanted, chunk)| wanted != *chunk);
+        let missing = (next..).zip(chunks.keys()).find(|(wanted, chunk)| wanted != *chunk);
         if let Some((missing, found)) = missing {
+            self.collection.discard(&spilled);
             return Err(TercetError::new(
                 Code::Argument,
                 format!("chunk {missing} was not staged, but chunk {found} was"),
@@ -120,14 +152,16 @@ impl Batch {
             .field("chunk")
             .expected(missing.to_string(), found.to_string()));
         }
-        self.collection.commit(chunks.into_values().collect(), control)
+        self.collection.commit(spilled, chunks.into_values().collect(), control)
     }
 
     /// Frees what was staged. The first reason to end stays.
     fn end(&self, failure: Option<&TercetError>) {
         let mut staged = self.staged.lock().unwrap_or_else(PoisonError::into_inner);
         let failure = if staged.over { staged.failure.take() } else { failure.cloned() };
-        *staged = Staged { over: true, failure, ..Staged::default() };
+        let before = std::mem::replace(&mut *staged, Staged { over: true, failure, ..Staged::default() });
+        drop(staged);
+        self.collection.discard(&before.spilled);
     }
 }
 

@@ -37,7 +37,8 @@ pub(crate) struct Document<'a> {
     pub(crate) id: Vec<u8>,
     /// A value a field of the schema.
     pub(crate) values: Vec<FieldValue<'a>>,
-    /// What is stored: the id and every field but the vectors, as JSON, in the schema's order.
+    /// What is stored: the id and every field but the vectors, as JSON under
+    /// their keys, in the schema's order.
     pub(crate) stored: Vec<u8>,
 }
 
@@ -87,7 +88,7 @@ fn stored(
                 None => continue,
             },
         };
-        out.insert(field.name.clone(), kept);
+        out.insert(field.key.clone(), kept);
     }
     let bytes = serde_json::to_vec(&Value::Object(out)).map_err(|e| {
         TercetError::new(Code::Internal, format!("a document could not be written as JSON: {e}"))

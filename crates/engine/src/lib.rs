@@ -8,6 +8,7 @@ mod collection;
 mod document;
 mod error;
 pub mod evaluate;
+mod evolve;
 mod filter;
 mod id;
 mod level1;

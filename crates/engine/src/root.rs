@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use tercet_kernels::{METRICS, available, isa_override_error, kernels};
 use tercet_store::Env;
 
-use crate::api::{Array, Control, Handle, Reply};
+use crate::api::{Array, Control, Executor, Handle, Reply};
 use crate::collection::{CollectionHandle, open};
 use crate::evaluate::{Metric, Options, Order, evaluate};
 use crate::level1::IndexHandle;
@@ -15,11 +15,12 @@ use crate::wire::{Code, EvaluateReply, EvaluateRequest, InfoReply, OpenRequest, 
 
 struct Root {
     env: Arc<dyn Env>,
+    executor: Option<Arc<dyn Executor>>,
 }
 
 /// A root over an environment.
-pub(crate) fn root(env: Arc<dyn Env>) -> Arc<dyn Handle> {
-    Arc::new(Root { env })
+pub(crate) fn root(env: Arc<dyn Env>, executor: Option<Arc<dyn Executor>>) -> Arc<dyn Handle> {
+    Arc::new(Root { env, executor })
 }
 
 fn info() -> InfoReply {
@@ -73,7 +74,7 @@ impl Handle for Root {
             "info" => reply(&info()),
             "open" => {
                 let request: OpenRequest = parse(json)?;
-                let (collection, opened) = open(&self.env, &request)?;
+                let (collection, opened) = open(&self.env, self.executor.clone(), &request)?;
                 let handle: Arc<dyn Handle> = Arc::new(CollectionHandle(collection));
                 Ok(Reply { json: to_json(&opened)?, arrays: Vec::new(), handle: Some(handle) })
             }

@@ -1,5 +1,7 @@
 //! The schema of a collection, checked: names, settings and analyzers are known to be good.
 
+use std::collections::{BTreeMap, HashSet};
+
 use indexmap::IndexMap;
 use serde_json::Value;
 use tercet_text::{Analyzer, analyzer_names};
@@ -10,6 +12,8 @@ use crate::wire::{Code, FieldSpec, SchemaSpec, TercetError, shown};
 pub(crate) const FIELDS_MAX: usize = 1_000;
 /// The longest field name, in bytes: names of sections begin with it, and those have at most 255.
 const NAME_BYTES_MAX: usize = 200;
+/// The longest key: a name with a number behind it.
+const KEY_BYTES_MAX: usize = 220;
 /// The most components a vector may have.
 pub(crate) const DIMS_MAX: u32 = 65_535;
 
@@ -33,6 +37,8 @@ pub(crate) struct Field {
 pub(crate) struct Schema {
     /// The fields.
     pub(crate) fields: Vec<Field>,
+    /// Keys of fields that were dropped: segments may still hold them, so no new field takes them.
+    pub(crate) retired: Vec<String>,
 }
 
 impl Schema {
@@ -54,7 +60,53 @@ impl Schema {
             .expected(format!("1 to {FIELDS_MAX} fields"), fields.len().to_string()));
         }
         let fields = fields.iter().map(|(name, spec)| Field::parse(name, spec)).collect::<Result<_, _>>()?;
-        Ok(Schema { fields })
+        Ok(Schema { fields, retired: Vec::new() })
+    }
+
+    /// A schema as the manifest keeps it, with the keys that differ from the names.
+    pub(crate) fn stored(
+        value: &Value,
+        keys: &BTreeMap<String, String>,
+        retired: &[String],
+    ) -> Result<Schema, TercetError> {
+        let mut schema = Schema::parse(value)?;
+        for field in &mut schema.fields {
+            if let Some(key) = keys.get(&field.name) {
+                field.key.clone_from(key);
+            }
+            if field.key.is_empty() || field.key.len() > KEY_BYTES_MAX {
+                return Err(TercetError::new(Code::Corrupt, "a field's key cannot be one").field(&field.name));
+            }
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = schema.fields.iter().find(|f| !seen.insert(&f.key)) {
+            return Err(TercetError::new(Code::Corrupt, "two fields have one key").field(&twice.name));
+        }
+        schema.retired = retired.to_vec();
+        Ok(schema)
+    }
+
+    /// Field names to keys, where they differ.
+    pub(crate) fn keys(&self) -> BTreeMap<String, String> {
+        let renamed = self.fields.iter().filter(|f| f.key != f.name);
+        renamed.map(|f| (f.name.clone(), f.key.clone())).collect()
+    }
+
+    /// Whether stored documents have the names of the fields and no others.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.retired.is_empty() && self.fields.iter().all(|f| f.key == f.name)
+    }
+
+    /// The position of the field with a key.
+    pub(crate) fn with_key(&self, key: &str) -> Option<usize> {
+        self.fields.iter().position(|f| f.key == key)
+    }
+
+    /// The schema as JSON.
+    pub(crate) fn to_json(&self) -> Result<Value, TercetError> {
+        serde_json::to_value(self.spec()).map_err(|e| {
+            TercetError::new(Code::Internal, format!("the schema could not be written as JSON: {e}"))
+        })
     }
 
     /// The schema as it crosses and is stored.
@@ -122,18 +174,15 @@ impl Schema {
 }
 
 impl Field {
+    /// The same field under another name.
+    pub(crate) fn named(name: &str, field: Field) -> Result<Field, TercetError> {
+        check_name(name)?;
+        Ok(Field { name: name.to_owned(), ..field })
+    }
+
     fn parse(name: &str, value: &Value) -> Result<Field, TercetError> {
         let wrong = |message: String| TercetError::new(Code::Schema, message).field(name);
-        if name.is_empty()
-            || name.len() > NAME_BYTES_MAX
-            || RESERVED.contains(&name)
-            || name.starts_with(['$', '_'])
-        {
-            return Err(wrong(format!(
-                "`{name}` cannot be a field name: 1 to {NAME_BYTES_MAX} bytes, not id, and, or, not, not starting with $ or _"
-            ))
-            .expected(format!("1 to {NAME_BYTES_MAX} bytes, not id, and, or, not, not starting with $ or _"), name));
-        }
+        check_name(name)?;
         let spec: FieldSpec = serde_json::from_value(value.clone()).map_err(|e| {
             wrong(format!("field `{name}`: {e}")).expected("a field of a known type", shown(value))
         })?;
@@ -164,6 +213,20 @@ impl Field {
         }
         Ok(Field { name: name.to_owned(), key: name.to_owned(), spec, analyzer })
     }
+}
+
+fn check_name(name: &str) -> Result<(), TercetError> {
+    if !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && !RESERVED.contains(&name)
+        && !name.starts_with(['$', '_'])
+    {
+        return Ok(());
+    }
+    let rule = format!("1 to {NAME_BYTES_MAX} bytes, not id, and, or, not, not starting with $ or _");
+    Err(TercetError::new(Code::Schema, format!("`{name}` cannot be a field name: {rule}"))
+        .field(name)
+        .expected(rule, name))
 }
 
 fn range(field: &str, what: &str, value: f32, low: f32, high: f32) -> Result<(), TercetError> {

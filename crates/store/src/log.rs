@@ -139,6 +139,11 @@ impl LogWriter {
         self.sequence == 0
     }
 
+    /// True after a failure, also after one that no call had to report: nothing more can be appended.
+    pub fn is_abandoned(&self) -> bool {
+        self.failed.is_some()
+    }
+
     fn check(&self) -> Result<(), StoreError> {
         match &self.failed {
             None => Ok(()),

@@ -1,20 +1,30 @@
 //! Which segments are merged, and when.
 //!
-//! Tiered by size: a segment's level grows with the logarithm of its rows to base [`FAN_IN`]; when the newest
-//! [`FAN_IN`] segments are of one level or below it they become one. So a row is rewritten O(log rows) times and a
-//! search meets O(log rows) segments. Only neighbours are merged: the order of insertion stays.
+//! Tiered by size: a segment's level grows with the logarithm of its rows to base [`FAN_IN`]; [`FAN_IN`] neighbours of
+//! one level or below become one. So a row is rewritten O(log rows) times and a search meets O(log rows) segments.
+//! Only neighbours are merged: the order of insertion stays. Segments in memory are few and small (they are in the log
+//! too) and are merged on the spot; files are merged in the background, streamed, while commits and searches go on.
 
+use std::ops::Range;
+
+use super::part::Part;
 use crate::api::Control;
 use crate::schema::Schema;
 use crate::segment::{Segment, merge};
 use crate::wire::TercetError;
 
-use super::Part;
-
 /// How many segments of a level make one of the next.
 const FAN_IN: usize = 8;
 /// Segments up to this many rows are of the lowest level.
 const LEVEL_ROWS: u32 = 1_024;
+/// No merge makes a larger file: inside a segment, some offsets are u32.
+const MERGED_BYTES_MAX: u64 = 4 << 30;
+/// What a merge holds in memory for each row: old places to new ones, sorted ids.
+const BYTES_PER_ROW: u64 = 32;
+/// Segments above which a commit waits for the merger.
+pub(super) const PARTS_MAX: usize = 64;
+/// A segment of some size that has lost this part of its rows is rewritten, so that its bytes come free.
+const DELETED_SHARE: u32 = 3;
 
 fn level(part: &Part) -> u32 {
     let mut rows = part.segment.rows / LEVEL_ROWS;
@@ -26,20 +36,49 @@ fn level(part: &Part) -> u32 {
     level
 }
 
-/// All parts as one new part without deleted rows. One part without deletions is itself.
+/// What one merge may take in.
+#[derive(Clone, Copy)]
+pub(super) struct Cap {
+    rows: u64,
+}
+
+impl Cap {
+    /// Within half of a memory budget.
+    pub(super) fn of(memory_bytes: u64) -> Cap {
+        Cap { rows: (memory_bytes / 2 / BYTES_PER_ROW).min(u64::from(u32::MAX) - 1) }
+    }
+
+    /// The longest beginning of `parts` that one merge may take in.
+    fn first(self, parts: &[Part]) -> usize {
+        let (mut rows, mut bytes) = (0, 0);
+        let fits = |part: &&Part| {
+            rows += part.documents();
+            bytes += part.segment.file.file_len();
+            rows <= self.rows && bytes <= MERGED_BYTES_MAX
+        };
+        parts.iter().take_while(fits).count()
+    }
+
+    /// Whether a part is too large to meet others.
+    fn is_full(self, part: &Part) -> bool {
+        part.documents() > self.rows / 2 || part.segment.file.file_len() > MERGED_BYTES_MAX / 2
+    }
+}
+
+/// All parts as one new part in memory, without deleted rows. One part without deletions is itself.
 pub(super) fn one(schema: &Schema, mut parts: Vec<Part>, control: &Control) -> Result<Part, TercetError> {
     if parts.len() == 1 && parts[0].deleted == 0 {
         return Ok(parts.swap_remove(0));
     }
-    let inputs: Vec<merge::Input<'_>> = parts
-        .iter()
-        .map(|part| merge::Input { segment: &part.segment, live: part.live.as_deref() })
-        .collect();
-    let sections = merge::merge(schema, &inputs, control)?;
-    Ok(Part::new(Segment::from_sections(schema, &sections)?, None))
+    Ok(Part::new(Segment::merge_in_memory(schema, &inputs(&parts), control)?, None))
 }
 
-/// Merges the newest parts while there are enough of a level, and drops parts in which nothing lives.
+/// Parts as a merge takes them.
+pub(super) fn inputs(parts: &[Part]) -> Vec<merge::Input<'_>> {
+    parts.iter().map(|p| merge::Input { segment: &p.segment, live: p.live.as_deref() }).collect()
+}
+
+/// Merges the newest parts while they are in memory and there are enough of a level; drops parts in which nothing lives.
 pub(super) fn settle(
     schema: &Schema,
     mut parts: Vec<Part>,
@@ -47,7 +86,8 @@ pub(super) fn settle(
 ) -> Result<Vec<Part>, TercetError> {
     parts.retain(|part| part.documents() > 0);
     while let Some(top) = parts.last().map(level) {
-        let run = parts.iter().rev().take_while(|part| level(part) <= top).count();
+        let small = |part: &&Part| part.file.is_none() && level(part) <= top;
+        let run = parts.iter().rev().take_while(small).count();
         if run < FAN_IN {
             break;
         }
@@ -57,16 +97,47 @@ pub(super) fn settle(
     Ok(parts)
 }
 
-/// Makes one part of the newest parts that have no file yet, so that a flush writes one file.
-pub(super) fn gather(
-    schema: &Schema,
-    mut parts: Vec<Part>,
-    control: &Control,
-) -> Result<Vec<Part>, TercetError> {
-    let unwritten = parts.iter().rev().take_while(|part| part.file.is_none()).count();
-    if unwritten > 1 {
-        let merged = one(schema, parts.split_off(parts.len() - unwritten), control)?;
-        parts.push(merged);
+/// The neighbours with files that should become one next.
+pub(super) fn plan(parts: &[Part], cap: Cap) -> Option<Range<usize>> {
+    let wasteful = |part: &Part| {
+        part.file.is_some()
+            && part.segment.rows >= LEVEL_ROWS
+            && part.deleted >= part.segment.rows / DELETED_SHARE
+            && part.documents() > 0
+            && cap.first(std::slice::from_ref(part)) == 1
+    };
+    if let Some(at) = parts.iter().position(wasteful) {
+        return Some(at..at + 1);
     }
-    Ok(parts)
+    let highest = parts.iter().map(level).max()?;
+    (0..=highest).find_map(|top| {
+        let mergeable = |part: &Part| part.file.is_some() && level(part) <= top && !cap.is_full(part);
+        let mut start = 0;
+        while start < parts.len() {
+            let run = parts[start..].iter().take_while(|part| mergeable(part)).count();
+            if run >= FAN_IN {
+                let taken = cap.first(&parts[start..start + run]);
+                if taken >= 2 {
+                    return Some(start..start + taken);
+                }
+            }
+            start += run + 1;
+        }
+        None
+    })
+}
+
+/// Neighbours that a compaction makes one, group by group; what is as small as it can be is left alone.
+pub(super) fn groups(parts: &[Part], cap: Cap) -> Vec<Range<usize>> {
+    let mut groups = Vec::new();
+    let mut start = 0;
+    while start < parts.len() {
+        // A part beyond the cap is rewritten alone.
+        let taken = cap.first(&parts[start..]).max(1);
+        if taken > 1 || parts[start].deleted > 0 {
+            groups.push(start..start + taken);
+        }
+        start += taken;
+    }
+    groups
 }

@@ -1,110 +1,43 @@
-//! A collection: an ordered list of segments behind one snapshot pointer, and one writer.
+//! A collection: an ordered list of segments behind one snapshot pointer, one writer, and a folder that lasts.
 //!
-//! Readers take the present [`Snapshot`] and are never disturbed: writers publish a new one and change nothing that a
-//! snapshot holds. A batch is staged aside ([`crate::batch`]) and becomes visible in one step. Nothing is on disk until
-//! `flush`: it writes new segments and tombstones under names never used before, then replaces the manifest, then
-//! removes what the manifest no longer names. A crash at any moment leaves the last manifest and its files whole.
+//! - Readers take the present [`Snapshot`] and are never disturbed: writers publish a new one and change nothing that a
+//!   snapshot holds. A batch is staged aside ([`crate::batch`]) and becomes visible in one step.
+//! - `writer.rs`: commits. A small batch is a record in the log, many commits share one sync; a large one is a
+//!   checkpoint. What is shown is durable (or will be, with an interval).
+//! - `checkpoint.rs`: everything in segment files under a new manifest, the log begun anew: a new version.
+//! - `versions.rs`: which older versions stay, tags, leases of readers, and removing files that nothing names.
+//! - `merging.rs`, `merger.rs`: which segments become one, and doing it while commits and searches go on.
+//! - `reader.rs`: a collection open for reading, which follows the writer of another process.
+//! - `open.rs`, `manifest.rs`, `record.rs`: from bytes to a collection.
 
-mod files;
+mod checkpoint;
 mod handle;
+mod manifest;
+mod merger;
 mod merging;
+mod open;
+mod part;
+mod reader;
+mod record;
+mod stats;
+mod versions;
+mod writer;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
 
-use tercet_index::Bitmap;
-use tercet_store::{Env, LockGuard};
+use tercet_store::Env;
 
-use crate::api::Control;
+use crate::api::{Control, Executor};
 use crate::schema::Schema;
-use crate::segment::Segment;
-use crate::wire::{Code, CommitReply, CompactReply, TercetError};
+use crate::wire::{Code, Durability, OpenRequest, TercetError};
 
-pub(crate) use files::open;
 pub(crate) use handle::CollectionHandle;
+pub(crate) use open::open;
+pub(crate) use part::Part;
 
-/// A segment as one snapshot sees it.
-#[derive(Clone)]
-pub(crate) struct Part {
-    /// The immutable part.
-    pub(crate) segment: Arc<Segment>,
-    /// The rows that live; `None` when all do.
-    pub(crate) live: Option<Arc<Bitmap>>,
-    /// Rows that do not.
-    pub(crate) deleted: u32,
-    /// The segment's file, once it is written.
-    file: Option<String>,
-    /// The file of tombstones that says what `live` says, when there is one.
-    tombstones: Option<String>,
-    /// Lengths of text fields under `live`, counted at first use.
-    lengths: Arc<OnceLock<Vec<TextLengths>>>,
-}
-
-/// What BM25 needs to know of one text field of one part.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct TextLengths {
-    /// Live documents that have the field.
-    pub(crate) documents: u64,
-    /// Their words.
-    pub(crate) words: u64,
-}
-
-impl Part {
-    fn new(segment: Segment, file: Option<String>) -> Part {
-        Part {
-            segment: Arc::new(segment),
-            live: None,
-            deleted: 0,
-            file,
-            tombstones: None,
-            lengths: Arc::default(),
-        }
-    }
-
-    /// Live rows.
-    pub(crate) fn documents(&self) -> u64 {
-        u64::from(self.segment.rows - self.deleted)
-    }
-
-    /// Whether a row lives.
-    pub(crate) fn lives(&self, row: u32) -> bool {
-        self.live.as_ref().is_none_or(|live| live.contains(row))
-    }
-
-    /// The live row of an id.
-    pub(crate) fn row(&self, id: &[u8]) -> Option<u32> {
-        self.segment.ids.row(id).filter(|row| self.lives(*row))
-    }
-
-    /// Document counts and lengths of a text field.
-    pub(crate) fn lengths(&self, field: usize) -> TextLengths {
-        let all = self.lengths.get_or_init(|| {
-            let live = self.live.as_deref();
-            (0..self.segment.fields.len())
-                .map(|at| match self.segment.text(at) {
-                    Some(text) => {
-                        TextLengths { documents: text.rows_with_field(live), words: text.total_length(live) }
-                    }
-                    None => TextLengths::default(),
-                })
-                .collect()
-        });
-        all.get(field).copied().unwrap_or_default()
-    }
-
-    /// The part without some more rows.
-    fn without(&self, gone: &Bitmap) -> Part {
-        let mut live = self.live.as_deref().cloned().unwrap_or_else(|| Bitmap::full(self.segment.rows));
-        live.and_not(gone);
-        Part {
-            deleted: self.segment.rows - live.count(),
-            live: Some(Arc::new(live)),
-            tombstones: None,
-            lengths: Arc::default(),
-            ..self.clone()
-        }
-    }
-}
+use reader::Reader;
+use writer::Writer;
 
 /// What a reader sees: it never changes.
 pub(crate) struct Snapshot {
@@ -112,6 +45,8 @@ pub(crate) struct Snapshot {
     pub(crate) schema: Arc<Schema>,
     /// The segments, oldest first.
     pub(crate) parts: Vec<Part>,
+    /// The version that these parts are or continue; 0 without a folder.
+    pub(crate) version: u64,
 }
 
 impl Snapshot {
@@ -126,35 +61,130 @@ impl Snapshot {
     }
 }
 
-/// What only the writer touches.
-struct Writer {
-    /// Held while the collection is open for writing; a collection in memory has none.
-    lock: Option<Box<dyn LockGuard>>,
-    next_file: u64,
+/// What the caller chose at opening.
+#[derive(Clone)]
+pub(super) struct Options {
+    /// Milliseconds that a commit may wait for its sync; `None`: it is synced before it is shown.
+    interval_ms: Option<u64>,
+    retain_ms: u64,
+    memory_bytes: u64,
+    log_bytes: u64,
+    refresh_ms: Option<u64>,
+}
+
+impl Options {
+    pub(super) fn of(request: &OpenRequest) -> Result<Options, TercetError> {
+        let within = |name: &str, value: u64, low: u64, high: u64| match (low..=high).contains(&value) {
+            true => Ok(value),
+            false => {
+                Err(TercetError::new(Code::Limit, format!("{name} must be {low} to {high}, found {value}"))
+                    .field(name)
+                    .expected(format!("{low} to {high}"), value.to_string()))
+            }
+        };
+        let interval_ms = match &request.durability {
+            Durability::Commit(_) => None,
+            Durability::Interval(every) => Some(within("intervalMs", every.interval_ms, 1, (1 << 31) - 1)?),
+        };
+        Ok(Options {
+            interval_ms,
+            retain_ms: within("retainMs", request.retain_ms, 0, 1 << 53)?,
+            memory_bytes: within("memoryBytes", request.memory_bytes, 32 << 20, 1 << 53)?,
+            log_bytes: within("logBytes", request.log_bytes, 4 << 10, 1 << 30)?,
+            refresh_ms: request.refresh_ms.map(|ms| within("refreshMs", ms, 0, 1 << 53)).transpose()?,
+        })
+    }
 }
 
 /// An open collection.
 pub(crate) struct Collection {
     env: Arc<dyn Env>,
-    /// The folder; `None` in memory.
+    /// The folder; `None` in memory and for a snapshot in one file.
     dir: Option<String>,
     read_only: bool,
-    schema: Arc<Schema>,
+    options: Options,
+    /// Runs merges beside the calls; without one they run at the end of the call that makes them due.
+    executor: Option<Arc<dyn Executor>>,
+    this: Weak<Collection>,
     snapshot: RwLock<Arc<Snapshot>>,
     writer: Mutex<Writer>,
-    /// Whether the snapshot differs from the manifest. Changed under the writer's lock, read without it.
-    changed: AtomicBool,
+    /// Signals every change of the writer that somebody may wait for.
+    turn: Condvar,
+    /// Follows another process's writer.
+    reader: Mutex<Option<Reader>>,
+    /// Stops the merge that runs in the background.
+    merge_control: Control,
+    /// Whether the log holds what no segment file does; a mirror for those who do not wait for the writer.
+    unflushed: AtomicBool,
+    log_len: AtomicU64,
     closed: AtomicBool,
 }
 
+/// What a collection begins with.
+pub(super) struct Parts {
+    env: Arc<dyn Env>,
+    dir: Option<String>,
+    read_only: bool,
+    options: Options,
+    executor: Option<Arc<dyn Executor>>,
+    snapshot: Snapshot,
+    writer: Writer,
+    reader: Option<Reader>,
+}
+
 impl Collection {
-    /// The schema.
-    pub(crate) fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+    fn assemble(parts: Parts) -> Arc<Collection> {
+        Arc::new_cyclic(|this| Collection {
+            env: parts.env,
+            dir: parts.dir,
+            read_only: parts.read_only,
+            options: parts.options,
+            executor: parts.executor,
+            this: this.clone(),
+            snapshot: RwLock::new(Arc::new(parts.snapshot)),
+            writer: Mutex::new(parts.writer),
+            turn: Condvar::new(),
+            reader: Mutex::new(parts.reader),
+            merge_control: Control::new(),
+            unflushed: false.into(),
+            log_len: 0.into(),
+            closed: false.into(),
+        })
     }
 
-    /// What is there now.
+    /// A collection for reading that has no folder: a snapshot in one file.
+    pub(crate) fn of_snapshot(
+        env: &Arc<dyn Env>,
+        schema: Schema,
+        segment: crate::segment::Segment,
+        version: u64,
+        request: &OpenRequest,
+    ) -> Result<Arc<Collection>, TercetError> {
+        let parts =
+            if segment.rows == 0 { Vec::new() } else { vec![Part::new(segment, Some(String::new()))] };
+        Ok(Collection::assemble(Parts {
+            env: env.clone(),
+            dir: None,
+            read_only: true,
+            options: Options::of(request)?,
+            executor: None,
+            snapshot: Snapshot { schema: Arc::new(schema), parts, version },
+            writer: Writer::none(),
+            reader: None,
+        }))
+    }
+
+    /// The schema.
+    pub(crate) fn schema(&self) -> Arc<Schema> {
+        self.current().schema.clone()
+    }
+
+    /// What is there now, for a verb that reads.
     pub(crate) fn snapshot(&self) -> Result<Arc<Snapshot>, TercetError> {
+        if self.read_only && self.options.refresh_ms.is_some() {
+            self.check_open()?;
+            self.refresh_if_due()?;
+        }
         // Taken before the look at `closed`, so that what close() leaves behind is never taken for an answer.
         let snapshot = self.current();
         self.check_open()?;
@@ -176,123 +206,20 @@ impl Collection {
         Ok(())
     }
 
-    fn current(&self) -> Arc<Snapshot> {
+    pub(crate) fn current(&self) -> Arc<Snapshot> {
         self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn writer(&self) -> Result<MutexGuard<'_, Writer>, TercetError> {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Looked at under the lock: close() takes it too, so nothing is written after it.
-        self.writable()?;
-        Ok(writer)
+    fn publish(&self, parts: Vec<Part>, version: u64) {
+        self.show(Snapshot { schema: self.schema(), parts, version });
     }
 
-    /// Shows new parts that no manifest names yet.
-    fn publish_changed(&self, parts: Vec<Part>) {
-        self.changed.store(true, Ordering::Release);
-        self.publish(parts);
-    }
-
-    fn publish(&self, parts: Vec<Part>) {
-        let next = Arc::new(Snapshot { schema: self.schema.clone(), parts });
+    fn show(&self, next: Snapshot) {
+        let next = Arc::new(next);
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *snapshot, next);
         // What nobody uses any more is freed after the lock, so that no reader waits for it.
         drop(snapshot);
         drop(before);
-    }
-
-    /// Makes staged segments visible, in one step, in place of older documents with the same ids.
-    pub(crate) fn commit(&self, staged: Vec<Segment>, control: &Control) -> Result<CommitReply, TercetError> {
-        let _writer = self.writer()?;
-        let snapshot = self.current();
-        let new_ids = || staged.iter().flat_map(|segment| (0..segment.rows).map(|row| segment.ids.id(row)));
-        let mut replaced = 0;
-        let mut parts = Vec::with_capacity(snapshot.parts.len() + 1);
-        for part in &snapshot.parts {
-            let (next, gone) = remove_rows(part, new_ids().filter_map(|id| part.row(id)));
-            replaced += gone;
-            parts.push(next);
-        }
-        let written = staged.iter().map(|segment| u64::from(segment.rows)).sum();
-        if written == 0 {
-            return Ok(CommitReply { written: 0, replaced: 0 });
-        }
-        let fresh: Vec<Part> =
-            staged.into_iter().filter(|s| s.rows > 0).map(|s| Part::new(s, None)).collect();
-        parts.push(merging::one(&self.schema, fresh, control)?);
-        self.publish_changed(merging::settle(&self.schema, parts, control)?);
-        Ok(CommitReply { written, replaced })
-    }
-
-    /// Removes rows chosen part by part; returns how many.
-    fn remove_by(&self, choose: impl Fn(&Part) -> Vec<u32>) -> Result<u64, TercetError> {
-        let _writer = self.writer()?;
-        let snapshot = self.current();
-        let mut removed = 0;
-        let mut parts = Vec::with_capacity(snapshot.parts.len());
-        for part in &snapshot.parts {
-            let (next, gone) = remove_rows(part, choose(part).into_iter());
-            removed += gone;
-            parts.push(next);
-        }
-        if removed > 0 {
-            parts.retain(|part| part.documents() > 0);
-            self.publish_changed(parts);
-        }
-        Ok(removed)
-    }
-
-    /// Writes everything to disk; in memory it does nothing.
-    pub(crate) fn flush(&self, control: &Control) -> Result<(), TercetError> {
-        let mut writer = self.writer()?;
-        if self.changed.load(Ordering::Acquire) {
-            let parts = merging::gather(&self.schema, self.current().parts.clone(), control)?;
-            self.write(&mut writer, parts)?;
-        }
-        Ok(())
-    }
-
-    /// Makes one segment of all, without the deleted rows, and writes it.
-    pub(crate) fn compact(&self, control: &Control) -> Result<CompactReply, TercetError> {
-        let mut writer = self.writer()?;
-        let parts = self.current().parts.clone();
-        let bytes = |parts: &[Part]| parts.iter().map(|part| part.segment.file.file_len()).sum();
-        let bytes_before = bytes(&parts);
-        let dropped = parts.iter().map(|part| u64::from(part.deleted)).sum();
-        let merged = parts.len() > 1 || dropped > 0;
-        let next = match parts.iter().any(|part| part.documents() > 0) {
-            true if merged => vec![merging::one(&self.schema, parts, control)?],
-            true => parts,
-            false => Vec::new(),
-        };
-        let bytes_after = bytes(&next);
-        if merged || self.changed.load(Ordering::Acquire) {
-            self.write(&mut writer, next)?;
-        }
-        Ok(CompactReply { bytes_before, bytes_after, dropped })
-    }
-
-    /// Lets go of the folder. Changes not flushed are lost.
-    fn close(&self) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.closed.store(true, Ordering::Release);
-        writer.lock = None;
-        self.publish(Vec::new());
-    }
-}
-
-/// The part without some of its rows, and how many of them had lived.
-fn remove_rows(part: &Part, rows: impl Iterator<Item = u32>) -> (Part, u64) {
-    let mut gone: Option<Bitmap> = None;
-    let mut count = 0;
-    for row in rows {
-        if part.lives(row) && gone.get_or_insert_with(|| Bitmap::new(part.segment.rows)).set(row) {
-            count += 1;
-        }
-    }
-    match gone {
-        Some(gone) => (part.without(&gone), count),
-        None => (part.clone(), 0),
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Projector<'a> {
     selected: Vec<usize>,
     /// Whether any of them is kept in the stored document.
     reads: bool,
+    /// Whether stored documents have the names of the fields.
+    plain: bool,
     cache: BlockCache,
     cached_part: usize,
 }
@@ -45,6 +47,7 @@ impl<'a> Projector<'a> {
             everything: select.is_none(),
             reads: select.is_none() || selected.iter().any(stored),
             selected,
+            plain: schema.is_plain(),
             cache: BlockCache::default(),
             cached_part: usize::MAX,
         })
@@ -59,11 +62,23 @@ impl<'a> Projector<'a> {
         let segment = &self.snapshot.parts[part].segment;
         let bytes =
             segment.docs.read(row, &mut self.cache).map_err(|e| index_error(e, segment.file.label()))?;
-        serde_json::from_slice(bytes).map_err(|e| {
+        let stored = serde_json::from_slice(bytes).map_err(|e| {
             let file = segment.file.label();
             TercetError::new(Code::Corrupt, format!("{file}: the document of row {row} cannot be read: {e}"))
                 .file(file)
-        })
+        })?;
+        Ok(if self.plain { stored } else { self.renamed(stored) })
+    }
+
+    /// Stored names are keys: renamed fields get their present names, dropped ones go.
+    fn renamed(&self, stored: Map<String, Value>) -> Map<String, Value> {
+        let schema = &self.snapshot.schema;
+        let present = |(key, value): (String, Value)| match schema.with_key(&key) {
+            Some(at) => Some((schema.fields[at].name.clone(), value)),
+            None if key == "id" => Some((key, value)),
+            None => None,
+        };
+        stored.into_iter().filter_map(present).collect()
     }
 
     /// The stored fields of a document, or nothing where none of them is selected.

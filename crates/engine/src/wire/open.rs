@@ -102,7 +102,7 @@ pub enum OnCommit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Interval {
-    /// Milliseconds, 1 to 3,600,000.
+    /// Milliseconds, 1 to 2,147,483,647.
     #[ts(type = "number")]
     pub interval_ms: u64,
 }

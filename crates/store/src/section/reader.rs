@@ -162,6 +162,13 @@ impl SectionFile {
         (0..self.body.len().div_ceil(PAGE_BYTES)).try_for_each(|page| self.check_page(page, None))
     }
 
+    /// Checks every page like [`verify`](Self::verify) and goes on after damage: a problem a page.
+    pub fn problems(&self) -> Vec<StoreError> {
+        (0..self.body.len().div_ceil(PAGE_BYTES))
+            .filter_map(|page| self.check_page(page, None).err())
+            .collect()
+    }
+
     fn find(&self, name: &str) -> Result<&SectionInfo, StoreError> {
         let sections = &self.contents.sections;
         match self.by_name.binary_search_by_key(&name, |&at| sections[at as usize].name.as_str()) {

@@ -389,7 +389,7 @@ export type OnCommit = "commit";
  */
 export type Interval = { 
 /**
- * Milliseconds, 1 to 3,600,000.
+ * Milliseconds, 1 to 2,147,483,647.
  */
 intervalMs: number, };
 

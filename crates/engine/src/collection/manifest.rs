@@ -1,0 +1,226 @@
+//! The manifest's payload: the states of a collection that can be opened, the newest last.
+//!
+//! A *state* is a list of segment files with their tombstones under a schema: one version. The newest state may be
+//! continued by a log; older ones stay as long as they are retained (see `versions.rs`). JSON, described in
+//! `docs/format.md`.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tercet_store::{Env, read_manifest, write_manifest};
+
+use crate::schema::Schema;
+use crate::wire::{Code, TercetError, VersionName, shown};
+
+/// The version of the payload.
+const LAYOUT: u32 = 1;
+/// Numbers above this can only come from damage; they still count up without overflow.
+const NUMBER_MAX: u64 = 1 << 53;
+
+/// All that the manifest says.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Manifest {
+    layout: u32,
+    pub(super) next_file: u64,
+    /// The log that continues the newest state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) log: Option<LogName>,
+    /// Oldest first; the last is the newest. Never empty.
+    pub(super) states: Vec<State>,
+    /// Tags and the versions that they name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tags: BTreeMap<String, u64>,
+}
+
+/// A log file and the number in its header, so that a log of another time is never taken for it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LogName {
+    pub(super) file: String,
+    pub(super) identity: u64,
+}
+
+/// One version.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct State {
+    pub(super) version: u64,
+    pub(super) created_ms: u64,
+    /// When a newer state took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) replaced_ms: Option<u64>,
+    pub(super) schema: Value,
+    /// Field names to keys, where they differ.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) keys: BTreeMap<String, String>,
+    /// Keys of dropped fields: segments may still hold them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) retired_keys: Vec<String>,
+    /// Oldest first.
+    pub(super) segments: Vec<SegmentEntry>,
+}
+
+/// One segment of a state.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SegmentEntry {
+    pub(super) file: String,
+    pub(super) rows: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) deleted: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) tombstones: Option<String>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl State {
+    /// Live documents in its segments.
+    pub(super) fn documents(&self) -> u64 {
+        self.segments.iter().map(|s| u64::from(s.rows.saturating_sub(s.deleted))).sum()
+    }
+
+    /// The names of its files.
+    pub(super) fn files(&self) -> impl Iterator<Item = &String> {
+        self.segments.iter().flat_map(|s| std::iter::once(&s.file).chain(&s.tombstones))
+    }
+
+    /// Its schema.
+    pub(super) fn schema(&self) -> Result<Schema, TercetError> {
+        Schema::stored(&self.schema, &self.keys, &self.retired_keys)
+    }
+}
+
+impl Manifest {
+    /// The manifest of a new collection.
+    pub(super) fn new(schema: &Schema, now_ms: u64) -> Result<Manifest, TercetError> {
+        let state = State {
+            version: 1,
+            created_ms: now_ms,
+            replaced_ms: None,
+            schema: schema.to_json()?,
+            keys: schema.keys(),
+            retired_keys: schema.retired.clone(),
+            segments: Vec::new(),
+        };
+        Ok(Manifest { layout: LAYOUT, next_file: 1, log: None, states: vec![state], tags: BTreeMap::new() })
+    }
+
+    /// Reads and checks the manifest of a folder; `None` where there is none.
+    pub(super) fn read(env: &dyn Env, dir: &str) -> Result<Option<Manifest>, TercetError> {
+        let Some(payload) = read_manifest(env, dir)? else {
+            return Ok(None);
+        };
+        let corrupt = |what: String| {
+            TercetError::new(Code::Corrupt, format!("the manifest of {dir} cannot be read: {what}")).file(dir)
+        };
+        // The layout is looked at alone first: a newer one may have any other fields.
+        let value: Value = serde_json::from_slice(&payload).map_err(|e| corrupt(e.to_string()))?;
+        let layout = value.get("layout").and_then(Value::as_u64).unwrap_or(0);
+        if layout > LAYOUT.into() {
+            let message = format!("{dir} was written by a newer version of tercet");
+            return Err(TercetError::new(Code::Version, message)
+                .file(dir)
+                .expected(format!("layout {LAYOUT} or older"), format!("layout {layout}")));
+        }
+        let manifest: Manifest = serde_json::from_value(value).map_err(|e| corrupt(e.to_string()))?;
+        manifest.check().map_err(corrupt)?;
+        Ok(Some(manifest))
+    }
+
+    /// Replaces the manifest of a folder, durably.
+    pub(super) fn write(&self, env: &dyn Env, dir: &str) -> Result<(), TercetError> {
+        let payload = serde_json::to_vec(self).map_err(|e| {
+            TercetError::new(Code::Internal, format!("the manifest could not be written as JSON: {e}"))
+        })?;
+        Ok(write_manifest(env, dir, &payload)?)
+    }
+
+    /// The newest state.
+    pub(super) fn newest(&self) -> &State {
+        // `check` and `new` leave at least one.
+        &self.states[self.states.len() - 1]
+    }
+
+    /// The state of a version or a tag.
+    pub(super) fn find(&self, name: &VersionName) -> Option<&State> {
+        let version = match name {
+            VersionName::Number(version) => *version,
+            VersionName::Tag(tag) => *self.tags.get(tag)?,
+        };
+        self.states.iter().find(|state| state.version == version)
+    }
+
+    /// The names of all files of all states, and of the log.
+    pub(super) fn files(&self) -> HashSet<&String> {
+        self.states.iter().flat_map(State::files).chain(self.log.iter().map(|log| &log.file)).collect()
+    }
+
+    /// The tags of a version.
+    pub(super) fn tags_of(&self, version: u64) -> Vec<String> {
+        self.tags.iter().filter(|(_, of)| **of == version).map(|(tag, _)| tag.clone()).collect()
+    }
+
+    /// Every name is one of ours and below the next number; no state names a file twice; versions rise.
+    fn check(&self) -> Result<(), String> {
+        if self.layout == 0 || self.next_file > NUMBER_MAX || self.states.is_empty() {
+            return Err(format!(
+                "layout {}, next file {}, {} states",
+                self.layout,
+                self.next_file,
+                self.states.len()
+            ));
+        }
+        let known = |name: &String, suffix: &str| match file_number(name, suffix) {
+            Some(number) if number < self.next_file => Ok(()),
+            _ => Err(format!("{} is not the name of a file of this collection", shown(&json!(name)))),
+        };
+        let mut before = 0;
+        for state in &self.states {
+            if state.version <= before || state.version > NUMBER_MAX {
+                return Err(format!("version {} after {before}", state.version));
+            }
+            before = state.version;
+            let mut seen = HashSet::new();
+            for entry in &state.segments {
+                known(&entry.file, ".seg")?;
+                entry.tombstones.iter().try_for_each(|name| known(name, ".del"))?;
+                if entry.deleted > entry.rows {
+                    return Err(format!(
+                        "{} has {} of {} rows deleted",
+                        entry.file, entry.deleted, entry.rows
+                    ));
+                }
+            }
+            if let Some(name) = state.files().find(|name| !seen.insert(*name)) {
+                return Err(format!("{name} is named twice"));
+            }
+        }
+        self.log.iter().try_for_each(|log| known(&log.file, ".log"))?;
+        match self.tags.iter().find(|(_, version)| !self.states.iter().any(|s| s.version == **version)) {
+            Some((tag, version)) => Err(format!("tag {} names version {version}", shown(&json!(tag)))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The number of a file name that is one of ours: ten digits or more, and the ending. Nothing else is ever opened or
+/// removed, so that a damaged manifest leads to no other file.
+pub(super) fn file_number(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix)?;
+    let ours = digits.len() >= 10 && digits.bytes().all(|b| b.is_ascii_digit());
+    ours.then(|| digits.parse().ok()).flatten().filter(|number| *number < NUMBER_MAX)
+}
+
+/// The number of a file of any of our kinds.
+pub(super) fn any_file_number(name: &str) -> Option<u64> {
+    [".seg", ".del", ".log"].iter().find_map(|suffix| file_number(name, suffix))
+}
+
+/// The name of a file.
+pub(super) fn file_name(number: u64, suffix: &str) -> String {
+    format!("{number:010}{suffix}")
+}

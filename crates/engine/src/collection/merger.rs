@@ -1,0 +1,201 @@
+//! Merging files while commits and searches go on, and compaction.
+//!
+//! A merge takes the parts as they are, writes their live rows to a new file without holding the writer, and then takes
+//! their place: rows that were deleted meanwhile are deleted in the new segment too. Nothing else can have happened to
+//! them, for only one merge runs at a time. A merge that fails (no space) changes nothing and is tried again after the
+//! next checkpoint.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+
+use tercet_index::Bitmap;
+
+use super::Collection;
+use super::merging::{self, Cap};
+use super::part::Part;
+use super::writer::{Log, Writer};
+use crate::api::Control;
+use crate::wire::{CompactReply, TercetError};
+
+impl Collection {
+    fn cap(&self) -> Cap {
+        Cap::of(self.options.memory_bytes)
+    }
+
+    /// Begins merging if there is something to merge and nobody does.
+    pub(super) fn merge_if_due(&self, mut writer: MutexGuard<'_, Writer>) {
+        if writer.merging || self.dir.is_none() || merging::plan(&writer.head, self.cap()).is_none() {
+            return;
+        }
+        writer.merging = true;
+        drop(writer);
+        match (&self.executor, self.this.upgrade()) {
+            (Some(executor), Some(this)) => executor.spawn(Box::new(move || this.run_merges())),
+            _ => self.run_merges(),
+        }
+    }
+
+    /// Merges until nothing is left to merge.
+    fn run_merges(&self) {
+        loop {
+            let inputs = {
+                let writer = self.lock_writer();
+                match merging::plan(&writer.head, self.cap()) {
+                    Some(range) if self.writable().is_ok() => writer.head[range].to_vec(),
+                    _ => break,
+                }
+            };
+            if self.merge_parts(&inputs, &self.merge_control).is_err() {
+                break;
+            }
+        }
+        self.end_merging();
+    }
+
+    fn end_merging(&self) {
+        self.lock_writer().merging = false;
+        self.turn.notify_all();
+    }
+
+    /// Makes neighbours one file. Commits go on meanwhile.
+    fn merge_parts(&self, inputs: &[Part], control: &Control) -> Result<(), TercetError> {
+        let merged = self.write_apart(inputs, control)?;
+        let number: Vec<u64> = merged.file_number().into_iter().collect();
+        let result = self.replace(inputs, merged);
+        self.release(&number);
+        self.turn.notify_all();
+        result
+    }
+
+    fn replace(&self, inputs: &[Part], merged: Part) -> Result<(), TercetError> {
+        let mut writer = self.idle_writer()?;
+        // Parts that lost their last row meanwhile are no longer there.
+        let now = |input: &Part| writer.head.iter().find(|part| part.is_of(input)).cloned();
+        let mut gone = Bitmap::new(merged.segment.rows);
+        let mut next = 0;
+        let mut place = None;
+        for input in inputs {
+            let part = now(input);
+            let same = match (&part, &input.live) {
+                (Some(part), Some(live)) => part.live.as_ref().is_some_and(|now| Arc::ptr_eq(now, live)),
+                (Some(part), None) => part.live.is_none(),
+                (None, _) => false,
+            };
+            if part.is_some() && place.is_none() {
+                place = writer.head.iter().position(|part| part.is_of(input));
+            }
+            if same {
+                next += input.documents() as u32;
+                continue;
+            }
+            for row in (0..input.segment.rows).filter(|row| input.lives(*row)) {
+                if !part.as_ref().is_some_and(|part| part.lives(row)) {
+                    gone.set(next);
+                }
+                next += 1;
+            }
+        }
+        let Some(place) = place else {
+            return Ok(());
+        };
+        let merged = if gone.count() > 0 { merged.without(&gone) } else { merged };
+        let mut parts = writer.head.clone();
+        parts.retain(|part| !inputs.iter().any(|input| input.is_of(part)));
+        parts.insert(place, merged);
+        self.checkpoint(&mut writer, parts)
+    }
+
+    /// Merges all there is into as few segments as limits allow, without the deleted rows, and frees the disk: versions
+    /// without a tag or a reader go.
+    pub(crate) fn compact(&self, control: &Control) -> Result<CompactReply, TercetError> {
+        control.step(0)?;
+        if self.dir.is_none() {
+            return self.compact_memory(control);
+        }
+        let bytes = |parts: &[Part]| -> u64 { parts.iter().map(|part| part.segment.file.file_len()).sum() };
+        let mut writer = self.begin_alone()?;
+        let (bytes_before, dropped) =
+            (bytes(&writer.head), writer.head.iter().map(|part| u64::from(part.deleted)).sum());
+        writer.merging = true;
+        drop(writer);
+        let result = self.compact_files(control);
+        self.end_merging();
+        result?;
+        Ok(CompactReply { bytes_before, bytes_after: bytes(&self.current().parts), dropped })
+    }
+
+    /// The writer, when neither a merge nor anything else is on its way.
+    pub(super) fn begin_alone(&self) -> Result<MutexGuard<'_, Writer>, TercetError> {
+        self.merge_control.cancel();
+        let mut writer = self.lock_writer();
+        while writer.merging || writer.syncing {
+            writer = self.wait(writer);
+        }
+        self.merge_control.renew();
+        self.writable()?;
+        Ok(writer)
+    }
+
+    fn compact_files(&self, control: &Control) -> Result<(), TercetError> {
+        self.flush_alone()?;
+        let head = self.lock_writer().head.clone();
+        for range in merging::groups(&head, self.cap()) {
+            self.merge_parts(&head[range], control)?;
+        }
+        let mut writer = self.idle_writer()?;
+        self.drop_versions(&mut writer)
+    }
+
+    fn flush_alone(&self) -> Result<(), TercetError> {
+        let mut writer = self.idle_writer()?;
+        if writer.dirty {
+            let head = writer.head.clone();
+            self.checkpoint(&mut writer, head)?;
+        }
+        Ok(())
+    }
+
+    fn compact_memory(&self, control: &Control) -> Result<CompactReply, TercetError> {
+        let mut writer = self.idle_writer()?;
+        let parts = writer.head.clone();
+        let bytes = |parts: &[Part]| parts.iter().map(|part| part.segment.file.file_len()).sum();
+        let bytes_before = bytes(&parts);
+        let dropped = parts.iter().map(|part| u64::from(part.deleted)).sum();
+        let next = match parts.iter().any(|part| part.documents() > 0) {
+            true => vec![merging::one(&self.schema(), parts, control)?],
+            false => Vec::new(),
+        };
+        let bytes_after = bytes(&next);
+        writer.head.clone_from(&next);
+        self.publish(next, 0);
+        Ok(CompactReply { bytes_before, bytes_after, dropped })
+    }
+
+    /// The end of a collection that is open for writing: all is put into segments, and what need not stay goes.
+    pub(super) fn finish(&self) -> Result<(), TercetError> {
+        if self.read_only || self.dir.is_none() {
+            return Ok(());
+        }
+        let mut writer = self.begin_alone()?;
+        if writer.dirty || matches!(writer.log, Log::Lost) || self.log_len.load(Ordering::Acquire) > 0 {
+            let head = writer.head.clone();
+            self.checkpoint(&mut writer, head)?;
+        }
+        self.drop_versions(&mut writer)
+    }
+
+    /// Lets go of the folder. What was not committed is lost; what was, is in the log.
+    pub(super) fn close(&self) {
+        self.merge_control.cancel();
+        self.closed.store(true, Ordering::Release);
+        let mut writer = self.lock_writer();
+        // Nobody may write to the folder any more when its lock is released.
+        while writer.merging || writer.syncing {
+            writer = self.wait(writer);
+        }
+        writer.lock = None;
+        drop(writer);
+        self.leave();
+        self.publish(Vec::new(), 0);
+    }
+}
