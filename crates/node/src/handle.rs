@@ -76,13 +76,19 @@ impl NativeHandle {
         match prepared {
             Err(error) => answer(env, Answer(Err(error))),
             Ok((request, control, us)) if us < INLINE_US => answer(env, request.run(&self.slot, &control)),
-            Ok((request, control, _)) => {
+            Ok((request, control, us)) => {
                 let (deferred, promise) = env.create_deferred()?;
                 let slot = Arc::clone(&self.slot);
-                pool::spawn(move || {
+                let work = move || {
                     let done = request.run(&slot, &control);
                     deferred.resolve(move |_| Ok(done));
-                });
+                };
+                // Without an estimate a call may wait for the disk or for others.
+                if us == u64::MAX {
+                    pool::spawn_waiting(work)
+                } else {
+                    pool::spawn(work)
+                }
                 Ok(promise.to_unknown())
             }
         }

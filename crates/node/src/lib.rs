@@ -29,7 +29,13 @@ pub use handle::NativeHandle;
 #[napi]
 pub fn root(env: &Env) -> napi::Result<ClassInstance<'_, NativeHandle>> {
     guard::install();
-    NativeHandle::instance(env, slot::Slot::stateless(tercet_engine::api::root(Arc::new(FileEnv::new()))))
+    NativeHandle::instance(
+        env,
+        slot::Slot::stateless(tercet_engine::api::root_with(
+            Arc::new(FileEnv::new()),
+            Arc::new(pool::Threads),
+        )),
+    )
 }
 
 /// The version of the core; must equal the version of the package in front of it.

@@ -17,6 +17,16 @@ use super::writer::{Log, Writer};
 use crate::api::Control;
 use crate::wire::{CompactReply, TercetError};
 
+/// Says that the merge is over, however it ends: others wait for that.
+struct Merging<'a>(&'a Collection);
+
+impl Drop for Merging<'_> {
+    fn drop(&mut self) {
+        self.0.lock_writer().merging = false;
+        self.0.turn.notify_all();
+    }
+}
+
 impl Collection {
     fn cap(&self) -> Cap {
         Cap::of(self.options.memory_bytes)
@@ -37,6 +47,7 @@ impl Collection {
 
     /// Merges until nothing is left to merge.
     fn run_merges(&self) {
+        let _end = Merging(self);
         loop {
             let inputs = {
                 let writer = self.lock_writer();
@@ -49,12 +60,6 @@ impl Collection {
                 break;
             }
         }
-        self.end_merging();
-    }
-
-    fn end_merging(&self) {
-        self.lock_writer().merging = false;
-        self.turn.notify_all();
     }
 
     /// Makes neighbours one file. Commits go on meanwhile.
@@ -118,9 +123,9 @@ impl Collection {
             (bytes(&writer.head), writer.head.iter().map(|part| u64::from(part.deleted)).sum());
         writer.merging = true;
         drop(writer);
-        let result = self.compact_files(control);
-        self.end_merging();
-        result?;
+        let merging = Merging(self);
+        self.compact_files(control)?;
+        drop(merging);
         Ok(CompactReply { bytes_before, bytes_after: bytes(&self.current().parts), dropped })
     }
 
