@@ -43,7 +43,10 @@ pub(crate) fn index_error(error: IndexError, file: &str) -> TercetError {
     match error {
         IndexError::Source { source, .. } => match source.downcast::<StoreError>() {
             Ok(store) => TercetError::from(*store),
-            Err(other) => TercetError::new(Code::Io, format!("{file}: {other}")).file(file),
+            Err(other) => match other.downcast::<TercetError>() {
+                Ok(error) => *error,
+                Err(other) => TercetError::new(Code::Io, format!("{file}: {other}")).file(file),
+            },
         },
         IndexError::Memory { .. } => TercetError::new(Code::Memory, message),
         IndexError::TooLarge { .. } => TercetError::new(Code::Limit, message),

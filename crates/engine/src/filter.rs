@@ -5,7 +5,7 @@
 //! so it lets such documents through. A keyword field with many values passes when any one value passes every test.
 
 use serde_json::{Map, Value};
-use tercet_index::Bitmap;
+use tercet_index::{Bitmap, IndexError};
 
 use crate::document::{FieldValue, scalar};
 use crate::schema::{Field, Schema};
@@ -141,50 +141,56 @@ impl Filter {
     }
 
     /// The rows of a segment that pass, deleted ones included. Fails where the segment's bytes are damaged.
-    #[allow(dead_code, reason = "the collection moves to it")]
     pub(crate) fn select(&self, segment: &Segment) -> Result<Bitmap, TercetError> {
-        Ok(self.rows(segment))
+        self.passing(segment).map_err(|e| segment.error(e))
     }
 
-    /// The rows of a segment that pass, deleted ones included.
-    pub(crate) fn rows(&self, segment: &Segment) -> Bitmap {
-        match self {
-            Filter::And(parts) => parts.iter().fold(Bitmap::full(segment.rows), |mut rows, part| {
-                rows.and(&part.rows(segment));
+    fn passing(&self, segment: &Segment) -> Result<Bitmap, IndexError> {
+        Ok(match self {
+            Filter::And(parts) => {
+                let mut rows = Bitmap::full(segment.rows);
+                for part in parts {
+                    rows.and(&part.passing(segment)?);
+                }
                 rows
-            }),
-            Filter::Or(parts) => parts.iter().fold(Bitmap::new(segment.rows), |mut rows, part| {
-                rows.or(&part.rows(segment));
+            }
+            Filter::Or(parts) => {
+                let mut rows = Bitmap::new(segment.rows);
+                for part in parts {
+                    rows.or(&part.passing(segment)?);
+                }
                 rows
-            }),
+            }
             Filter::Not(part) => {
-                let mut rows = part.rows(segment);
+                let mut rows = part.passing(segment)?;
                 rows.not();
                 rows
             }
             Filter::Exists { field, there } => {
-                let mut rows =
-                    segment.fields[*field].present.clone().unwrap_or_else(|| Bitmap::full(segment.rows));
+                let mut rows = Bitmap::full(segment.rows);
+                segment.fields[*field].present.keep(&mut rows)?;
                 if !there {
                     rows.not();
                 }
                 rows
             }
             Filter::Keyword { field, tests } => match &segment.fields[*field].reader {
-                FieldReader::Keyword(column) => keyword_rows(column, tests),
+                FieldReader::Keyword(column) => keyword_rows(column, tests)?,
                 _ => Bitmap::new(segment.rows),
             },
             Filter::Integer { field, tests } => match &segment.fields[*field].reader {
                 FieldReader::Numbers(Numbers::Integers(column)) => {
-                    number_rows(segment, *field, column, tests)
+                    number_rows(segment, *field, column.all()?, tests)?
                 }
                 _ => Bitmap::new(segment.rows),
             },
             Filter::Float { field, tests } => match &segment.fields[*field].reader {
-                FieldReader::Numbers(Numbers::Floats(column)) => number_rows(segment, *field, column, tests),
+                FieldReader::Numbers(Numbers::Floats(column)) => {
+                    number_rows(segment, *field, column.all()?, tests)?
+                }
                 _ => Bitmap::new(segment.rows),
             },
-        }
+        })
     }
 }
 
@@ -193,36 +199,37 @@ fn number_rows<T: PartialOrd + Copy>(
     field: usize,
     column: &[T],
     tests: &[Test<T>],
-) -> Bitmap {
+) -> Result<Bitmap, IndexError> {
     let mut rows = match tests {
         [one] => passing(column, |value| one.passes(value)),
         many => passing(column, |value| many.iter().all(|test| test.passes(value))),
     };
-    if let Some(present) = &segment.fields[field].present {
-        rows.and(present);
-    }
-    rows
+    segment.fields[field].present.keep(&mut rows)?;
+    Ok(rows)
 }
 
 /// Strings become ordinals once a segment: after that a test is a comparison of numbers.
-fn keyword_rows(column: &Keywords, tests: &[Test<String>]) -> Bitmap {
-    let tests: Vec<Test<u32>> = tests
-        .iter()
-        .map(|test| match test {
+fn keyword_rows(column: &Keywords, tests: &[Test<String>]) -> Result<Bitmap, IndexError> {
+    let mut by_ordinal: Vec<Test<u32>> = Vec::with_capacity(tests.len());
+    for test in tests {
+        by_ordinal.push(match test {
             Test::In(list) => {
-                let known = list.iter().filter_map(|text| {
-                    let ord = column.bound(text, false);
-                    (ord < column.distinct() && column.text(ord) == text).then_some(ord)
-                });
-                Test::In(known.collect())
+                let mut known = Vec::new();
+                for text in list {
+                    let ord = column.bound(text, false)?;
+                    if ord < column.distinct() && column.text(ord)? == text {
+                        known.push(ord);
+                    }
+                }
+                Test::In(known)
             }
-            Test::Gt(text) => Test::Gte(column.bound(text, true)),
-            Test::Gte(text) => Test::Gte(column.bound(text, false)),
-            Test::Lt(text) => Test::Lt(column.bound(text, false)),
-            Test::Lte(text) => Test::Lt(column.bound(text, true)),
-        })
-        .collect();
-    column.rows(|ord| tests.iter().all(|test| test.passes(ord)))
+            Test::Gt(text) => Test::Gte(column.bound(text, true)?),
+            Test::Gte(text) => Test::Gte(column.bound(text, false)?),
+            Test::Lt(text) => Test::Lt(column.bound(text, false)?),
+            Test::Lte(text) => Test::Lt(column.bound(text, true)?),
+        });
+    }
+    column.rows(|ord| by_ordinal.iter().all(|test| test.passes(ord)))
 }
 
 fn tests<T: PartialOrd>(

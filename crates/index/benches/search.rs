@@ -29,7 +29,9 @@ fn flat(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new(metric.name(), share), |bencher| {
                 bencher.iter(|| {
                     let mut top = TopK::new(10);
-                    reader.search(black_box(&query), allowed.as_ref(), &mut top, &mut Counters::default());
+                    reader
+                        .search(black_box(&query), allowed.as_ref(), &mut top, &mut Counters::default())
+                        .unwrap();
                     top.into_sorted()
                 });
             });
@@ -62,19 +64,23 @@ fn inverted(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("build", |bencher| bencher.iter(|| build(&rows)));
     let reader = build(&rows);
-    let average = reader.total_length(None) as f32 / rows.len() as f32;
+    let average = reader.total_length(None).unwrap() as f32 / rows.len() as f32;
     let allowed = subset(&mut rng, rows.len() as u32, 0.01);
     for count in [3, 6, 10] {
         // Terms as they occur in rows: mostly frequent ones, as in questions.
         let mut terms: Vec<_> = rows.iter().flatten().step_by(997).take(count).copied().collect();
         terms.sort_unstable();
         terms.dedup();
-        let terms: Vec<_> = terms.iter().filter_map(|term| reader.term(&format!("t{term}"))).collect();
+        let terms: Vec<_> =
+            terms.iter().filter_map(|term| reader.term(&format!("t{term}")).unwrap()).collect();
         let weights: Vec<_> = terms
             .iter()
-            .map(|&term| WeightedTerm { term, weight: idf(rows.len() as u64, reader.doc_freq(term, None)) })
+            .map(|&term| WeightedTerm {
+                term,
+                weight: idf(rows.len() as u64, reader.doc_freq(term, None).unwrap()),
+            })
             .collect();
-        let postings: u64 = terms.iter().map(|&term| reader.doc_freq(term, None)).sum();
+        let postings: u64 = terms.iter().map(|&term| reader.doc_freq(term, None).unwrap()).sum();
         for (name, allowed) in [("all", None), ("1%", Some(&allowed))] {
             group.throughput(Throughput::Elements(postings));
             group.bench_function(
@@ -84,14 +90,16 @@ fn inverted(criterion: &mut Criterion) {
                     bencher.iter(|| {
                         let mut top = TopK::new(10);
                         acc.begin(reader.rows()).unwrap();
-                        reader.score(
-                            &weights,
-                            average,
-                            Bm25::default(),
-                            allowed,
-                            &mut acc,
-                            &mut Counters::default(),
-                        );
+                        reader
+                            .score(
+                                &weights,
+                                average,
+                                Bm25::default(),
+                                allowed,
+                                &mut acc,
+                                &mut Counters::default(),
+                            )
+                            .unwrap();
                         acc.top(allowed, 1, &mut top);
                         top.into_sorted()
                     });

@@ -2,7 +2,7 @@
 //! registry. Callers hold a `Box<dyn DenseReader>` and never ask which kind it is: they read its capabilities
 //! and its estimate of the cost.
 
-use crate::{Bitmap, Counters, IndexError, SectionSource, Sections, TopK};
+use crate::{Bitmap, Counters, IndexError, SectionSink, SectionSource, Sections, TopK};
 use std::borrow::Cow;
 use tercet_kernels::Metric;
 
@@ -26,6 +26,15 @@ pub struct DenseInput<'a> {
     pub values: &'a [f32],
 }
 
+/// What takes vectors one by one: the row and its vector.
+pub type EachVector<'a> = dyn FnMut(u32, &[f32]) -> Result<(), IndexError> + 'a;
+
+/// The vectors of a segment that is being merged, too many to be held.
+pub trait DenseStream {
+    /// Calls back with every row that has a vector, rows ascending. May be asked again and gives the same.
+    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError>;
+}
+
 /// What a kind of index can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -41,7 +50,7 @@ pub struct Capabilities {
 ///
 /// Scores are "higher is better": the dot product, the cosine, or minus the squared distance. A query must have
 /// `dims` components; one of another length finds nothing. A score is the same bits whether it comes from
-/// `search`, filtered or not, or from `score`.
+/// `search`, filtered or not, or from `score`. Bytes that turn out to be damaged are an error of the call that met them.
 pub trait DenseReader: Send + Sync {
     /// Vectors stored.
     fn len(&self) -> usize;
@@ -52,13 +61,19 @@ pub trait DenseReader: Send + Sync {
     }
 
     /// The vector of a row as it was given, bit for bit; `None` when the row has none.
-    fn vector(&self, row: u32) -> Option<Cow<'_, [f32]>>;
+    fn vector(&self, row: u32) -> Result<Option<Cow<'_, [f32]>>, IndexError>;
 
     /// Offers rows and their scores to `top`: all of them, or those in `allowed`.
-    fn search(&self, query: &[f32], allowed: Option<&Bitmap>, top: &mut TopK, counters: &mut Counters);
+    fn search(
+        &self,
+        query: &[f32],
+        allowed: Option<&Bitmap>,
+        top: &mut TopK,
+        counters: &mut Counters,
+    ) -> Result<(), IndexError>;
 
     /// The score of one row; `None` when it has no vector.
-    fn score(&self, query: &[f32], row: u32) -> Option<f32>;
+    fn score(&self, query: &[f32], row: u32) -> Result<Option<f32>, IndexError>;
 
     /// What this index can do.
     fn capabilities(&self) -> Capabilities;
@@ -73,7 +88,11 @@ pub trait DenseReader: Send + Sync {
 /// Builds the sections of one segment.
 pub type DenseBuild = fn(&DenseSpec, &DenseInput<'_>) -> Result<Sections, IndexError>;
 
-/// Opens the sections of one segment of `rows` rows.
+/// Writes the sections of one segment of `rows` rows: the very bytes that building it from these vectors gives.
+/// Holds no more than some bytes a row.
+pub type DenseMerge = fn(&DenseSpec, u32, &dyn DenseStream, &mut dyn SectionSink) -> Result<(), IndexError>;
+
+/// Opens the sections of one segment of `rows` rows. Cost: constant.
 pub type DenseOpen = fn(&DenseSpec, u32, &dyn SectionSource) -> Result<Box<dyn DenseReader>, IndexError>;
 
 /// A kind of dense index: an entry of the registry.
@@ -87,6 +106,8 @@ pub struct DenseKind {
     pub capabilities: Capabilities,
     /// Builds a segment's sections.
     pub build: DenseBuild,
+    /// Merges segments into one.
+    pub merge: DenseMerge,
     /// Opens a segment's sections.
     pub open: DenseOpen,
 }

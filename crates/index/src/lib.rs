@@ -1,12 +1,13 @@
 //! Index kinds over borrowed sections of bytes: flat vectors, inverted lists.
 //!
 //! Arrays go in, named sections of bytes come out; a reader searches over sections that somebody else holds
-//! (a mapped file, a buffer). No files, no documents, no clock and no threads in this crate.
+//! (a mapped file, a buffer); merges write to a [`SectionSink`] and hold none of what they write. No files, no documents, no clock and no threads in this crate.
 //!
 //! What every kind keeps:
-//! - a reader never trusts its bytes: what is cheap to check is checked when it opens, every offset and id read
-//!   later is checked where it is used, so that hostile bytes give a wrong answer at worst, never a panic, a
-//!   hang or an allocation that the size of the section does not justify. `verify` is the full check;
+//! - a reader never trusts its bytes: opening looks at lengths alone, bytes are checked when they are first
+//!   touched ([`Section`]), and every offset and id is checked where it is used, so that hostile bytes give an
+//!   error or a wrong answer at worst, never a panic, a hang or an allocation that the size of the section does
+//!   not justify. `verify` is the full check;
 //! - scores are "higher is better" and ties go to the lower row, so that a result does not depend on the order
 //!   of the visit;
 //! - everything on disk is little-endian and of fixed width.
@@ -21,16 +22,23 @@ mod dense;
 pub mod flat;
 pub mod inverted;
 pub mod registry;
+mod section;
 mod sections;
 mod topk;
 
 pub use bitmap::Bitmap;
-pub use dense::{Capabilities, DenseBuild, DenseInput, DenseKind, DenseOpen, DenseReader, DenseSpec};
+pub use dense::{
+    Capabilities, DenseBuild, DenseInput, DenseKind, DenseMerge, DenseOpen, DenseReader, DenseSpec,
+    DenseStream, EachVector,
+};
 pub use inverted::{
     Accumulators, Bm25, InvertedBuilder, InvertedReader, RowMap, TermId, WeightedTerm, idf, merge_inverted,
 };
 pub use registry::{DENSE_KINDS, LEXICAL_KINDS, LexicalKind, dense_kind};
-pub use sections::{Array, IndexError, MemorySections, SectionSource, Sections, array_bytes, reserved};
+pub use section::{Array, Guard, Section};
+pub use sections::{
+    ArraySink, IndexError, MemorySections, SectionSink, SectionSource, Sections, array_bytes, reserved,
+};
 pub use tercet_kernels::Metric;
 pub use topk::{Scored, TopK};
 

@@ -1,13 +1,9 @@
-//! Named sections of bytes: what a builder returns, where a reader gets them from, and how they become arrays.
-//!
-//! A section is borrowed: the bytes may be a mapped file. [`Array`] is such a section seen as numbers, checked
-//! once for alignment and length when it is taken and then read in place.
+//! Named sections of bytes: what a builder returns, where a merge writes to, where a reader gets them from; and the
+//! errors of this crate.
 
-use bytemuck::AnyBitPattern;
+use crate::section::Section;
 use bytes::Bytes;
 use std::collections::HashMap;
-use std::marker::PhantomData;
-use std::ops::Deref;
 use thiserror::Error;
 
 /// What a builder returns: for every section its name, relative to the index, and its bytes.
@@ -102,8 +98,68 @@ impl IndexError {
 
 /// Where a reader gets its sections from.
 pub trait SectionSource {
-    /// The bytes of a section, borrowed and aligned to 64 bytes. [`IndexError::Missing`] when there is none.
-    fn section(&self, name: &str) -> Result<Bytes, IndexError>;
+    /// A section, borrowed and aligned to 64 bytes; nothing of it is touched. [`IndexError::Missing`] when there
+    /// is none.
+    fn section(&self, name: &str) -> Result<Section, IndexError>;
+}
+
+/// Where a merge writes its sections, one after the other and piece by piece, so that none is held in memory.
+pub trait SectionSink {
+    /// Ends the section before and begins this one.
+    fn begin(&mut self, name: &str) -> Result<(), IndexError>;
+
+    /// Appends to the section that was begun last.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), IndexError>;
+}
+
+impl SectionSink for Sections {
+    fn begin(&mut self, name: &str) -> Result<(), IndexError> {
+        self.push((name.to_owned(), Vec::new()));
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), IndexError> {
+        let Some((_, section)) = self.last_mut() else {
+            return Err(IndexError::shape("sections begun before the first byte", 1, 0));
+        };
+        let memory = |_| IndexError::Memory { bytes: bytes.len() as u64 };
+        section.try_reserve(bytes.len()).map_err(memory)?;
+        section.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Writes a section of numbers that come one by one: what is held is one buffer.
+pub struct ArraySink<'s, T> {
+    sink: &'s mut dyn SectionSink,
+    held: Vec<T>,
+}
+
+impl<'s, T: bytemuck::NoUninit> ArraySink<'s, T> {
+    /// Begins the section.
+    pub fn begin(sink: &'s mut dyn SectionSink, name: &str) -> Result<Self, IndexError> {
+        sink.begin(name)?;
+        Ok(ArraySink { sink, held: reserved(Self::HELD)? })
+    }
+
+    const HELD: usize = 8_192;
+
+    /// Appends an element.
+    #[inline]
+    pub fn push(&mut self, value: T) -> Result<(), IndexError> {
+        if self.held.len() == Self::HELD {
+            self.flush()?;
+        }
+        self.held.push(value);
+        Ok(())
+    }
+
+    /// Writes what is held; nothing is written without it.
+    pub fn flush(&mut self) -> Result<(), IndexError> {
+        self.sink.write(bytemuck::cast_slice(&self.held))?;
+        self.held.clear();
+        Ok(())
+    }
 }
 
 /// Sections held in memory, as a builder returned them.
@@ -121,8 +177,10 @@ impl MemorySections {
 }
 
 impl SectionSource for MemorySections {
-    fn section(&self, name: &str) -> Result<Bytes, IndexError> {
-        self.sections.get(name).cloned().ok_or_else(|| IndexError::Missing { section: name.to_owned() })
+    fn section(&self, name: &str) -> Result<Section, IndexError> {
+        let bytes = self.sections.get(name).cloned();
+        let bytes = bytes.ok_or_else(|| IndexError::Missing { section: name.to_owned() })?;
+        Ok(Section::new(name, bytes, None))
     }
 }
 
@@ -135,45 +193,6 @@ fn aligned(bytes: &[u8]) -> Bytes {
     buffer.resize(pad, 0);
     buffer.extend_from_slice(bytes);
     Bytes::from(buffer).slice(pad..)
-}
-
-/// A section seen as an array of numbers.
-#[derive(Clone, Debug)]
-pub struct Array<T> {
-    bytes: Bytes,
-    kind: PhantomData<fn() -> T>,
-}
-
-impl<T: AnyBitPattern + bytemuck::NoUninit> Array<T> {
-    /// Takes a section that must hold whole, aligned elements.
-    pub fn open(source: &dyn SectionSource, name: &str) -> Result<Self, IndexError> {
-        let mut bytes = source.section(name)?;
-        if bytes.is_empty() {
-            // Without elements there is nothing to align; a slice of no bytes may point anywhere.
-            bytes = Bytes::new();
-        } else if let Err(error) = bytemuck::try_cast_slice::<u8, T>(&bytes) {
-            return Err(IndexError::corrupt(name, format!("{} bytes are no array: {error}", bytes.len())));
-        }
-        Ok(Array { bytes, kind: PhantomData })
-    }
-
-    /// Takes a section that must hold exactly `len` elements.
-    pub fn open_len(source: &dyn SectionSource, name: &str, len: u64) -> Result<Self, IndexError> {
-        let array = Self::open(source, name)?;
-        if array.len() as u64 != len {
-            return Err(IndexError::corrupt(name, format!("expected {len} elements, found {}", array.len())));
-        }
-        Ok(array)
-    }
-}
-
-impl<T: AnyBitPattern + bytemuck::NoUninit> Deref for Array<T> {
-    type Target = [T];
-
-    fn deref(&self) -> &[T] {
-        // Checked in `open`; the bytes of a `Bytes` do not move.
-        bytemuck::try_cast_slice(&self.bytes).unwrap_or(&[])
-    }
 }
 
 /// The bytes of an array as they stand on disk.
@@ -190,30 +209,4 @@ pub fn reserved<T>(len: usize) -> Result<Vec<T>, IndexError> {
     let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
     vec.try_reserve_exact(len).map_err(|_| IndexError::Memory { bytes })?;
     Ok(vec)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-
-    struct One(Bytes);
-    impl SectionSource for One {
-        fn section(&self, _: &str) -> Result<Bytes, IndexError> {
-            Ok(self.0.clone())
-        }
-    }
-
-    #[test]
-    fn arrays_are_read_in_place_or_refused() {
-        let source = MemorySections::new(&vec![("a".into(), array_bytes(&[1u32, 2, 3]).unwrap())]);
-        assert_eq!(source.section("a").unwrap().as_ptr().align_offset(ALIGNMENT), 0);
-        assert_eq!(&*Array::<u32>::open_len(&source, "a", 3).unwrap(), &[1, 2, 3]);
-        assert!(matches!(Array::<u32>::open_len(&source, "a", 4), Err(IndexError::Corrupt { .. })));
-        assert!(matches!(Array::<u64>::open(&source, "a"), Err(IndexError::Corrupt { .. })));
-        assert!(matches!(Array::<u32>::open(&source, "b"), Err(IndexError::Missing { .. })));
-        let shifted = One(source.section("a").unwrap().slice(1..9));
-        assert!(matches!(Array::<u32>::open(&shifted, "a"), Err(IndexError::Corrupt { .. })));
-        assert!(Array::<u32>::open(&One(Bytes::new()), "a").unwrap().is_empty());
-    }
 }

@@ -41,7 +41,7 @@ fn use_dense(reader: &dyn DenseReader, dims: usize, rows: u32, filters: &[Bitmap
     let query = vec![0.5; dims];
     for allowed in std::iter::once(None).chain(filters.iter().map(Some)) {
         let mut top = TopK::new(20);
-        reader.search(&query, allowed, &mut top, &mut Counters::default());
+        let _ = reader.search(&query, allowed, &mut top, &mut Counters::default());
         for hit in top.into_sorted() {
             assert!(hit.row < rows && !hit.score.is_nan());
             assert!(allowed.is_none_or(|allowed| allowed.contains(hit.row)));
@@ -83,7 +83,7 @@ fn use_inverted(reader: &InvertedReader, filter: &Bitmap, acc: &mut Accumulators
     let terms: Vec<_> = ids.iter().map(|&term| WeightedTerm { term, weight: 1.0 }).collect();
     for allowed in [None, Some(filter)] {
         acc.begin(rows).unwrap();
-        reader.score(&terms, 3.0, Bm25::default(), allowed, acc, &mut Counters::default());
+        let _ = reader.score(&terms, 3.0, Bm25::default(), allowed, acc, &mut Counters::default());
         let mut top = TopK::new(10);
         acc.top(allowed, 1, &mut top);
         for hit in top.into_sorted() {
@@ -92,12 +92,12 @@ fn use_inverted(reader: &InvertedReader, filter: &Bitmap, acc: &mut Accumulators
     }
     for &term in &ids {
         let mut postings = 0;
-        reader.for_each_posting(term, &mut |row, _| {
+        let _ = reader.for_each_posting(term, &mut |row, _| {
             assert!(row < rows);
             postings += 1;
         });
         assert!(postings <= rows);
-        reader.for_each_positions(term, &mut |row, _| assert!(row < rows));
+        let _ = reader.for_each_positions(term, &mut |row, _| assert!(row < rows));
         let _ = (reader.explain(term, 7), reader.doc_freq(term, Some(filter)), reader.term_bytes(term));
     }
     let _ = (
@@ -106,7 +106,7 @@ fn use_inverted(reader: &InvertedReader, filter: &Bitmap, acc: &mut Accumulators
         reader.total_length(Some(filter)),
         reader.rows_with_field(Some(filter)),
     );
-    assert!(reader.total_length(None) <= u64::from(rows) << 32);
+    assert!(reader.total_length(None).unwrap() <= u64::from(rows) << 32);
 }
 
 fn inverted(rng: &mut Rng, rows: u32, positions: bool) -> Sections {
@@ -140,7 +140,8 @@ fn inverted_lists_survive() {
             };
             use_inverted(&reader, &filter, &mut acc);
             detected += u32::from(reader.verify().is_err());
-            if let Ok(merged) = merge_inverted(&[(&whole, &first), (&reader, &second)], 2 * rows) {
+            let (inputs, mut merged) = ([(&whole, &first), (&reader, &second)], Sections::new());
+            if merge_inverted(&inputs, 2 * rows, positions, &mut merged).is_ok() {
                 // What was merged from bytes that make no sense is at least a segment.
                 let merged = InvertedReader::open(2 * rows, &MemorySections::new(&merged)).unwrap();
                 use_inverted(&merged, &filter, &mut acc);

@@ -5,12 +5,18 @@ mod common;
 
 use common::{Rng, subset};
 use tercet_index::{
-    Bitmap, Counters, DENSE_KINDS, DenseInput, DenseReader, DenseSpec, IndexError, MemorySections, Metric,
-    Scored, TopK, dense_kind,
+    Bitmap, Counters, DENSE_KINDS, DenseInput, DenseReader, DenseSpec, DenseStream, EachVector, IndexError,
+    MemorySections, Metric, Scored, Sections, TopK, dense_kind,
 };
 
 const METRICS: [Metric; 3] = [Metric::Dot, Metric::L2, Metric::Cosine];
 const DENSITIES: [f64; 9] = [0.0, 0.001, 0.02, 0.1, 0.5, 0.9, 0.95, 0.999, 1.0];
+
+impl DenseStream for Case {
+    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
+        self.vectors().try_for_each(|(row, vector)| each(row, vector))
+    }
+}
 
 struct Case {
     spec: DenseSpec,
@@ -50,7 +56,7 @@ impl Case {
 
     fn search(&self, query: &[f32], allowed: Option<&Bitmap>, k: usize) -> (Vec<Scored>, Counters) {
         let (mut top, mut counters) = (TopK::new(k), Counters::default());
-        self.reader.search(query, allowed, &mut top, &mut counters);
+        self.reader.search(query, allowed, &mut top, &mut counters).unwrap();
         (top.into_sorted(), counters)
     }
 
@@ -59,7 +65,7 @@ impl Case {
         let mut all: Vec<Scored> = self
             .vectors()
             .filter(|(row, _)| allowed.is_none_or(|allowed| allowed.contains(*row)))
-            .map(|(row, _)| Scored { row, score: self.reader.score(query, row).unwrap() })
+            .map(|(row, _)| Scored { row, score: self.reader.score(query, row).unwrap().unwrap() })
             .collect();
         all.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap().then(a.row.cmp(&b.row)));
         all
@@ -81,10 +87,10 @@ fn check(case: &Case, rng: &mut Rng) {
     let query: Vec<f32> = (0..case.spec.dims).map(|_| rng.component()).collect();
     for (row, vector) in case.vectors() {
         let (found, expected) =
-            (case.reader.score(&query, row).unwrap(), oracle(case.spec.metric, &query, vector));
+            (case.reader.score(&query, row).unwrap().unwrap(), oracle(case.spec.metric, &query, vector));
         assert!((f64::from(found) - expected).abs() < 1e-4 * (1.0 + expected.abs()), "{found} {expected}");
-        let same =
-            case.reader.vector(row).unwrap().iter().zip(vector).all(|(a, b)| a.to_bits() == b.to_bits());
+        let found = case.reader.vector(row).unwrap().unwrap();
+        let same = found.iter().zip(vector).all(|(a, b)| a.to_bits() == b.to_bits());
         assert!(same, "row {row} comes back changed");
     }
     let filters = DENSITIES.map(|density| Some(subset(rng, case.rows, density)));
@@ -134,7 +140,7 @@ fn long_and_short_vectors_keep_their_cosine() {
     let kind = dense_kind("flat").unwrap();
     let sections = (kind.build)(&spec, &DenseInput { rows: 5, present: None, values: &values }).unwrap();
     let reader = (kind.open)(&spec, 5, &MemorySections::new(&sections)).unwrap();
-    let score = |query: &[f32], row| reader.score(query, row).unwrap();
+    let score = |query: &[f32], row| reader.score(query, row).unwrap().unwrap();
     for query in [[1.0, 1.0], [1e-30, 1e-30], [1e-44, 1e-44], [2e38, 2e38]] {
         assert!((score(&query, 0) - 1.0).abs() < 1e-5, "{query:?}");
         assert!((score(&query, 1) - 1.0).abs() < 1e-5, "{query:?}");
@@ -142,18 +148,36 @@ fn long_and_short_vectors_keep_their_cosine() {
     }
     assert!(score(&[1.0, 1.0], 2).is_finite());
     let mut top = TopK::new(10);
-    reader.search(&[1.0, 1.0], None, &mut top, &mut Counters::default());
+    reader.search(&[1.0, 1.0], None, &mut top, &mut Counters::default()).unwrap();
     assert!(top.into_sorted().iter().all(|hit| hit.row != 4), "NaN never enters");
-    assert_eq!(reader.score(&[0.0, 0.0], 0), Some(0.0));
+    assert_eq!(reader.score(&[0.0, 0.0], 0).unwrap(), Some(0.0));
+}
+
+#[test]
+fn a_merge_equals_building_in_one_go() {
+    let mut rng = Rng(4);
+    for (kind, metric) in DENSE_KINDS.iter().flat_map(|kind| METRICS.map(|metric| (kind, metric))) {
+        for share in [1.0, 0.6, 0.0] {
+            let case = Case::new(&mut rng, metric, 300, 5, share, None);
+            let input =
+                DenseInput { rows: case.rows, present: case.present.as_deref(), values: &case.values };
+            let built = (kind.build)(&case.spec, &input).unwrap();
+            let mut merged = Sections::new();
+            (kind.merge)(&case.spec, case.rows, &case, &mut merged).unwrap();
+            assert_eq!(merged, built);
+            let few = (kind.merge)(&case.spec, 2, &case, &mut Sections::new());
+            assert_eq!(few.is_err(), share > 0.0);
+        }
+    }
 }
 
 #[test]
 fn a_query_of_another_length_finds_nothing() {
     let case = Case::new(&mut Rng(3), Metric::Dot, 10, 4, 1.0, None);
     assert!(case.search(&[1.0; 3], None, 5).0.is_empty());
-    assert_eq!(case.reader.score(&[1.0; 5], 0), None);
-    assert_eq!(case.reader.score(&[1.0; 4], 10), None);
-    assert!(case.reader.vector(10).is_none());
+    assert_eq!(case.reader.score(&[1.0; 5], 0).unwrap(), None);
+    assert_eq!(case.reader.score(&[1.0; 4], 10).unwrap(), None);
+    assert!(case.reader.vector(10).unwrap().is_none());
     // A filter over another number of rows is read as far as both go.
     assert_eq!(case.search(&[1.0; 4], Some(&Bitmap::full(1000)), 50).0.len(), 10);
     assert_eq!(case.search(&[1.0; 4], Some(&Bitmap::full(3)), 50).0.len(), 3);

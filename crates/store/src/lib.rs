@@ -31,6 +31,7 @@ pub use log::{LOG_VERSION, LogContents, LogWriter, read_log};
 pub use manifest::{MANIFEST, MANIFEST_TEMP, MANIFEST_VERSION, read_manifest, write_manifest};
 pub use memory::MemoryEnv;
 pub use section::{
-    PAGE_BYTES, SECTION_FILE_VERSION, SectionFile, SectionFileWriter, SectionInfo, SectionStream,
+    PAGE_BYTES, SECTION_FILE_VERSION, SectionFile, SectionFileWriter, SectionGuard, SectionInfo,
+    SectionStream,
 };
 pub use simulated::{Call, Fault, PowerCut, SimulatedEnv};

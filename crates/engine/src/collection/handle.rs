@@ -25,7 +25,7 @@ impl Collection {
         let mut arrays = Vec::new();
         for id in &request.ids {
             let encoded = id::encode(Some(id))?;
-            documents.push(match snapshot.find(&encoded) {
+            documents.push(match snapshot.find(&encoded)? {
                 Some((part, row)) => {
                     let stored = projector.needed(part, row)?;
                     projector.project(part, row, stored, &mut arrays)?
@@ -38,7 +38,8 @@ impl Collection {
 
     fn remove(&self, request: &IdsRequest) -> Result<RemoveReply, TercetError> {
         let ids = request.ids.iter().map(|id| id::encode(Some(id))).collect::<Result<Vec<_>, _>>()?;
-        let removed = self.remove_by(|part| Ok(ids.iter().filter_map(|id| part.row(id)).collect()))?;
+        let removed =
+            self.remove_by(|part| ids.iter().filter_map(|id| part.row(id).transpose()).collect())?;
         Ok(RemoveReply { removed })
     }
 
@@ -48,7 +49,7 @@ impl Collection {
                 .expected("a filter", "none")
         })?;
         let filter = Filter::parse(&self.schema(), filter)?;
-        let removed = self.remove_by(|part| Ok(filter.rows(&part.segment).iter().collect()))?;
+        let removed = self.remove_by(|part| Ok(filter.select(&part.segment)?.iter().collect()))?;
         Ok(RemoveReply { removed })
     }
 
@@ -59,13 +60,13 @@ impl Collection {
         };
         let filter = Filter::parse(&snapshot.schema, filter)?;
         let live = |part: &Part| {
-            let mut rows = filter.rows(&part.segment);
+            let mut rows = filter.select(&part.segment)?;
             if let Some(live) = &part.live {
                 rows.and(live);
             }
-            u64::from(rows.count())
+            Ok::<_, TercetError>(u64::from(rows.count()))
         };
-        Ok(CountReply { count: snapshot.parts.iter().map(live).sum() })
+        Ok(CountReply { count: snapshot.parts.iter().map(live).sum::<Result<_, _>>()? })
     }
 }
 

@@ -56,8 +56,13 @@ impl Snapshot {
     }
 
     /// Where a document is: the part's position and the row.
-    pub(crate) fn find(&self, id: &[u8]) -> Option<(usize, u32)> {
-        self.parts.iter().enumerate().rev().find_map(|(at, part)| Some((at, part.row(id)?)))
+    pub(crate) fn find(&self, id: &[u8]) -> Result<Option<(usize, u32)>, TercetError> {
+        for (at, part) in self.parts.iter().enumerate().rev() {
+            if let Some(row) = part.row(id)? {
+                return Ok(Some((at, row)));
+            }
+        }
+        Ok(None)
     }
 }
 

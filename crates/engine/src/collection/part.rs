@@ -56,24 +56,21 @@ impl Part {
     }
 
     /// The live row of an id.
-    pub(crate) fn row(&self, id: &[u8]) -> Option<u32> {
-        self.segment.ids.row(id).filter(|row| self.lives(*row))
+    pub(crate) fn row(&self, id: &[u8]) -> Result<Option<u32>, TercetError> {
+        Ok(self.segment.row(id)?.filter(|row| self.lives(*row)))
     }
 
     /// Document counts and lengths of a text field.
-    pub(crate) fn lengths(&self, field: usize) -> TextLengths {
-        let all = self.lengths.get_or_init(|| {
-            let live = self.live.as_deref();
-            (0..self.segment.fields.len())
-                .map(|at| match self.segment.text(at) {
-                    Some(text) => {
-                        TextLengths { documents: text.rows_with_field(live), words: text.total_length(live) }
-                    }
-                    None => TextLengths::default(),
-                })
-                .collect()
-        });
-        all.get(field).copied().unwrap_or_default()
+    pub(crate) fn lengths(&self, field: usize) -> Result<TextLengths, TercetError> {
+        if let Some(all) = self.lengths.get() {
+            return Ok(all.get(field).copied().unwrap_or_default());
+        }
+        let count = |at| {
+            let (documents, words) = self.segment.text_lengths(at, self.live.as_deref())?;
+            Ok(TextLengths { documents, words })
+        };
+        let all = (0..self.segment.fields.len()).map(count).collect::<Result<Vec<_>, TercetError>>()?;
+        Ok(self.lengths.get_or_init(|| all).get(field).copied().unwrap_or_default())
     }
 
     /// The same segment with all of its rows alive.
@@ -123,14 +120,18 @@ impl Part {
 }
 
 /// The parts without the documents that have one of these ids, and how many went.
-pub(super) fn without_ids<'a, I: Iterator<Item = &'a [u8]>>(
+pub(super) fn without_ids<'a, I: Iterator<Item = Result<&'a [u8], TercetError>>>(
     parts: &[Part],
     ids: impl Fn() -> I,
 ) -> Result<(Vec<Part>, u64), TercetError> {
     let mut removed = 0;
     let mut left = Vec::with_capacity(parts.len() + 1);
     for part in parts {
-        let (part, gone) = part.without_rows(ids().filter_map(|id| part.row(id)));
+        let mut rows = Vec::new();
+        for id in ids() {
+            rows.extend(part.row(id?)?);
+        }
+        let (part, gone) = part.without_rows(rows.into_iter());
         removed += gone;
         left.push(part);
     }

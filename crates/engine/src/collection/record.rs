@@ -23,16 +23,19 @@ pub(super) fn upserted(segment: &[u8]) -> Vec<u8> {
 }
 
 /// The record of a removal.
-pub(super) fn removed<'a>(ids: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+pub(super) fn removed<'a>(
+    ids: impl Iterator<Item = Result<&'a [u8], TercetError>>,
+) -> Result<Vec<u8>, TercetError> {
     let mut record = vec![REMOVED, 0, 0, 0, 0];
     let mut count = 0u32;
     for id in ids {
+        let id = id?;
         record.extend_from_slice(&(id.len() as u32).to_le_bytes());
         record.extend_from_slice(id);
         count += 1;
     }
     record[1..5].copy_from_slice(&count.to_le_bytes());
-    record
+    Ok(record)
 }
 
 /// Takes a record of the log named `label` into `parts`.
@@ -46,7 +49,7 @@ pub(super) fn replay(
     match record.first() {
         Some(&SEGMENT) => {
             let segment = Segment::from_bytes(schema, record.slice(1..), label)?;
-            let ids = || (0..segment.rows).map(|row| segment.ids.id(row));
+            let ids = || (0..segment.rows).map(|row| segment.id(row));
             let (mut parts, _) = without_ids(&parts, ids)?;
             parts.push(Part::new(segment, None));
             Ok(parts)
@@ -54,7 +57,7 @@ pub(super) fn replay(
         Some(&REMOVED) => {
             let ids =
                 ids_of(&record[1..]).ok_or_else(|| corrupt("a record of removed ids cannot be read"))?;
-            Ok(without_ids(&parts, || ids.iter().copied())?.0)
+            Ok(without_ids(&parts, || ids.iter().copied().map(Ok))?.0)
         }
         _ => Err(corrupt("a record of no known kind")),
     }

@@ -25,15 +25,16 @@ impl Collection {
             .enumerate()
             .map(|(at, field)| {
                 let size = |part: &Part| part.segment.field_bytes(&field.key);
+                let with = parts.iter().map(|part| part.segment.documents_with(at, part.live.as_deref()));
                 let stats = FieldStats {
                     kind: field.spec.type_name().to_owned(),
-                    documents: parts.iter().map(|part| documents_with(part, at)).sum(),
+                    documents: with.sum::<Result<_, _>>()?,
                     bytes: parts.iter().map(size).sum(),
                     memory_bytes: parts.iter().filter(|part| part.file.is_none()).map(size).sum(),
                 };
-                (field.name.clone(), stats)
+                Ok((field.name.clone(), stats))
             })
-            .collect();
+            .collect::<Result<_, TercetError>>()?;
         let segments: Vec<SegmentStats> = parts
             .iter()
             .map(|part| SegmentStats {
@@ -172,17 +173,4 @@ fn store_problem(path: &str, error: &StoreError) -> Problem {
 
 fn problem(path: &str, error: &TercetError) -> Problem {
     Problem { file: path.to_owned(), section: None, what: error.0.message.clone() }
-}
-
-fn documents_with(part: &Part, field: usize) -> u64 {
-    match &part.segment.fields[field].present {
-        None => part.documents(),
-        Some(present) => {
-            let mut rows = present.clone();
-            if let Some(live) = &part.live {
-                rows.and(live);
-            }
-            rows.count().into()
-        }
-    }
 }

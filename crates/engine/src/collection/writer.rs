@@ -215,7 +215,7 @@ impl Collection {
         control: &Control,
     ) -> Result<u64, TercetError> {
         let (writer, logged) = self.writer_for(record.as_ref().map(Vec::len))?;
-        let ids = || fresh.iter().flat_map(|part| (0..part.segment.rows).map(|row| part.segment.ids.id(row)));
+        let ids = || fresh.iter().flat_map(|part| (0..part.segment.rows).map(|row| part.segment.id(row)));
         let (mut parts, replaced) = without_ids(&writer.head, ids)?;
         parts.extend_from_slice(fresh);
         let parts = merging::settle(&self.schema(), parts, control)?;
@@ -250,7 +250,8 @@ impl Collection {
             let record = self
                 .dir
                 .is_some()
-                .then(|| record::removed(gone.iter().map(|(part, row)| part.segment.ids.id(*row))));
+                .then(|| record::removed(gone.iter().map(|(part, row)| part.segment.id(*row))))
+                .transpose()?;
             let record = record.filter(|r| {
                 r.len() as u64 <= LOGGED_BYTES_MAX && writer.takes(r.len(), self.options.log_bytes)
             });

@@ -17,8 +17,9 @@ use tercet_index::{Bitmap, Counters, Scored, TopK};
 use tercet_store::Env;
 
 use crate::document::check_vector;
+use crate::error::index_error;
 use crate::schema::DIMS_MAX;
-use crate::search::{DEPTH_MAX, bounded};
+use crate::search::{DEPTH_MAX, bounded, check_whole};
 use crate::wire::{Code, DenseIndexSpec, IndexInfo, MetricName, TercetError};
 
 pub(crate) use handle::IndexHandle;
@@ -108,17 +109,20 @@ impl VectorIndex {
         let mut best = |at: usize, part: &IndexPart| {
             let rows = allowed.and_then(|allowed| allowed.get(at)).or(part.live.as_ref());
             let mut top = TopK::new(k);
-            part.stored.reader.search(query, rows, &mut top, &mut counters);
-            top
+            let found = part.stored.reader.search(query, rows, &mut top, &mut counters);
+            found.map_err(|e| index_error(e, part.stored.file.label()))?;
+            check_whole(&top, k)?;
+            Ok::<_, TercetError>(top)
         };
         if let [part] = parts {
-            return Ok(best(0, part).into_sorted());
+            return Ok(best(0, part)?.into_sorted());
         }
         let mut all = TopK::new(k);
         for (at, part) in parts.iter().enumerate() {
-            let found = best(at, part).into_sorted();
+            let found = best(at, part)?.into_sorted();
             found.into_iter().for_each(|found| all.push(found.score, part.first + found.row));
         }
+        check_whole(&all, k)?;
         Ok(all.into_sorted())
     }
 
@@ -155,8 +159,7 @@ impl VectorIndex {
     /// Renumbers without gaps; returns old row to new row, `u32::MAX` where it was removed.
     fn compact(&self) -> Result<Vec<u32>, TercetError> {
         let (_writer, parts) = self.write()?;
-        let mut map = tercet_index::reserved(rows(&parts) as usize)
-            .map_err(|e| crate::error::index_error(e, "(index)"))?;
+        let mut map = tercet_index::reserved(rows(&parts) as usize).map_err(|e| index_error(e, "(index)"))?;
         let mut next = 0;
         for part in parts.iter() {
             map.extend((0..part.rows).map(|row| {

@@ -55,7 +55,7 @@ impl IndexPart {
         for (name, bytes) in &sections {
             writer.add(name, bytes.as_slice());
         }
-        let file = SectionFile::from_bytes(writer.to_bytes()?, "(memory)")?;
+        let file = SectionFile::from_own_bytes(writer.to_bytes()?, "(memory)")?;
         Self::open(spec, first, rows, None, file)
     }
 
@@ -120,6 +120,7 @@ pub(super) fn merge(spec: &Spec, parts: &[&IndexPart], dense: bool) -> Result<In
             at += 1;
             if !dense || part.lives(row) {
                 let vector = part.stored.reader.vector(row);
+                let vector = vector.map_err(|e| index_error(e, part.stored.file.label()))?;
                 let corrupt = || {
                     let file = part.stored.file.label();
                     TercetError::new(Code::Corrupt, format!("{file}: row {row} has no vector")).file(file)

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
-use tercet_index::{Bm25, idf};
+use tercet_index::{Bm25, IndexError, idf};
 
 use super::{DEPTH_MAX, bounded};
 use crate::api::Array;
-use crate::collection::Snapshot;
+use crate::collection::{Part, Snapshot};
 use crate::document::dense_vector;
 use crate::schema::Field;
 use crate::wire::{
@@ -254,28 +254,35 @@ fn lexical_field(
         });
     }
     bounded("distinct words of a match", times.len() as i64, 0, QUERY_TERMS_MAX as i64)?;
-    let (documents, words) = snapshot.parts.iter().fold((0, 0), |(documents, words), part| {
-        let lengths = part.lengths(at);
-        (documents + lengths.documents, words + lengths.words)
-    });
-    let terms = times.into_iter().map(|(text, times)| {
-        let frequency: u64 = snapshot
-            .parts
-            .iter()
-            .filter_map(|part| {
-                let reader = part.segment.text(at)?;
-                Some(reader.doc_freq(reader.term(&text)?, part.live.as_deref()))
-            })
-            .sum();
+    let (mut documents, mut words) = (0, 0);
+    for part in &snapshot.parts {
+        let lengths = part.lengths(at)?;
+        (documents, words) = (documents + lengths.documents, words + lengths.words);
+    }
+    let mut terms = Vec::with_capacity(times.len());
+    for (text, times) in times {
+        let mut frequency = 0;
+        for part in &snapshot.parts {
+            frequency += doc_freq(part, at, &text).map_err(|e| part.segment.error(e))?;
+        }
         let idf = if frequency == 0 { 0.0 } else { idf(documents, frequency) };
-        Term { text, idf, weight: boost * idf * times as f32 }
-    });
+        terms.push(Term { text, idf, weight: boost * idf * times as f32 });
+    }
     Ok(LexicalField {
         field: at,
         name: field.name.clone(),
         bm25: Bm25 { k1: spec.k1, b: spec.b },
         boost,
         average_length: if documents == 0 { 0.0 } else { (words as f64 / documents as f64) as f32 },
-        terms: terms.collect(),
+        terms,
     })
+}
+
+/// Live documents of a part that have a word.
+fn doc_freq(part: &Part, field: usize, word: &str) -> Result<u64, IndexError> {
+    let Some(reader) = part.segment.text(field) else { return Ok(0) };
+    match reader.term(word)? {
+        Some(term) => reader.doc_freq(term, part.live.as_deref()),
+        None => Ok(0),
+    }
 }

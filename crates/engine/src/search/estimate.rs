@@ -74,8 +74,12 @@ fn match_ns(snapshot: &Snapshot, query: &MatchQuery) -> u64 {
         let Some(at) = snapshot.schema.position(&name) else { continue };
         let Some(analyzer) = &snapshot.schema.fields[at].analyzer else { continue };
         analyzer.analyze(&query.text, &mut |token| {
-            let readers = snapshot.parts.iter().filter_map(|part| part.segment.text(at));
-            postings += readers.filter_map(|r| Some(r.doc_freq(r.term(token.term)?, None))).sum::<u64>();
+            for reader in snapshot.parts.iter().filter_map(|part| part.segment.text(at)) {
+                // Damage is for the search to find.
+                if let Ok(Some(term)) = reader.term(token.term) {
+                    postings += reader.doc_freq(term, None).unwrap_or(0);
+                }
+            }
         });
     }
     // Collecting the best looks at a flag for every 64 rows.

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
+use tercet_index::IndexError;
 
 use super::compile::{Compiled, Lexical, LexicalField};
 use super::rank::Ranking;
 use super::{Candidate, Context, Place};
-use crate::wire::{HitExplain, PageExplain, PlanStep};
+use crate::segment::Segment;
+use crate::wire::{HitExplain, PageExplain, PlanStep, TercetError};
 
 fn part(name: &str, about: impl Into<String>) -> HitExplain {
     HitExplain {
@@ -47,16 +49,16 @@ pub(super) fn hit(
     ranks: &Ranks<'_>,
     context: &Context<'_>,
     place: Place,
-) -> HitExplain {
+) -> Result<HitExplain, TercetError> {
     let mut out = match query {
-        Compiled::Match(query) => lexical(query, context, place),
+        Compiled::Match(query) => lexical(query, context, place)?,
         Compiled::Near { name, .. } => part("near", name),
         Compiled::All => part("all", "every document"),
         Compiled::Fuse { k, weights, parts, .. } => {
             let mut out = part("rrf", format!("{} rankings", parts.len()));
             out.details = details([("k", f64::from(*k))]);
             for ((query, ranks), weight) in parts.iter().zip(&ranks.parts).zip(weights) {
-                let mut inner = hit(query, ranks, context, place);
+                let mut inner = hit(query, ranks, context, place)?;
                 inner.details.insert(String::from("weight"), f64::from(*weight));
                 out.parts.push(inner);
             }
@@ -67,23 +69,41 @@ pub(super) fn hit(
         out.rank = Some(*at as u32 + 1);
         out.score = Some(ranks.candidates[*at].score);
     }
-    out
+    Ok(out)
 }
 
-fn lexical(query: &Lexical, context: &Context<'_>, place: Place) -> HitExplain {
+fn lexical(query: &Lexical, context: &Context<'_>, place: Place) -> Result<HitExplain, TercetError> {
     let mut out = part("match", &query.text);
-    out.parts = query.fields.iter().map(|field| lexical_field(field, context, place)).collect();
-    out
+    let fields = query.fields.iter().map(|field| lexical_field(field, context, place));
+    out.parts = fields.collect::<Result<_, _>>()?;
+    Ok(out)
 }
 
-fn lexical_field(field: &LexicalField, context: &Context<'_>, place: Place) -> HitExplain {
+/// How often a document has a word, and how many words its field has.
+fn frequency(
+    segment: &Segment,
+    field: usize,
+    word: &str,
+    row: u32,
+) -> Result<Option<(u32, u32)>, IndexError> {
+    let Some(reader) = segment.text(field) else { return Ok(None) };
+    match reader.term(word)? {
+        Some(term) => reader.explain(term, row),
+        None => Ok(None),
+    }
+}
+
+fn lexical_field(
+    field: &LexicalField,
+    context: &Context<'_>,
+    place: Place,
+) -> Result<HitExplain, TercetError> {
     let mut out = part("field", &field.name);
-    let reader = context.snapshot.parts.get(place.0 as usize).and_then(|part| part.segment.text(field.field));
+    let segment = &context.snapshot.parts[place.0 as usize].segment;
     let mut sum = 0.0;
     for term in &field.terms {
-        let Some((tf, length)) = reader.and_then(|r| r.explain(r.term(&term.text)?, place.1)) else {
-            continue;
-        };
+        let found = frequency(segment, field.field, &term.text, place.1).map_err(|e| segment.error(e))?;
+        let Some((tf, length)) = found else { continue };
         let score = field.bm25.contribution(term.weight, tf, length, field.average_length);
         sum += score;
         let mut inner = part("term", &term.text);
@@ -103,7 +123,7 @@ fn lexical_field(field: &LexicalField, context: &Context<'_>, place: Place) -> H
         ("k1", f64::from(field.bm25.k1)),
         ("b", f64::from(field.bm25.b)),
     ]);
-    out
+    Ok(out)
 }
 
 /// The steps that ran and the work they did.

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use tercet_index::{Accumulators, Bitmap, Counters, TopK, WeightedTerm};
+use tercet_index::{Accumulators, Bitmap, Counters, IndexError, InvertedReader, TopK, WeightedTerm};
 
-use super::compile::{Lexical, LexicalField};
+use super::compile::{Lexical, LexicalField, Term};
 use super::rank::best;
 use super::{Candidate, Context};
 use crate::collection::Part;
@@ -34,7 +34,7 @@ pub(super) fn rank(
             .map_err(|e| index_error(e, part.segment.file.label()))?;
         found.push((at as u32, top));
     }
-    Ok(best(found, k))
+    best(found, k)
 }
 
 fn part_top(
@@ -44,18 +44,18 @@ fn part_top(
     scratch: &mut (Accumulators, Accumulators),
     top: &mut TopK,
     counters: &mut Counters,
-) -> Result<(), tercet_index::IndexError> {
+) -> Result<(), IndexError> {
     let (sum, one) = scratch;
     sum.begin(part.segment.rows)?;
     for field in &query.fields {
         let Some(reader) = part.segment.text(field.field) else { continue };
-        let terms = weighted(field, reader);
+        let terms = weighted(field, reader)?;
         if !query.all_words {
-            reader.score(&terms, field.average_length, field.bm25, allowed, sum, counters);
+            reader.score(&terms, field.average_length, field.bm25, allowed, sum, counters)?;
         } else if terms.len() == field.terms.len() && !terms.is_empty() {
             // All words in one field: the field counts only where every word was met.
             one.begin(part.segment.rows)?;
-            reader.score(&terms, field.average_length, field.bm25, allowed, one, counters);
+            reader.score(&terms, field.average_length, field.bm25, allowed, one, counters)?;
             sum.add_matching(one, terms.len() as u16);
         }
     }
@@ -64,10 +64,12 @@ fn part_top(
 }
 
 /// The words that this segment has, in the order of the query.
-fn weighted(field: &LexicalField, reader: &tercet_index::InvertedReader) -> Vec<WeightedTerm> {
-    let known = field
-        .terms
-        .iter()
-        .filter_map(|term| Some(WeightedTerm { term: reader.term(&term.text)?, weight: term.weight }));
-    known.collect()
+fn weighted(field: &LexicalField, reader: &InvertedReader) -> Result<Vec<WeightedTerm>, IndexError> {
+    let mut known = Vec::with_capacity(field.terms.len());
+    for Term { text, weight, .. } in &field.terms {
+        if let Some(term) = reader.term(text)? {
+            known.push(WeightedTerm { term, weight: *weight });
+        }
+    }
+    Ok(known)
 }

@@ -27,6 +27,7 @@ use crate::wire::{Code, SearchReply, SearchRequest, TercetError, WireHit};
 
 pub(crate) use estimate::estimate_us;
 pub(crate) use page::Projector;
+pub(crate) use rank::check_whole;
 
 /// The largest page.
 pub(crate) const LIMIT_MAX: i64 = 10_000;
@@ -72,7 +73,7 @@ pub(crate) fn search(
         highlight::Highlighter::new(snapshot, request.highlight.as_deref().unwrap_or_default(), &query)?;
 
     let mut context =
-        Context { snapshot, allowed: allowed(snapshot, filter.as_ref()), counters: Counters::default() };
+        Context { snapshot, allowed: allowed(snapshot, filter.as_ref())?, counters: Counters::default() };
     let ranking = rank::rank(&query, &mut context, offset + limit)?;
 
     let page: Vec<Candidate> = ranking.candidates.iter().skip(offset).take(limit).copied().collect();
@@ -87,7 +88,10 @@ pub(crate) fn search(
             id: projector.id(part, row)?,
             highlights: marker.mark(&stored),
             document: projector.project(part, row, stored, &mut arrays)?,
-            explain: ranks.as_ref().map(|ranks| explain::hit(&query, ranks, &context, candidate.place)),
+            explain: ranks
+                .as_ref()
+                .map(|ranks| explain::hit(&query, ranks, &context, candidate.place))
+                .transpose()?,
         });
     }
     let explain = request.explain.then(|| explain::page(&query, &ranking, &context));
@@ -105,17 +109,19 @@ pub(crate) fn bounded(name: &str, value: i64, low: i64, high: i64) -> Result<usi
         .expected(format!("{low} to {high}"), value.to_string()))
 }
 
-fn allowed(snapshot: &Snapshot, filter: Option<&Filter>) -> Vec<Option<Bitmap>> {
-    let rows = |part: &crate::collection::Part| match (filter, &part.live) {
-        (None, None) => None,
-        (None, Some(live)) => Some(Bitmap::clone(live)),
-        (Some(filter), live) => {
-            let mut rows = filter.rows(&part.segment);
-            if let Some(live) = live {
-                rows.and(live);
+fn allowed(snapshot: &Snapshot, filter: Option<&Filter>) -> Result<Vec<Option<Bitmap>>, TercetError> {
+    let rows = |part: &crate::collection::Part| {
+        Ok(match (filter, &part.live) {
+            (None, None) => None,
+            (None, Some(live)) => Some(Bitmap::clone(live)),
+            (Some(filter), live) => {
+                let mut rows = filter.select(&part.segment)?;
+                if let Some(live) = live {
+                    rows.and(live);
+                }
+                Some(rows)
             }
-            Some(rows)
-        }
+        })
     };
     snapshot.parts.iter().map(rows).collect()
 }

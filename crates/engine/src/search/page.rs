@@ -104,9 +104,9 @@ impl<'a> Projector<'a> {
         for at in &self.selected {
             let field = &schema.fields[*at];
             if let FieldSpec::Dense(_) = field.spec {
-                let vector =
-                    self.snapshot.parts[part].segment.dense(*at).and_then(|reader| reader.vector(row));
-                if let Some(vector) = vector {
+                let segment = &self.snapshot.parts[part].segment;
+                let vector = segment.dense(*at).map(|reader| reader.vector(row)).transpose();
+                if let Some(vector) = vector.map_err(|e| segment.error(e))?.flatten() {
                     out.insert(field.name.clone(), serde_json::json!({ "$vector": arrays.len() }));
                     arrays.push(Array::F32(vector.into_owned()));
                 }
@@ -120,7 +120,7 @@ impl<'a> Projector<'a> {
     /// A document's id.
     pub(crate) fn id(&self, part: usize, row: u32) -> Result<Id, TercetError> {
         let segment = &self.snapshot.parts[part].segment;
-        id::decode(segment.ids.id(row)).ok_or_else(|| {
+        id::decode(segment.id(row)?).ok_or_else(|| {
             let file = segment.file.label();
             TercetError::new(Code::Corrupt, format!("{file}: the id of row {row} cannot be read")).file(file)
         })

@@ -4,7 +4,7 @@ use tercet_index::TopK;
 
 use super::compile::Compiled;
 use super::{Candidate, Context, by_rank, fuse, lexical};
-use crate::wire::TercetError;
+use crate::wire::{Code, TercetError};
 
 /// The candidates of a query, best first, and the rankings of its parts in the query's shape.
 pub(crate) struct Ranking {
@@ -27,7 +27,7 @@ pub(crate) fn rank(
 ) -> Result<Ranking, TercetError> {
     match query {
         Compiled::Match(query) => Ok(Ranking::leaf(lexical::rank(query, context, k)?, true)),
-        Compiled::Near { field, vector, k: most, .. } => Ok(near(*field, vector, context, k.min(*most))),
+        Compiled::Near { field, vector, k: most, .. } => near(*field, vector, context, k.min(*most)),
         Compiled::All => Ok(Ranking::leaf(all(context, k), true)),
         Compiled::Fuse { k: constant, weights, depth, parts } => {
             let parts =
@@ -38,21 +38,24 @@ pub(crate) fn rank(
     }
 }
 
-fn near(field: usize, vector: &[f32], context: &mut Context<'_>, k: usize) -> Ranking {
+fn near(field: usize, vector: &[f32], context: &mut Context<'_>, k: usize) -> Result<Ranking, TercetError> {
     let mut exact = true;
     let mut found = Vec::new();
     for (at, part) in context.snapshot.parts.iter().enumerate() {
         let Some(reader) = part.segment.dense(field) else { continue };
         let mut top = TopK::new(k);
-        reader.search(vector, context.allowed[at].as_ref(), &mut top, &mut context.counters);
+        reader
+            .search(vector, context.allowed[at].as_ref(), &mut top, &mut context.counters)
+            .map_err(|e| part.segment.error(e))?;
         exact &= reader.capabilities().exact;
         found.push((at as u32, top));
     }
-    Ranking::leaf(best(found, k), exact)
+    Ok(Ranking::leaf(best(found, k)?, exact))
 }
 
 /// The best `k` of the best of every segment.
-pub(super) fn best(found: Vec<(u32, TopK)>, k: usize) -> Vec<Candidate> {
+pub(super) fn best(found: Vec<(u32, TopK)>, k: usize) -> Result<Vec<Candidate>, TercetError> {
+    found.iter().try_for_each(|(_, top)| check_whole(top, k))?;
     let several = found.len() > 1;
     let mut all: Vec<Candidate> = found
         .into_iter()
@@ -64,7 +67,16 @@ pub(super) fn best(found: Vec<(u32, TopK)>, k: usize) -> Vec<Candidate> {
         all.sort_by(by_rank);
     }
     all.truncate(k);
-    all
+    Ok(all)
+}
+
+/// A list that memory cut short is no answer.
+pub(crate) fn check_whole(top: &TopK, k: usize) -> Result<(), TercetError> {
+    if top.is_truncated() {
+        let message = format!("not enough memory for the best {k}: {} were held", top.len());
+        return Err(TercetError::new(Code::Memory, message));
+    }
+    Ok(())
 }
 
 fn all(context: &Context<'_>, k: usize) -> Vec<Candidate> {

@@ -1,13 +1,17 @@
 //! From checked documents to the sections of a segment.
 
-use tercet_index::{Bitmap, DenseInput, IndexError, InvertedBuilder, Sections, array_bytes, dense_kind};
+use tercet_index::{
+    Bitmap, DenseInput, IndexError, InvertedBuilder, SectionSink, Sections, array_bytes, dense_kind,
+};
 use tercet_text::Analyzer;
 
-use super::columns::{KeywordBuilder, presence};
-use super::docs::DocsBuilder;
+use super::columns::KeywordBuilder;
+use super::docs::DocsWriter;
+use super::present::write_presence;
 use super::{dense_spec, field_prefix, ids};
 use crate::document::{Document, FieldValue};
 use crate::schema::{Field, Schema};
+use crate::sections::Prefixed;
 use crate::wire::{DenseSpec, FieldSpec};
 
 /// The version of the layout inside a segment file.
@@ -18,14 +22,16 @@ pub(crate) struct SegmentBuilder<'s> {
     schema: &'s Schema,
     rows: u32,
     ids: Vec<Vec<u8>>,
-    docs: DocsBuilder,
+    docs: DocsWriter,
+    docs_sections: Sections,
     fields: Vec<FieldBuilder>,
     /// Rows that have the field, a list a field.
     present: Vec<Vec<u32>>,
+    error: Option<IndexError>,
 }
 
 /// One field of a segment in the making.
-pub(super) enum FieldBuilder {
+enum FieldBuilder {
     Text { builder: Box<InvertedBuilder>, analyzer: Option<Analyzer> },
     Keyword(KeywordBuilder),
     Integers(Vec<i64>),
@@ -35,7 +41,7 @@ pub(super) enum FieldBuilder {
 
 impl FieldBuilder {
     /// An empty one of the field's kind.
-    pub(super) fn new(field: &Field) -> Self {
+    fn new(field: &Field) -> Self {
         match &field.spec {
             FieldSpec::Text(spec) => FieldBuilder::Text {
                 builder: Box::new(InvertedBuilder::new(spec.positions)),
@@ -71,7 +77,7 @@ impl FieldBuilder {
     }
 
     /// The sections of a segment of `rows` rows, of which `present` have the field.
-    pub(super) fn finish(self, rows: u32, present: &[u32]) -> Result<Sections, IndexError> {
+    fn finish(self, rows: u32, present: &[u32]) -> Result<Sections, IndexError> {
         match self {
             FieldBuilder::Text { builder, .. } => builder.finish(rows),
             FieldBuilder::Keyword(builder) => builder.finish(),
@@ -94,13 +100,15 @@ impl<'s> SegmentBuilder<'s> {
             schema,
             rows: 0,
             ids: Vec::new(),
-            docs: DocsBuilder::default(),
+            docs: DocsWriter::default(),
+            docs_sections: Sections::new(),
             fields: schema.fields.iter().map(FieldBuilder::new).collect(),
             present: vec![Vec::new(); schema.fields.len()],
+            error: None,
         }
     }
 
-    /// Adds a document as the next row.
+    /// Adds a document as the next row. What goes wrong is reported by [`finish`](Self::finish).
     pub(crate) fn push(&mut self, document: Document<'_>) {
         let row = self.rows;
         for ((field, present), value) in self.fields.iter_mut().zip(&mut self.present).zip(&document.values) {
@@ -109,49 +117,35 @@ impl<'s> SegmentBuilder<'s> {
                 present.push(row);
             }
         }
-        self.docs.push(&document.stored);
+        if let Err(error) = self.docs.push(&document.stored, &mut self.docs_sections) {
+            self.error.get_or_insert(error);
+        }
         self.ids.push(document.id);
         self.rows += 1;
     }
 
     /// All sections.
-    pub(crate) fn finish(self) -> Result<Sections, IndexError> {
+    pub(crate) fn finish(mut self) -> Result<Sections, IndexError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.docs.finish(&mut self.docs_sections)?;
+        let mut sections = vec![(String::from("meta"), array_bytes(&[LAYOUT, self.rows])?)];
         let ids: Vec<&[u8]> = self.ids.iter().map(Vec::as_slice).collect();
-        let mut parts = SegmentSections::new(self.rows, ids::build(&ids)?, self.docs.finish()?)?;
+        sections.extend(ids::build(&ids)?);
+        sections.extend(self.docs_sections);
         for ((field, builder), present) in self.schema.fields.iter().zip(self.fields).zip(&self.present) {
-            parts.add(field, present, builder.finish(self.rows, present)?)?;
+            let mut sink = Prefixed { sink: &mut sections, prefix: field_prefix(&field.key) };
+            for (name, bytes) in builder.finish(self.rows, present)? {
+                sink.begin(&name)?;
+                sink.write(&bytes)?;
+            }
+            let mut bitmap = Bitmap::new(self.rows);
+            for row in present {
+                bitmap.set(*row);
+            }
+            write_presence(&bitmap, &mut sink)?;
         }
-        Ok(parts.sections)
-    }
-}
-
-/// Puts the parts of a segment under their names.
-pub(super) struct SegmentSections {
-    rows: u32,
-    pub(super) sections: Sections,
-}
-
-impl SegmentSections {
-    pub(super) fn new(rows: u32, ids: Sections, docs: Sections) -> Result<Self, IndexError> {
-        let mut sections = vec![(String::from("meta"), array_bytes(&[LAYOUT, rows])?)];
-        sections.extend(ids);
-        sections.extend(docs);
-        Ok(SegmentSections { rows, sections })
-    }
-
-    pub(super) fn add(
-        &mut self,
-        field: &Field,
-        present: &[u32],
-        sections: Sections,
-    ) -> Result<(), IndexError> {
-        let mut bitmap = Bitmap::new(self.rows);
-        for row in present {
-            bitmap.set(*row);
-        }
-        let prefix = field_prefix(&field.name);
-        let all = sections.into_iter().chain(presence(&bitmap)?);
-        self.sections.extend(all.map(|(name, bytes)| (format!("{prefix}{name}"), bytes)));
-        Ok(())
+        Ok(sections)
     }
 }

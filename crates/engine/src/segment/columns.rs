@@ -6,10 +6,7 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use tercet_index::{Array, Bitmap, IndexError, SectionSource, Sections, array_bytes};
-
-use crate::sections::check_ends;
+use tercet_index::{Array, Bitmap, IndexError, Section, SectionSource, Sections, array_bytes};
 
 /// Collects strings: each distinct one once.
 #[derive(Default)]
@@ -60,32 +57,50 @@ impl KeywordBuilder {
 
 /// An open keyword column.
 pub(crate) struct Keywords {
-    dict: Bytes,
+    dict: Section,
     dict_ends: Array<u32>,
     ords: Array<u32>,
     ends: Array<u32>,
 }
 
 impl Keywords {
-    /// Opens it; O(rows and distinct strings).
+    /// Opens it; O(1).
     pub(crate) fn open(rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
-        let column = Keywords {
+        Ok(Keywords {
             dict: source.section("dict")?,
             dict_ends: Array::open(source, "dict_ends")?,
             ords: Array::open(source, "ords")?,
             ends: Array::open_len(source, "ord_ends", rows.into())?,
-        };
-        check_ends("dict_ends", &column.dict_ends, column.dict.len())?;
-        check_ends("ord_ends", &column.ends, column.ords.len())?;
-        Ok(column)
+        })
+    }
+
+    /// Checks that all parts divide the whole. O(rows and distinct strings).
+    pub(super) fn verify_ends(&self) -> Result<(), IndexError> {
+        self.dict_ends.verify_ends(self.dict.len())?;
+        self.ends.verify_ends(self.ords.len())
+    }
+
+    /// Checks all that opening does not.
+    pub(super) fn verify(&self) -> Result<(), IndexError> {
+        self.verify_ends()?;
+        if self.ords.all()?.iter().any(|ord| *ord >= self.distinct()) {
+            return Err(self.ords.corrupt(format!("an ordinal above {}", self.distinct())));
+        }
+        let mut before = None;
+        for ord in 0..self.distinct() {
+            let text = self.text(ord)?;
+            if before.is_some_and(|before| before >= text) {
+                return Err(self.dict.corrupt(format!("string {ord} is not above the one before")));
+            }
+            before = Some(text);
+        }
+        Ok(())
     }
 
     /// The string of an ordinal.
-    pub(crate) fn text(&self, ord: u32) -> &str {
-        let at = ord as usize;
-        let start = if at == 0 { 0 } else { self.dict_ends.get(at - 1).map_or(0, |e| *e as usize) };
-        let end = self.dict_ends.get(at).map_or(0, |e| *e as usize);
-        self.dict.get(start..end).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+    pub(crate) fn text(&self, ord: u32) -> Result<&str, IndexError> {
+        let bytes = self.dict.get(self.dict_ends.part(ord as usize)?)?;
+        std::str::from_utf8(bytes).map_err(|e| self.dict.corrupt(format!("string {ord}: {e}")))
     }
 
     /// How many distinct strings there are.
@@ -94,47 +109,52 @@ impl Keywords {
     }
 
     /// The first ordinal whose string is not below `text` (or not at or below, when `after`).
-    pub(crate) fn bound(&self, text: &str, after: bool) -> u32 {
+    pub(crate) fn bound(&self, text: &str, after: bool) -> Result<u32, IndexError> {
         let (mut low, mut high) = (0, self.distinct());
         while low < high {
             let middle = low + (high - low) / 2;
-            let below = if after { self.text(middle) <= text } else { self.text(middle) < text };
+            let found = self.text(middle)?;
+            let below = if after { found <= text } else { found < text };
             if below { low = middle + 1 } else { high = middle }
         }
-        low
+        Ok(low)
     }
 
-    /// The ordinals of a row.
-    pub(crate) fn ords(&self, row: u32) -> &[u32] {
-        let at = row as usize;
-        let start = if at == 0 { 0 } else { self.ends.get(at - 1).map_or(0, |e| *e as usize) };
-        let end = self.ends.get(at).map_or(0, |e| *e as usize);
-        self.ords.get(start..end).unwrap_or_default()
+    /// All ordinals, and where those of each row end.
+    pub(super) fn parts(&self) -> Result<(&[u32], &[u32]), IndexError> {
+        Ok((self.ords.all()?, self.ends.all()?))
+    }
+
+    /// An error about the ordinals of a row.
+    pub(super) fn bad_row(&self, row: u32) -> IndexError {
+        self.ends.corrupt(format!("the ordinals of row {row}"))
     }
 
     /// The rows that have an ordinal which passes. Each distinct string is tested once.
-    pub(crate) fn rows(&self, passes: impl Fn(u32) -> bool) -> Bitmap {
+    pub(crate) fn rows(&self, passes: impl Fn(u32) -> bool) -> Result<Bitmap, IndexError> {
         let table: Vec<bool> = (0..self.distinct()).map(passes).collect();
         let passes = |ord: u32| table.get(ord as usize).copied().unwrap_or(false);
-        let rows = self.ends.len() as u32;
-        if self.single() {
-            return passing(&self.ords, passes);
+        let (ords, ends) = self.parts()?;
+        if single(ords, ends) {
+            return Ok(passing(ords, passes));
         }
-        let mut found = Bitmap::new(rows);
-        for row in 0..rows {
-            if self.ords(row).iter().any(|ord| passes(*ord)) {
+        let mut found = Bitmap::new(ends.len() as u32);
+        let mut start = 0;
+        for (row, end) in (0u32..).zip(ends) {
+            let of_row = ords.get(start as usize..*end as usize).ok_or_else(|| self.bad_row(row))?;
+            if of_row.iter().any(|ord| passes(*ord)) {
                 found.set(row);
             }
+            start = *end;
         }
-        found
+        Ok(found)
     }
+}
 
-    /// Whether every row has exactly one string: then ordinals and rows are parallel.
-    fn single(&self) -> bool {
-        // A row without and a row with two could balance, so every end is looked at; the pass is vectorised.
-        self.ords.len() == self.ends.len()
-            && self.ends.iter().zip(1u32..).fold(true, |all, (end, row)| all & (*end == row))
-    }
+/// Whether every row has exactly one string: then ordinals and rows are parallel.
+fn single(ords: &[u32], ends: &[u32]) -> bool {
+    // A row without and a row with two could balance, so every end is looked at; the pass is vectorised.
+    ords.len() == ends.len() && ends.iter().zip(1u32..).fold(true, |all, (end, row)| all & (*end == row))
 }
 
 /// An open column of numbers.
@@ -156,6 +176,16 @@ impl Numbers {
     }
 }
 
+impl Numbers {
+    /// Checks all that opening does not.
+    pub(super) fn verify(&self) -> Result<(), IndexError> {
+        match self {
+            Numbers::Integers(values) => values.all().map(drop),
+            Numbers::Floats(values) => values.all().map(drop),
+        }
+    }
+}
+
 /// The rows whose value passes.
 pub(crate) fn passing<T: Copy>(values: &[T], passes: impl Fn(T) -> bool) -> Bitmap {
     let mut words = vec![0u64; values.len().div_ceil(64)];
@@ -166,12 +196,4 @@ pub(crate) fn passing<T: Copy>(values: &[T], passes: impl Fn(T) -> bool) -> Bitm
     }
     // As many words as rows need: never refused.
     Bitmap::from_words(values.len() as u32, words).unwrap_or_else(|_| Bitmap::new(values.len() as u32))
-}
-
-/// Writes which rows have a field; nothing when all have it.
-pub(crate) fn presence(present: &Bitmap) -> Result<Sections, IndexError> {
-    if present.count() == present.len() {
-        return Ok(Vec::new());
-    }
-    Ok(vec![(String::from("present"), array_bytes(present.words())?)])
 }

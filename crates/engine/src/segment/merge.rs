@@ -1,13 +1,24 @@
 //! Neighbouring segments made one, without analysing or parsing anything again; deleted rows are left out.
+//!
+//! Everything goes to the sink as it is read, so that a merge holds some bytes a row (where each goes, ids' and
+//! documents' ends, vectors' lengths), the words and what the distinct keywords become, and nothing of the size of the
+//! documents, postings, positions, vectors or columns. A section's list of ends counts in u32 where it divides ids, terms,
+//! keywords or ordinals: 4 GiB each, which is more than the inputs of one merge may have.
 
-use tercet_index::{Bitmap, IndexError, InvertedReader, RowMap, Sections, merge_inverted};
+use tercet_index::{
+    ArraySink, Bitmap, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink, dense_kind,
+    merge_inverted,
+};
 
-use super::build::{FieldBuilder, SegmentSections};
-use super::columns::KeywordBuilder;
-use super::docs::DocsBuilder;
-use super::{BlockCache, FieldReader, Numbers, Segment, ids};
+use super::build::LAYOUT;
+use super::docs::DocsWriter;
+use super::present::{Presence, write_presence};
+use super::{
+    BlockCache, FieldReader, Numbers, Segment, SegmentField, dense_spec, field_prefix, ids, keywords,
+};
 use crate::api::Control;
 use crate::schema::{Field, Schema};
+use crate::sections::Prefixed;
 use crate::wire::{FieldSpec, TercetError};
 
 /// One segment to merge and the rows of it that live (`None`: all).
@@ -22,125 +33,217 @@ impl Input<'_> {
     }
 }
 
-/// The sections of the merged segment. Rows keep their order: first input first. Counts a step of work a field.
-pub(crate) fn merge(
+/// Writes the merged segment. Rows keep their order: first input first. Counts a step of work a field. A field of which
+/// no input has a section is not written; one that the schema does not have is dropped.
+pub(super) fn merge(
     schema: &Schema,
     inputs: &[Input<'_>],
     control: &Control,
-) -> Result<Sections, TercetError> {
-    // Shapes that do not fit come from the files alone: what is merged was checked when it was built.
-    let failed = |e: IndexError| {
-        let e = match e {
-            IndexError::Shape { .. } | IndexError::Order { .. } => {
-                IndexError::corrupt("(all)", e.to_string())
-            }
-            other => other,
-        };
-        crate::error::index_error(e, inputs.first().map_or("", |i| i.segment.file.label()))
-    };
-    let (maps, rows) = row_maps(inputs);
-    control.begin(schema.fields.len() as u64 + 1);
-    let mut parts = merge_rows(inputs, rows).map_err(failed)?;
+    sink: &mut dyn SectionSink,
+) -> Result<(), TercetError> {
+    let failed = |e: IndexError| merge_error(e, inputs);
+    let total: u64 = inputs.iter().map(|input| u64::from(input.segment.rows)).sum();
+    let too_many = || IndexError::TooLarge { what: String::from("rows of a segment"), limit: ROWS_MAX };
+    if total > ROWS_MAX {
+        return Err(failed(too_many()));
+    }
+    let (maps, rows) = row_maps(inputs).map_err(failed)?;
+    control.begin(schema.fields.len() as u64 + 2);
+    merge_ids(inputs, &maps, rows, sink).map_err(failed)?;
+    control.step(1)?;
+    merge_docs(inputs, control, sink)?;
     control.step(1)?;
     for (at, field) in schema.fields.iter().enumerate() {
-        let present = present_rows(inputs, at, &maps);
-        let sections = merge_field(field, at, inputs, &maps, rows, &present).map_err(failed)?;
-        parts.add(field, &present, sections).map_err(failed)?;
+        let mut sink = Prefixed { sink: &mut *sink, prefix: field_prefix(&field.key) };
+        Merging { field, at, inputs, maps: &maps, rows }.run(&mut sink).map_err(failed)?;
         control.step(1)?;
     }
-    Ok(parts.sections)
+    Ok(())
 }
 
-fn row_maps(inputs: &[Input<'_>]) -> (Vec<RowMap>, u32) {
-    let mut next = 0u32;
-    let maps = inputs
-        .iter()
-        .map(|input| {
-            let mut map = vec![u32::MAX; input.segment.rows as usize];
-            for row in input.rows() {
-                map[row as usize] = next;
-                next += 1;
-            }
-            RowMap(map)
-        })
-        .collect();
-    (maps, next)
-}
+/// A row's number is a u32, and the last stands for none.
+const ROWS_MAX: u64 = u32::MAX as u64 - 1;
 
-fn merge_rows(inputs: &[Input<'_>], rows: u32) -> Result<SegmentSections, IndexError> {
-    let mut all_ids = Vec::with_capacity(rows as usize);
-    let mut docs = DocsBuilder::default();
-    for input in inputs {
-        let mut cache = BlockCache::default();
-        for row in input.rows() {
-            all_ids.push(input.segment.ids.id(row));
-            docs.push(input.segment.docs.read(row, &mut cache)?);
+/// Shapes that do not fit come from the files alone: what is merged was checked when it was built. The file that is
+/// damaged is looked for, so that the error names it.
+fn merge_error(error: IndexError, inputs: &[Input<'_>]) -> TercetError {
+    let damage = match error {
+        IndexError::Shape { .. } | IndexError::Order { .. } => {
+            IndexError::corrupt("(all)", error.to_string())
         }
+        other => other,
+    };
+    if let IndexError::Corrupt { .. } = damage
+        && let Some(found) = inputs.iter().find_map(|input| input.segment.verify_structure().err())
+    {
+        return found;
     }
-    SegmentSections::new(rows, ids::build(&all_ids)?, docs.finish()?)
+    crate::error::index_error(damage, inputs.first().map_or("", |i| i.segment.file.label()))
 }
 
-/// The new rows that have a field.
-fn present_rows(inputs: &[Input<'_>], at: usize, maps: &[RowMap]) -> Vec<u32> {
-    let mut present = Vec::new();
-    for (input, map) in inputs.iter().zip(maps) {
-        let has = input.segment.fields[at].present.as_ref();
-        present.extend(
-            input
-                .rows()
-                .filter(|row| has.is_none_or(|has| has.contains(*row)))
-                .map(|row| map.0[row as usize]),
-        );
+fn row_maps(inputs: &[Input<'_>]) -> Result<(Vec<RowMap>, u32), IndexError> {
+    let mut next = 0u32;
+    let mut maps = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let mut map = tercet_index::reserved(input.segment.rows as usize)?;
+        map.resize(input.segment.rows as usize, RowMap::DROPPED);
+        for row in input.rows() {
+            map[row as usize] = next;
+            next += 1;
+        }
+        maps.push(RowMap(map));
     }
-    present
+    Ok((maps, next))
 }
 
-fn merge_field(
-    field: &Field,
-    at: usize,
+fn merge_ids(
     inputs: &[Input<'_>],
     maps: &[RowMap],
     rows: u32,
-    present: &[u32],
-) -> Result<Sections, IndexError> {
-    if let FieldSpec::Text(_) = &field.spec {
-        let readers: Vec<(&InvertedReader, &RowMap)> =
-            inputs.iter().zip(maps).filter_map(|(input, map)| Some((input.segment.text(at)?, map))).collect();
-        return merge_inverted(&readers, rows);
-    }
-    let mut builder = FieldBuilder::new(field);
-    for input in inputs {
-        match (&mut builder, &input.segment.fields[at].reader) {
-            (FieldBuilder::Keyword(builder), FieldReader::Keyword(column)) => {
-                copy_keywords(builder, column, input)
-            }
-            (FieldBuilder::Integers(out), FieldReader::Numbers(Numbers::Integers(column))) => {
-                out.extend(input.rows().map(|row| column[row as usize]));
-            }
-            (FieldBuilder::Floats(out), FieldReader::Numbers(Numbers::Floats(column))) => {
-                out.extend(input.rows().map(|row| column[row as usize]));
-            }
-            (FieldBuilder::Dense { values, .. }, FieldReader::Dense(reader)) => {
-                for vector in input.rows().filter_map(|row| reader.vector(row)) {
-                    values.extend_from_slice(&vector);
-                }
-            }
-            _ => {
-                return Err(IndexError::corrupt(
-                    &field.name,
-                    "the segments disagree on the kind of the field",
-                ));
-            }
-        }
-    }
-    builder.finish(rows, present)
+    sink: &mut dyn SectionSink,
+) -> Result<(), IndexError> {
+    sink.begin("meta")?;
+    sink.write(bytemuck::cast_slice(&[LAYOUT, rows]))?;
+    let sources: Vec<_> = inputs.iter().zip(maps).map(|(input, map)| (&input.segment.ids, map)).collect();
+    ids::merge(&sources, rows, sink)
 }
 
-fn copy_keywords(builder: &mut KeywordBuilder, column: &super::Keywords, input: &Input<'_>) {
-    let mut values = Vec::new();
-    for row in input.rows() {
-        values.clear();
-        values.extend(column.ords(row).iter().map(|ord| column.text(*ord)));
-        builder.push(&values);
+fn merge_docs(
+    inputs: &[Input<'_>],
+    control: &Control,
+    sink: &mut dyn SectionSink,
+) -> Result<(), TercetError> {
+    let mut docs = DocsWriter::default();
+    for input in inputs {
+        let mut cache = BlockCache::default();
+        for row in input.rows() {
+            let copied = input.segment.docs.read(row, &mut cache).and_then(|bytes| docs.push(bytes, sink));
+            copied.map_err(|e| input.segment.error(e))?;
+        }
+        control.step(0)?;
+    }
+    docs.finish(sink).map_err(|e| merge_error(e, inputs))
+}
+
+/// One field of all inputs.
+pub(super) struct Merging<'a> {
+    field: &'a Field,
+    at: usize,
+    pub(super) inputs: &'a [Input<'a>],
+    maps: &'a [RowMap],
+    rows: u32,
+}
+
+impl Merging<'_> {
+    fn run(&self, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
+        let absent = |input: &Input<'_>| matches!(self.of(input).reader, FieldReader::Absent);
+        if !self.inputs.is_empty() && self.inputs.iter().all(absent) {
+            return Ok(());
+        }
+        match &self.field.spec {
+            FieldSpec::Text(spec) => {
+                let readers = self.inputs.iter().zip(self.maps);
+                let readers: Vec<(&InvertedReader, &RowMap)> =
+                    readers.filter_map(|(input, map)| Some((input.segment.text(self.at)?, map))).collect();
+                merge_inverted(&readers, self.rows, spec.positions, sink)?;
+            }
+            FieldSpec::Keyword(_) => keywords::merge(&self.keywords()?, sink)?,
+            FieldSpec::Integer(_) | FieldSpec::Boolean(_) | FieldSpec::Date(_) => self.integers(sink)?,
+            FieldSpec::Float(_) => self.floats(sink)?,
+            FieldSpec::Dense(spec) => {
+                let kind = dense_kind(spec.index.kind())
+                    .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
+                (kind.merge)(&dense_spec(spec), self.rows, self, sink)?;
+            }
+        }
+        write_presence(&self.present()?, sink)
+    }
+
+    fn of<'i>(&self, input: &Input<'i>) -> &'i SegmentField {
+        &input.segment.fields[self.at]
+    }
+
+    fn disagree(&self) -> IndexError {
+        IndexError::corrupt(&self.field.name, "the segments disagree on the kind of the field")
+    }
+
+    /// The new rows that have the field.
+    fn present(&self) -> Result<Bitmap, IndexError> {
+        let mut present = Bitmap::new(self.rows);
+        for (input, map) in self.inputs.iter().zip(self.maps) {
+            let presence = &self.of(input).present;
+            let set = presence.set()?;
+            if !matches!(presence, Presence::Nowhere) {
+                for (_, new) in map.kept().filter(|(old, _)| set.is_none_or(|set| set.contains(*old))) {
+                    present.set(new);
+                }
+            }
+        }
+        Ok(present)
+    }
+
+    fn integers(&self, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
+        let mut out = ArraySink::begin(sink, "values")?;
+        for input in self.inputs {
+            match &self.of(input).reader {
+                FieldReader::Numbers(Numbers::Integers(column)) => {
+                    let values = column.all()?;
+                    input.rows().try_for_each(|row| out.push(values[row as usize]))?;
+                }
+                FieldReader::Absent => input.rows().try_for_each(|_| out.push(0))?,
+                _ => return Err(self.disagree()),
+            }
+        }
+        out.flush()
+    }
+
+    fn floats(&self, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
+        let mut out = ArraySink::begin(sink, "values")?;
+        for input in self.inputs {
+            match &self.of(input).reader {
+                FieldReader::Numbers(Numbers::Floats(column)) => {
+                    let values = column.all()?;
+                    input.rows().try_for_each(|row| out.push(values[row as usize]))?;
+                }
+                FieldReader::Absent => input.rows().try_for_each(|_| out.push(0.0))?,
+                _ => return Err(self.disagree()),
+            }
+        }
+        out.flush()
+    }
+
+    fn keywords(&self) -> Result<Vec<keywords::Source<'_>>, IndexError> {
+        let sources = self.inputs.iter().zip(self.maps).map(|(input, map)| match &self.of(input).reader {
+            FieldReader::Keyword(column) => Ok((Some(column.as_ref()), map)),
+            FieldReader::Absent => Ok((None, map)),
+            _ => Err(self.disagree()),
+        });
+        sources.collect()
+    }
+}
+
+impl DenseStream for Merging<'_> {
+    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
+        for (input, map) in self.inputs.iter().zip(self.maps) {
+            let field = self.of(input);
+            let reader = match &field.reader {
+                FieldReader::Dense(reader) => reader,
+                FieldReader::Absent => continue,
+                _ => return Err(self.disagree()),
+            };
+            let set = field.present.set()?;
+            for (old, new) in map.kept().filter(|(old, _)| set.is_none_or(|set| set.contains(*old))) {
+                match reader.vector(old)? {
+                    Some(vector) => each(new, &vector)?,
+                    None => {
+                        return Err(IndexError::corrupt(
+                            &self.field.name,
+                            format!("row {old} has no vector"),
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }

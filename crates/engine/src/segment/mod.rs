@@ -1,30 +1,34 @@
 //! A segment: an immutable set of documents, rows 0..n in the order of their insertion, every field indexed.
 //!
 //! In memory and on disk a segment has the same bytes: a section file (`docs/format.md`). It is built from documents
-//! ([`SegmentBuilder`]), from other segments ([`merge`]), and opened after one look at every checksum and every list of
-//! ends, so that a damaged file is refused before anything is read from it. Segments are ordered by age and
-//! merged with neighbours only, so the pair (segment, row) is the insertion sequence that breaks ties.
+//! ([`SegmentBuilder`]) or from other segments ([`merge`]). Opening costs the same for ten rows and for ten million: it
+//! looks at names, lengths and a few headers. Bytes are held against their checksums when they are first touched, and
+//! what they say is checked where it is used; [`Segment::verify_structure`] checks everything. Segments are ordered by
+//! age and merged with neighbours only, so the pair (segment, row) is the insertion sequence that breaks ties.
 
 mod build;
 mod columns;
 mod docs;
 mod ids;
+mod keywords;
 pub(crate) mod merge;
+mod present;
 
 use bytes::Bytes;
 use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader, Metric, dense_kind};
-use tercet_store::{Env, SectionFile, SectionFileWriter, SectionStream, StoreError};
+use tercet_store::{AlignedBuf, Env, SectionFile, SectionFileWriter, SectionStream};
 
 use crate::api::Control;
 use crate::error::index_error;
 use crate::schema::{Field, Schema};
-use crate::sections::{self, Within};
+use crate::sections::{FileSink, Within};
 use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, TercetError};
 
 pub(crate) use build::SegmentBuilder;
 pub(crate) use columns::{Keywords, Numbers, passing};
 pub(crate) use docs::{BlockCache, Docs};
 pub(crate) use ids::Ids;
+pub(crate) use present::Presence;
 
 /// The kind of section file that a segment is.
 pub(crate) const KIND: &str = "segment";
@@ -33,8 +37,8 @@ pub(crate) const KIND: &str = "segment";
 pub(crate) struct SegmentField {
     /// Its index or column.
     pub(crate) reader: FieldReader,
-    /// The rows that have it; `None` when all do.
-    pub(crate) present: Option<Bitmap>,
+    /// The rows that have it.
+    pub(crate) present: Presence,
 }
 
 /// A field's index or column.
@@ -42,11 +46,13 @@ pub(crate) enum FieldReader {
     /// Words.
     Text(Box<InvertedReader>),
     /// Exact strings.
-    Keyword(Keywords),
+    Keyword(Box<Keywords>),
     /// Integers, floats, booleans, dates.
     Numbers(Numbers),
     /// Vectors.
     Dense(Box<dyn DenseReader>),
+    /// The segment is older than the field: no row has it.
+    Absent,
 }
 
 /// An open segment.
@@ -82,7 +88,6 @@ pub(crate) fn metric(name: MetricName) -> Metric {
     }
 }
 
-#[allow(dead_code, reason = "the collection moves to these one by one")]
 impl Segment {
     /// Opens a segment file.
     pub(crate) fn open(schema: &Schema, env: &dyn Env, path: &str) -> Result<Segment, TercetError> {
@@ -99,7 +104,7 @@ impl Segment {
         for (name, bytes) in sections {
             writer.add(name, bytes.as_slice());
         }
-        Self::from_file(schema, SectionFile::from_bytes(writer.to_bytes()?, "(memory)")?)
+        Self::from_file(schema, SectionFile::from_own_bytes(writer.to_bytes()?, "(memory)")?)
     }
 
     /// Opens a whole segment file that is in memory, under a name for errors.
@@ -122,16 +127,13 @@ impl Segment {
         env: &dyn Env,
         path: &str,
     ) -> Result<u64, TercetError> {
-        let sections = merge::merge(schema, inputs, control)?;
-        let mut stream = SectionStream::create(env, path, KIND)?;
-        let written = sections
-            .iter()
-            .try_for_each(|(name, bytes)| stream.begin(name).and_then(|()| stream.write(bytes)))
-            .and_then(|()| stream.finish());
+        let mut sink = FileSink::new(SectionStream::create(env, path, KIND)?, control);
+        let merged = merge::merge(schema, inputs, control, &mut sink);
+        let written = merged.and_then(|()| Ok(sink.finish()?));
         if written.is_err() {
             let _ = env.remove(path);
         }
-        Ok(written?)
+        written
     }
 
     /// The same in memory.
@@ -140,41 +142,54 @@ impl Segment {
         inputs: &[merge::Input<'_>],
         control: &Control,
     ) -> Result<Segment, TercetError> {
-        Self::from_sections(schema, &merge::merge(schema, inputs, control)?)
+        let mut buf = AlignedBuf::new();
+        let mut sink = FileSink::new(SectionStream::in_buffer(&mut buf, KIND)?, control);
+        merge::merge(schema, inputs, control, &mut sink)?;
+        sink.finish()?;
+        Self::from_file(schema, SectionFile::from_own_bytes(buf.freeze(), "(memory)")?)
     }
 
-    /// Checks everything that reading relies on and opening does not look at. Cost: a pass over the whole file.
+    /// Checks all that opening does not: every checksum, every list of ends, order and statistics. Cost: a pass over the
+    /// whole file, and 8 bytes a row.
     pub(crate) fn verify_structure(&self) -> Result<(), TercetError> {
         self.file.verify()?;
-        let verified = self.fields.iter().try_for_each(|field| match &field.reader {
-            FieldReader::Text(reader) => reader.verify(),
-            FieldReader::Dense(reader) => reader.verify(),
-            FieldReader::Keyword(_) | FieldReader::Numbers(_) => Ok(()),
-        });
-        verified.map_err(|e| self.error(e))
+        self.verify_parts().map_err(|e| self.error(e))
+    }
+
+    fn verify_parts(&self) -> Result<(), IndexError> {
+        self.ids.verify()?;
+        self.docs.verify()?;
+        for field in &self.fields {
+            let count = field.present.count(self.rows, None)?;
+            let held = match &field.reader {
+                FieldReader::Text(reader) => reader.verify().and_then(|()| reader.rows_with_field(None))?,
+                FieldReader::Dense(reader) => reader.verify().map(|()| reader.len() as u64)?,
+                FieldReader::Keyword(column) => column.verify().map(|()| count)?,
+                FieldReader::Numbers(column) => column.verify().map(|()| count)?,
+                FieldReader::Absent => 0,
+            };
+            if held != count {
+                let what = format!("{count} rows have a field, its index has {held}");
+                return Err(IndexError::corrupt("present", what));
+            }
+        }
+        Ok(())
     }
 
     /// The row of an encoded id, deleted or not. O(log rows).
     pub(crate) fn row(&self, id: &[u8]) -> Result<Option<u32>, TercetError> {
-        Ok(self.ids.row(id))
+        self.ids.find(id).map_err(|e| self.error(e))
     }
 
     /// The encoded id of a row.
     pub(crate) fn id(&self, row: u32) -> Result<&[u8], TercetError> {
-        Ok(self.ids.id(row))
+        self.ids.of(row).map_err(|e| self.error(e))
     }
 
     /// How many rows, or live rows, have a field.
     pub(crate) fn documents_with(&self, field: usize, live: Option<&Bitmap>) -> Result<u64, TercetError> {
-        Ok(match (self.fields.get(field).and_then(|f| f.present.as_ref()), live) {
-            (None, None) => self.rows.into(),
-            (None, Some(rows)) | (Some(rows), None) => rows.count().into(),
-            (Some(present), Some(live)) => {
-                let mut rows = present.clone();
-                rows.and(live);
-                rows.count().into()
-            }
-        })
+        let present = self.fields.get(field).map_or(&Presence::Nowhere, |field| &field.present);
+        present.count(self.rows, live).map_err(|e| self.error(e))
     }
 
     /// Rows that have a text field, and the words in them: all, or the live ones.
@@ -183,27 +198,14 @@ impl Segment {
         field: usize,
         live: Option<&Bitmap>,
     ) -> Result<(u64, u64), TercetError> {
-        Ok(self.text(field).map_or((0, 0), |text| (text.rows_with_field(live), text.total_length(live))))
+        let Some(text) = self.text(field) else { return Ok((0, 0)) };
+        let count = |text: &InvertedReader| Ok((text.rows_with_field(live)?, text.total_length(live)?));
+        count(text).map_err(|e| self.error(e))
     }
 
     /// An error of the index crate as one about this file.
     pub(crate) fn error(&self, error: IndexError) -> TercetError {
         index_error(error, self.file.label())
-    }
-
-    /// Writes the segment under a name that is not taken.
-    pub(crate) fn write(&self, env: &dyn Env, path: &str) -> Result<(), TercetError> {
-        let sections: Vec<(&str, Bytes)> = self
-            .file
-            .names()
-            .map(|name| Ok((name, self.file.section(name)?)))
-            .collect::<Result<_, StoreError>>()?;
-        let mut writer = SectionFileWriter::new(KIND);
-        for (name, bytes) in &sections {
-            writer.add(name, bytes.as_ref());
-        }
-        writer.finish(env, path)?;
-        Ok(())
     }
 
     fn from_file(schema: &Schema, file: SectionFile) -> Result<Segment, TercetError> {
@@ -218,7 +220,7 @@ impl Segment {
     fn open_parts(schema: &Schema, file: SectionFile) -> Result<Segment, PartError> {
         let whole = Within::whole(&file);
         let meta = Array::<u32>::open_len(&whole, "meta", 2)?;
-        let (version, rows) = (meta[0], meta[1]);
+        let (version, rows) = (meta.get(0)?, meta.get(1)?);
         if version != build::LAYOUT {
             return Err(IndexError::Version {
                 section: String::from("meta"),
@@ -270,12 +272,14 @@ impl From<IndexError> for PartError {
 }
 
 fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentField, PartError> {
-    let source = Within::prefixed(file, field_prefix(&field.name));
-    let present =
-        if source.has("present") { Some(sections::bitmap(&source, "present", rows)?) } else { None };
+    let source = Within::prefixed(file, field_prefix(&field.key));
+    if field.spec.optional() && !source.any() {
+        return Ok(SegmentField { reader: FieldReader::Absent, present: Presence::Nowhere });
+    }
+    let present = Presence::open(rows, &source)?;
     let reader = match &field.spec {
         FieldSpec::Text(_) => FieldReader::Text(Box::new(InvertedReader::open(rows, &source)?)),
-        FieldSpec::Keyword(_) => FieldReader::Keyword(Keywords::open(rows, &source)?),
+        FieldSpec::Keyword(_) => FieldReader::Keyword(Box::new(Keywords::open(rows, &source)?)),
         FieldSpec::Integer(_) | FieldSpec::Boolean(_) | FieldSpec::Date(_) => {
             FieldReader::Numbers(Numbers::open(rows, false, &source)?)
         }

@@ -1,9 +1,9 @@
 //! Vectors in, sections out.
 
 use super::{FLAG_NORMS, FLAG_ROWS, VERSION};
-use crate::dense::{DenseInput, DenseSpec};
+use crate::dense::{DenseInput, DenseSpec, DenseStream};
 use crate::sections::{array_bytes, reserved};
-use crate::{IndexError, Sections};
+use crate::{IndexError, SectionSink, Sections};
 use tercet_kernels::Metric;
 
 pub(super) fn build(spec: &DenseSpec, input: &DenseInput<'_>) -> Result<Sections, IndexError> {
@@ -28,6 +28,52 @@ pub(super) fn build(spec: &DenseSpec, input: &DenseInput<'_>) -> Result<Sections
     }
     sections.push(("meta".to_owned(), array_bytes(&[VERSION, dims, count, flags])?));
     Ok(sections)
+}
+
+/// The same from a stream. Holds the rows and the reciprocal lengths.
+pub(super) fn merge(
+    spec: &DenseSpec,
+    rows: u32,
+    vectors: &dyn DenseStream,
+    sink: &mut dyn SectionSink,
+) -> Result<(), IndexError> {
+    let dims = checked_dims(spec)?;
+    let cosine = spec.metric == Metric::Cosine;
+    let (mut slots, mut norms): (Vec<u32>, Vec<f32>) = (Vec::new(), Vec::new());
+    sink.begin("values")?;
+    vectors.for_each(&mut |row, vector| {
+        if vector.len() != spec.dims {
+            return Err(IndexError::shape("components of a vector", dims.into(), vector.len() as u64));
+        }
+        if let Some(&after) = slots.last().filter(|&&after| after >= row) {
+            return Err(IndexError::Order { what: "rows with a vector".into(), after, row });
+        }
+        if row >= rows {
+            return Err(IndexError::shape("rows of the segment", rows.into(), u64::from(row) + 1));
+        }
+        let memory = |_| IndexError::Memory { bytes: 4 };
+        slots.try_reserve(1).map_err(memory)?;
+        slots.push(row);
+        if cosine {
+            norms.try_reserve(1).map_err(memory)?;
+            norms.push(reciprocal_length(vector));
+        }
+        sink.write(bytemuck::cast_slice(vector))
+    })?;
+    let count = slots.len() as u32;
+    let mut flags = 0;
+    if count != rows {
+        flags |= FLAG_ROWS;
+        sink.begin("rows")?;
+        sink.write(bytemuck::cast_slice(&slots))?;
+    }
+    if cosine {
+        flags |= FLAG_NORMS;
+        sink.begin("norms")?;
+        sink.write(bytemuck::cast_slice(&norms))?;
+    }
+    sink.begin("meta")?;
+    sink.write(bytemuck::cast_slice(&[VERSION, dims, count, flags]))
 }
 
 pub(super) fn checked_dims(spec: &DenseSpec) -> Result<u32, IndexError> {

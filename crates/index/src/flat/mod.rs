@@ -30,5 +30,6 @@ pub const KIND: DenseKind = DenseKind {
     about: "exact scan of all vectors",
     capabilities: CAPABILITIES,
     build: build::build,
+    merge: build::merge,
     open: reader::open,
 };

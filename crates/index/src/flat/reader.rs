@@ -3,7 +3,7 @@
 use super::build::{checked_dims, length, reciprocal_length};
 use super::{CAPABILITIES, FLAG_NORMS, FLAG_ROWS, VERSION, scan};
 use crate::dense::{Capabilities, DenseReader, DenseSpec};
-use crate::sections::Array;
+use crate::section::Array;
 use crate::{Bitmap, Counters, IndexError, SectionSource, TopK};
 use std::borrow::Cow;
 use tercet_kernels::{Metric, MetricKernels, kernels};
@@ -41,7 +41,7 @@ impl FlatReader {
     pub fn open(spec: &DenseSpec, rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
         let dims = checked_dims(spec)?;
         let meta = Array::<u32>::open_len(source, "meta", 4)?;
-        let [version, stored_dims, count, flags] = [meta[0], meta[1], meta[2], meta[3]];
+        let [version, stored_dims, count, flags] = [meta.get(0)?, meta.get(1)?, meta.get(2)?, meta.get(3)?];
         if version != VERSION {
             return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
         }
@@ -68,17 +68,27 @@ impl FlatReader {
         })
     }
 
-    /// The slot of a row's vector.
-    fn slot(&self, row: u32) -> Option<usize> {
-        match &self.slots {
-            Some(rows) => rows.binary_search(&row).ok(),
-            None => (row < self.count).then_some(row as usize),
+    /// The slot of a row's vector. O(log vectors) where some rows have none.
+    fn slot(&self, row: u32) -> Result<Option<usize>, IndexError> {
+        let Some(rows) = &self.slots else {
+            return Ok((row < self.count).then_some(row as usize));
+        };
+        let (mut low, mut high) = (0, rows.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match rows.get(middle)?.cmp(&row) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(Some(middle)),
+            }
         }
+        Ok(None)
     }
 
-    /// The vector in a slot below `count`.
-    fn values_of(&self, slot: usize) -> &[f32] {
-        &self.values[slot * self.dims..(slot + 1) * self.dims]
+    /// The vector in a slot.
+    fn values_of(&self, slot: usize) -> Result<&[f32], IndexError> {
+        let start = slot.saturating_mul(self.dims);
+        self.values.slice(start..start.saturating_add(self.dims))
     }
 
     /// The query as the kernels want it: of length 1 for cosine.
@@ -90,15 +100,15 @@ impl FlatReader {
         let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
         Cow::Owned(query.iter().map(|&x| (f64::from(x) * scale) as f32).collect())
     }
+}
 
-    /// Turns what the kernel gives for a slot into a score.
-    #[inline]
-    pub(super) fn finish(&self, raw: f32, slot: usize) -> f32 {
-        match &self.norms {
-            Some(norms) => raw * norms[slot],
-            None if self.metric == Metric::L2 => -raw,
-            None => raw,
-        }
+/// Turns what the kernel gives for a vector into a score.
+#[inline]
+pub(super) fn finish(metric: Metric, raw: f32, norm: Option<f32>) -> f32 {
+    match norm {
+        Some(norm) => raw * norm,
+        None if metric == Metric::L2 => -raw,
+        None => raw,
     }
 }
 
@@ -107,21 +117,32 @@ impl DenseReader for FlatReader {
         self.count as usize
     }
 
-    fn vector(&self, row: u32) -> Option<Cow<'_, [f32]>> {
-        self.slot(row).map(|slot| Cow::Borrowed(self.values_of(slot)))
-    }
-
-    fn search(&self, query: &[f32], allowed: Option<&Bitmap>, top: &mut TopK, counters: &mut Counters) {
-        if query.len() == self.dims && self.count > 0 && top.k() > 0 {
-            counters.vectors_scored += scan::search(self, &self.prepare(query), allowed, top);
+    fn vector(&self, row: u32) -> Result<Option<Cow<'_, [f32]>>, IndexError> {
+        match self.slot(row)? {
+            Some(slot) => Ok(Some(Cow::Borrowed(self.values_of(slot)?))),
+            None => Ok(None),
         }
     }
 
-    fn score(&self, query: &[f32], row: u32) -> Option<f32> {
-        let slot = self.slot(row).filter(|_| query.len() == self.dims)?;
+    fn search(
+        &self,
+        query: &[f32],
+        allowed: Option<&Bitmap>,
+        top: &mut TopK,
+        counters: &mut Counters,
+    ) -> Result<(), IndexError> {
+        if query.len() == self.dims && self.count > 0 && top.k() > 0 {
+            counters.vectors_scored += scan::search(self, &self.prepare(query), allowed, top)?;
+        }
+        Ok(())
+    }
+
+    fn score(&self, query: &[f32], row: u32) -> Result<Option<f32>, IndexError> {
+        let Some(slot) = self.slot(row)?.filter(|_| query.len() == self.dims) else { return Ok(None) };
         let mut raw = [0.0];
-        (self.kernels.batch)(&self.prepare(query), self.values_of(slot), &mut raw);
-        Some(self.finish(raw[0], slot))
+        (self.kernels.batch)(&self.prepare(query), self.values_of(slot)?, &mut raw);
+        let norm = self.norms.as_ref().map(|norms| norms.get(slot)).transpose()?;
+        Ok(Some(finish(self.metric, raw[0], norm)))
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -140,13 +161,15 @@ impl DenseReader for FlatReader {
 
     fn verify(&self) -> Result<(), IndexError> {
         if let Some(rows) = &self.slots {
+            let rows = rows.all()?;
             let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
             if !ascending || rows.last().is_some_and(|&last| last >= self.rows) {
                 return Err(IndexError::corrupt("rows", "rows do not ascend below the segment's length"));
             }
         }
+        let values = self.values.all()?;
         let Some(norms) = &self.norms else { return Ok(()) };
-        for (slot, (vector, norm)) in self.values.chunks_exact(self.dims).zip(norms.iter()).enumerate() {
+        for (slot, (vector, norm)) in values.chunks_exact(self.dims).zip(norms.all()?).enumerate() {
             if reciprocal_length(vector).to_bits() != norm.to_bits() {
                 return Err(IndexError::corrupt("norms", format!("slot {slot} is not the vector's length")));
             }

@@ -12,7 +12,9 @@
 //! the heap orders by score and row.
 
 use super::FlatReader;
-use crate::{Bitmap, TopK};
+use super::reader::finish;
+use crate::{Bitmap, IndexError, TopK};
+use tercet_kernels::{Metric, MetricKernels};
 
 /// Slots per kernel call: the scores stay in the first-level cache and the call's cost vanishes.
 const BLOCK: usize = 256;
@@ -24,7 +26,17 @@ const DENSE_WORD: u32 = 56;
 const GALLOP: u64 = 16;
 
 struct Scan<'a> {
-    reader: &'a FlatReader,
+    dims: usize,
+    metric: Metric,
+    kernels: &'static MetricKernels,
+    /// Rows of the segment.
+    rows: u32,
+    count: usize,
+    /// `count` vectors.
+    values: &'a [f32],
+    /// `count` elements each, where they are kept.
+    slots: Option<&'a [u32]>,
+    norms: Option<&'a [f32]>,
     query: &'a [f32],
     top: &'a mut TopK,
     scores: [f32; BLOCK],
@@ -33,41 +45,63 @@ struct Scan<'a> {
     scored: u64,
 }
 
-/// Offers the allowed vectors to `top`; returns how many were scored. The query has the reader's dims.
-pub(super) fn search(reader: &FlatReader, query: &[f32], allowed: Option<&Bitmap>, top: &mut TopK) -> u64 {
-    let mut scan = Scan { reader, query, top, scores: [0.0; BLOCK], ids: [0; BLOCK], held: 0, scored: 0 };
-    match (allowed, &reader.slots) {
-        (None, _) => scan.range(0, reader.count as usize, u64::MAX),
+/// Offers the allowed vectors to `top`; returns how many were scored. The query has the reader's dims. All sections are
+/// checked once, then the scan runs over plain slices.
+pub(super) fn search(
+    reader: &FlatReader,
+    query: &[f32],
+    allowed: Option<&Bitmap>,
+    top: &mut TopK,
+) -> Result<u64, IndexError> {
+    let mut scan = Scan {
+        dims: reader.dims,
+        metric: reader.metric,
+        kernels: reader.kernels,
+        rows: reader.rows,
+        count: reader.count as usize,
+        values: reader.values.all()?,
+        slots: reader.slots.as_ref().map(|slots| slots.all()).transpose()?,
+        norms: reader.norms.as_ref().map(|norms| norms.all()).transpose()?,
+        query,
+        top,
+        scores: [0.0; BLOCK],
+        ids: [0; BLOCK],
+        held: 0,
+        scored: 0,
+    };
+    match (allowed, scan.slots) {
+        (None, _) => scan.range(0, scan.count, u64::MAX),
         (Some(allowed), None) => scan.words(allowed),
         (Some(allowed), Some(rows)) => scan.table(allowed, rows),
     }
     scan.flush();
-    scan.scored
+    Ok(scan.scored)
 }
 
 impl Scan<'_> {
     /// Scores the slots `from..to`. Bit i of `mask` says whether slot `from + i` may be reported; it is only
     /// looked at for ranges of at most 64 slots.
     fn range(&mut self, from: usize, to: usize, mask: u64) {
-        let dims = self.reader.dims;
+        let dims = self.dims;
         let masked = mask != u64::MAX;
         for start in (from..to).step_by(BLOCK) {
             let end = (start + BLOCK).min(to);
             let out = &mut self.scores[..end - start];
-            (self.reader.kernels.batch)(self.query, &self.reader.values[start * dims..end * dims], out);
+            (self.kernels.batch)(self.query, &self.values[start * dims..end * dims], out);
             self.scored += out.len() as u64;
             for (at, score) in out.iter_mut().enumerate() {
-                *score = self.reader.finish(*score, start + at);
+                *score = finish(self.metric, *score, self.norms.map(|norms| norms[start + at]));
             }
+            let (slots, rows) = (self.slots, self.rows);
             offer(self.top, &self.scores[..end - start], |at| {
-                if masked && mask >> at & 1 == 0 { None } else { self.reader.row(start + at) }
+                if masked && mask >> at & 1 == 0 { None } else { row(slots, rows, start + at) }
             });
         }
     }
 
     /// A filter where slot and row are the same.
     fn words(&mut self, allowed: &Bitmap) {
-        let count = self.reader.count as usize;
+        let count = self.count;
         let mut run = 0..0;
         for (index, &word) in allowed.words().iter().enumerate() {
             let (from, to) = (index * 64, (index * 64 + 64).min(count));
@@ -119,7 +153,7 @@ impl Scan<'_> {
     /// Takes one slot below `count` into the buffer of the gather kernel.
     #[inline]
     fn gather(&mut self, slot: u32) {
-        if slot >= self.reader.count {
+        if slot as usize >= self.count {
             return;
         }
         self.ids[self.held] = slot;
@@ -135,26 +169,25 @@ impl Scan<'_> {
         if ids.is_empty() {
             return;
         }
-        (self.reader.kernels.gather)(self.query, &self.reader.values, ids, out);
+        (self.kernels.gather)(self.query, self.values, ids, out);
         self.scored += ids.len() as u64;
         for (score, &slot) in out.iter_mut().zip(ids) {
-            *score = self.reader.finish(*score, slot as usize);
+            *score = finish(self.metric, *score, self.norms.map(|norms| norms[slot as usize]));
         }
-        offer(self.top, &self.scores[..self.held], |at| self.reader.row(ids[at] as usize));
+        let (slots, rows) = (self.slots, self.rows);
+        offer(self.top, &self.scores[..self.held], |at| row(slots, rows, ids[at] as usize));
         self.held = 0;
     }
 }
 
-impl FlatReader {
-    /// The row of a slot; `None` when the table names one past the segment.
-    #[inline]
-    fn row(&self, slot: usize) -> Option<u32> {
-        let row = match &self.slots {
-            Some(rows) => rows.get(slot).copied()?,
-            None => slot as u32,
-        };
-        (row < self.rows).then_some(row)
-    }
+/// The row of a slot; `None` when the table names one past the segment.
+#[inline]
+fn row(slots: Option<&[u32]>, rows: u32, slot: usize) -> Option<u32> {
+    let row = match slots {
+        Some(table) => table.get(slot).copied()?,
+        None => slot as u32,
+    };
+    (row < rows).then_some(row)
 }
 
 /// Pushes the scores that reach the threshold, under the row that `row` gives for their place.

@@ -93,25 +93,32 @@ impl InvertedBuilder {
             return Err(IndexError::shape("rows of the segment", rows.into(), u64::from(last.row) + 1));
         }
         let lists = Lists::gather(&self)?;
-        let mut writer = SegmentWriter::new(self.positions.is_some());
         let mut order: Vec<u32> = (0..self.terms.len()).collect();
         order.sort_unstable_by_key(|&term| self.terms.get(term));
-        for term in order {
+        let mut sections = Sections::new();
+        let mut writer = SegmentWriter::new(&mut sections)?;
+        for &term in &order {
             for posting in lists.of(term) {
-                let positions = match &self.positions {
-                    Some(all) => &all[posting.position..posting.position + posting.tf as usize],
-                    None => &[],
-                };
-                writer.posting(posting.row, posting.tf, positions);
+                writer.posting(posting.row, posting.tf)?;
             }
             writer.end_term(self.terms.get(term))?;
+        }
+        if let Some(all) = &self.positions {
+            writer.begin_positions()?;
+            for &term in &order {
+                for posting in lists.of(term) {
+                    writer.positions(&all[posting.position..posting.position + posting.tf as usize])?;
+                }
+                writer.end_term_positions();
+            }
         }
         let mut lengths: Vec<u32> = reserved(rows as usize)?;
         lengths.resize(rows as usize, ABSENT);
         for row in &self.rows {
             lengths[row.row as usize] = row.length;
         }
-        writer.finish(&lengths)
+        writer.finish(&mut lengths.into_iter().map(Ok))?;
+        Ok(sections)
     }
 
     fn end_row(&mut self) {

@@ -3,14 +3,13 @@
 //! Nothing outside this file knows how terms are stored: an automaton with shared prefixes can replace it.
 
 use super::TermId;
-use crate::sections::{Array, array_bytes};
-use crate::{IndexError, SectionSource, Sections};
-use bytes::Bytes;
+use crate::section::{Array, Section};
+use crate::{IndexError, SectionSink, SectionSource};
 
 /// Terms over borrowed sections.
 #[derive(Debug)]
 pub(super) struct TermDictionary {
-    bytes: Bytes,
+    bytes: Section,
     ends: Array<u32>,
 }
 
@@ -18,10 +17,6 @@ impl TermDictionary {
     pub(super) fn open(source: &dyn SectionSource, terms: u32) -> Result<Self, IndexError> {
         let bytes = source.section("terms")?;
         let ends = Array::<u32>::open_len(source, "term_ends", terms.into())?;
-        let used = u64::from(ends.last().copied().unwrap_or(0));
-        if used != bytes.len() as u64 {
-            return Err(IndexError::corrupt("terms", format!("{} bytes, {used} used", bytes.len())));
-        }
         Ok(TermDictionary { bytes, ends })
     }
 
@@ -30,45 +25,40 @@ impl TermDictionary {
         self.ends.len() as u32
     }
 
-    /// The bytes of a term; empty when the dictionary's ends make no sense.
-    pub(super) fn get(&self, id: TermId) -> Option<&[u8]> {
-        term_at(&self.bytes, &self.ends, id.0 as usize)
+    /// The bytes of a term; `None` past the last.
+    pub(super) fn get(&self, id: TermId) -> Result<Option<&[u8]>, IndexError> {
+        if id.0 >= self.len() {
+            return Ok(None);
+        }
+        self.bytes.get(self.ends.part(id.0 as usize)?).map(Some)
     }
 
-    pub(super) fn find(&self, term: &[u8]) -> Option<TermId> {
-        let (bytes, ends): (&[u8], &[u32]) = (&self.bytes, &self.ends);
-        let (mut low, mut high) = (0, ends.len());
+    pub(super) fn find(&self, term: &[u8]) -> Result<Option<TermId>, IndexError> {
+        let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            match term_at(bytes, ends, middle)?.cmp(term) {
+            match self.bytes.get(self.ends.part(middle as usize)?)?.cmp(term) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(TermId(middle as u32)),
+                std::cmp::Ordering::Equal => return Ok(Some(TermId(middle))),
             }
         }
-        None
+        Ok(None)
     }
 
     pub(super) fn verify(&self) -> Result<(), IndexError> {
-        let (bytes, ends): (&[u8], &[u32]) = (&self.bytes, &self.ends);
+        self.bytes.all()?;
+        self.ends.verify_ends(self.bytes.len())?;
         let mut before: Option<&[u8]> = None;
-        for at in 0..ends.len() {
-            let start = if at == 0 { 0 } else { ends[at - 1] };
-            let term = term_at(bytes, ends, at).filter(|_| start <= ends[at]);
-            let sorted = term.is_some_and(|term| before.is_none_or(|before| before < term));
-            if !sorted {
-                return Err(IndexError::corrupt("terms", format!("term {at} is not above the one before")));
+        for at in 0..self.len() {
+            let term = self.get(TermId(at))?;
+            if before.is_some_and(|before| term.is_none_or(|term| before >= term)) {
+                return Err(self.bytes.corrupt(format!("term {at} is not above the one before")));
             }
             before = term;
         }
         Ok(())
     }
-}
-
-fn term_at<'a>(bytes: &'a [u8], ends: &[u32], at: usize) -> Option<&'a [u8]> {
-    let end = *ends.get(at)? as usize;
-    let start = if at == 0 { 0 } else { ends[at - 1] as usize };
-    Some(bytes.get(start..end).unwrap_or(&[]))
 }
 
 /// Collects terms in ascending order.
@@ -91,9 +81,10 @@ impl DictionaryWriter {
         self.ends.len()
     }
 
-    pub(super) fn finish(self, sections: &mut Sections) -> Result<(), IndexError> {
-        sections.push(("term_ends".into(), array_bytes(&self.ends)?));
-        sections.push(("terms".into(), self.bytes));
-        Ok(())
+    pub(super) fn finish(self, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
+        sink.begin("term_ends")?;
+        sink.write(bytemuck::cast_slice(&self.ends))?;
+        sink.begin("terms")?;
+        sink.write(&self.bytes)
     }
 }

@@ -159,11 +159,6 @@ impl<'a> Cursor<'a> {
         Cursor { data, left: doc_freq, rows, least: 0, corrupt: false }
     }
 
-    /// The cursor of a term whose place in the section makes no sense.
-    pub(super) fn broken() -> Self {
-        Cursor { data: &[], left: 0, rows: 0, least: 0, corrupt: true }
-    }
-
     /// Whether the walk ended early because the bytes make no sense.
     pub(super) fn is_corrupt(&self) -> bool {
         self.corrupt

@@ -4,9 +4,11 @@ use super::dictionary::TermDictionary;
 use super::positions::PositionsCursor;
 use super::postings::{Block, Cursor};
 use super::{ABSENT, FLAG_POSITIONS, TermId, VERSION};
-use crate::sections::Array;
+use crate::section::{Array, Section};
 use crate::{Bitmap, IndexError, SectionSource};
-use bytes::Bytes;
+
+/// Takes a row and its positions.
+type EachPositions<'a> = dyn FnMut(u32, &[u32]) -> Result<(), IndexError> + 'a;
 
 /// An inverted index over borrowed sections.
 pub struct InvertedReader {
@@ -16,17 +18,18 @@ pub struct InvertedReader {
     pub(super) dictionary: TermDictionary,
     doc_freqs: Array<u32>,
     posting_ends: Array<u64>,
-    postings: Bytes,
+    postings: Section,
     pub(super) lengths: Array<u32>,
-    positions: Option<(Array<u64>, Bytes)>,
+    positions: Option<(Array<u64>, Section)>,
 }
 
 impl InvertedReader {
     /// Opens a segment of `rows` rows. Cost: constant.
     pub fn open(rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
         let meta = Array::<u32>::open_len(source, "meta", 8)?;
-        let [version, flags, stored_rows, terms, rows_with_field, low, high] =
-            [meta[0], meta[1], meta[2], meta[3], meta[4], meta[5], meta[6]];
+        let &[version, flags, stored_rows, terms, rows_with_field, low, high, _] = meta.all()? else {
+            return Err(meta.corrupt("expected 8 elements"));
+        };
         if version != VERSION {
             return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
         }
@@ -41,7 +44,7 @@ impl InvertedReader {
         } else {
             None
         };
-        let reader = InvertedReader {
+        Ok(InvertedReader {
             rows,
             rows_with_field,
             // No more than the rows can hold, so that sums over segments stay within bounds.
@@ -52,14 +55,7 @@ impl InvertedReader {
             postings: source.section("postings")?,
             lengths: Array::open_len(source, "lengths", rows.into())?,
             positions,
-        };
-        for (name, ends, bytes) in reader.parts() {
-            let used = ends.last().copied().unwrap_or(0);
-            if used != bytes.len() as u64 {
-                return Err(IndexError::corrupt(name, format!("{} bytes, {used} used", bytes.len())));
-            }
-        }
-        Ok(reader)
+        })
     }
 
     /// Rows of the segment.
@@ -77,146 +73,152 @@ impl InvertedReader {
         self.positions.is_some()
     }
 
-    /// Rows that have the field, empty texts among them: all, or the live ones. Cost with `live`: O(rows).
-    pub fn rows_with_field(&self, live: Option<&Bitmap>) -> u64 {
-        match live {
-            None => self.rows_with_field.into(),
-            Some(live) if self.rows_with_field == self.rows && live.len() == self.rows => live.count().into(),
-            Some(live) => live.iter().filter(|&row| self.length(row).is_some()).count() as u64,
+    /// Rows that have the field, empty texts among them: all, or the live ones. Cost with `live`: O(rows / 64 + dead
+    /// rows).
+    pub fn rows_with_field(&self, live: Option<&Bitmap>) -> Result<u64, IndexError> {
+        let mut rows = u64::from(self.rows_with_field);
+        for row in live.into_iter().flat_map(|live| dead(live, self.rows)) {
+            rows = rows.saturating_sub(self.length(row)?.is_some().into());
         }
+        Ok(rows)
     }
 
-    /// Tokens of all rows, or of the live ones. Cost with `live`: O(rows).
-    pub fn total_length(&self, live: Option<&Bitmap>) -> u64 {
-        match live {
-            None => self.tokens,
-            Some(live) => live.iter().filter_map(|row| self.length(row)).map(u64::from).sum(),
+    /// Tokens of all rows, or of the live ones. Cost with `live`: O(rows / 64 + dead rows).
+    pub fn total_length(&self, live: Option<&Bitmap>) -> Result<u64, IndexError> {
+        let mut tokens = self.tokens;
+        for row in live.into_iter().flat_map(|live| dead(live, self.rows)) {
+            tokens = tokens.saturating_sub(self.length(row)?.unwrap_or(0).into());
         }
+        Ok(tokens)
     }
 
     /// Tokens of a row; `None` when it does not have the field.
-    pub fn length(&self, row: u32) -> Option<u32> {
-        self.lengths.get(row as usize).copied().filter(|&length| length != ABSENT)
+    pub fn length(&self, row: u32) -> Result<Option<u32>, IndexError> {
+        if row >= self.rows {
+            return Ok(None);
+        }
+        Ok(Some(self.lengths.get(row as usize)?).filter(|&length| length != ABSENT))
     }
 
     /// Finds a term by its bytes. Cost: O(log terms).
-    pub fn term(&self, term: &str) -> Option<TermId> {
+    pub fn term(&self, term: &str) -> Result<Option<TermId>, IndexError> {
         self.dictionary.find(term.as_bytes())
     }
 
     /// The bytes of a term.
-    pub fn term_bytes(&self, term: TermId) -> Option<&[u8]> {
+    pub fn term_bytes(&self, term: TermId) -> Result<Option<&[u8]>, IndexError> {
         self.dictionary.get(term)
     }
 
     /// Rows that hold a term: all, or exactly the live ones. Cost with `live`: a pass over the postings.
-    pub fn doc_freq(&self, term: TermId, live: Option<&Bitmap>) -> u64 {
+    pub fn doc_freq(&self, term: TermId, live: Option<&Bitmap>) -> Result<u64, IndexError> {
         let Some(live) = live else {
-            return self.doc_freqs.get(term.0 as usize).map_or(0, |&df| df.min(self.rows).into());
+            let known = (term.0 < self.term_count()).then_some(term.0 as usize);
+            return Ok(known
+                .map(|at| self.doc_freqs.get(at))
+                .transpose()?
+                .unwrap_or(0)
+                .min(self.rows)
+                .into());
         };
-        let (mut cursor, mut block, mut count) = (self.cursor(term), Block::new(), 0);
-        while cursor.next(&mut block) {
+        let mut count = 0;
+        self.each_block(term, &mut |block| {
             count += block.rows().iter().filter(|&&row| live.contains(row)).count() as u64;
-        }
-        count
+        })?;
+        Ok(count)
     }
 
     /// How often a row holds a term, and the row's length; `None` when it does not hold it.
-    pub fn explain(&self, term: TermId, row: u32) -> Option<(u32, u32)> {
-        let (mut cursor, mut block) = (self.cursor(term), Block::new());
-        if !cursor.step(&mut block, |from, to| from <= row && row < to) {
-            return None;
+    pub fn explain(&self, term: TermId, row: u32) -> Result<Option<(u32, u32)>, IndexError> {
+        let (mut cursor, mut block) = (self.cursor(term)?, Block::new());
+        let found = cursor.step(&mut block, |from, to| from <= row && row < to);
+        self.check_end(&cursor, term)?;
+        match block.rows().binary_search(&row) {
+            Ok(at) if found => Ok(self.length(row)?.map(|length| (block.tfs()[at], length))),
+            _ => Ok(None),
         }
-        let at = block.rows().binary_search(&row).ok()?;
-        Some((block.tfs()[at], self.length(row)?))
     }
 
     /// Calls back with row and frequency of every posting, rows ascending.
-    pub fn for_each_posting(&self, term: TermId, each: &mut dyn FnMut(u32, u32)) {
-        let (mut cursor, mut block) = (self.cursor(term), Block::new());
-        while cursor.next(&mut block) {
-            block.iter().for_each(|(row, tf)| each(row, tf));
-        }
+    pub fn for_each_posting(&self, term: TermId, each: &mut dyn FnMut(u32, u32)) -> Result<(), IndexError> {
+        self.each_block(term, &mut |block| block.iter().for_each(|(row, tf)| each(row, tf)))
     }
 
     /// Adds the rows that hold a term to a set: the intersection of such sets is what "and" queries score.
-    pub fn mark_rows(&self, term: TermId, rows: &mut Bitmap) {
-        let (mut cursor, mut block) = (self.cursor(term), Block::new());
-        while cursor.next(&mut block) {
+    pub fn mark_rows(&self, term: TermId, rows: &mut Bitmap) -> Result<(), IndexError> {
+        self.each_block(term, &mut |block| {
             for &row in block.rows() {
                 rows.set(row);
             }
-        }
+        })
     }
 
     /// Calls back with row and ascending positions of every posting; not at all when positions are not kept.
-    pub fn for_each_positions(&self, term: TermId, each: &mut dyn FnMut(u32, &[u32])) {
-        let Some(mut positions) = self.positions_cursor(term) else { return };
-        let (mut cursor, mut block, mut found) = (self.cursor(term), Block::new(), Vec::new());
-        while cursor.next(&mut block) {
+    pub fn for_each_positions(
+        &self,
+        term: TermId,
+        each: &mut dyn FnMut(u32, &[u32]),
+    ) -> Result<(), IndexError> {
+        let each = &mut |row: u32, positions: &[u32]| {
+            each(row, positions);
+            Ok(())
+        };
+        self.each_positions(term, &mut Block::new(), &mut Vec::new(), each)
+    }
+
+    /// The same with scratch of the caller's, for many terms.
+    pub(super) fn each_positions(
+        &self,
+        term: TermId,
+        block: &mut Block,
+        found: &mut Vec<u32>,
+        each: &mut EachPositions<'_>,
+    ) -> Result<(), IndexError> {
+        let Some(mut positions) = self.positions_cursor(term)? else { return Ok(()) };
+        let mut cursor = self.cursor(term)?;
+        while cursor.next(block) {
             for (row, tf) in block.iter() {
                 found.clear();
-                if positions.next(tf, &mut found).is_none() {
-                    return;
+                if positions.next(tf, found).is_none() {
+                    return Err(IndexError::corrupt("positions", format!("term {} has too few", term.0)));
                 }
-                each(row, &found);
+                each(row, found)?;
             }
         }
+        self.check_end(&cursor, term)
     }
 
     /// Checks all that opening did not: order, bounds, and that the statistics are those of the postings. Cost:
-    /// a pass over every section, and a u32 per row.
+    /// a pass over every section, and 8 bytes a row.
     pub fn verify(&self) -> Result<(), IndexError> {
         self.dictionary.verify()?;
+        self.posting_ends.verify_ends(self.postings.all()?.len())?;
+        if let Some((ends, bytes)) = &self.positions {
+            ends.verify_ends(bytes.all()?.len())?;
+        }
+        let lengths = self.lengths.all()?;
         let mut sums = crate::sections::reserved(self.rows as usize)?;
         sums.resize(self.rows as usize, 0u64);
-        let mut at = 0;
         for term in (0..self.term_count()).map(TermId) {
-            let end = self.posting_ends[term.0 as usize];
-            if end < at {
-                return Err(IndexError::corrupt(
-                    "posting_ends",
-                    format!("term {} ends before it begins", term.0),
-                ));
-            }
-            at = end;
             self.verify_term(term, &mut sums)?;
         }
-        if at != self.postings.len() as u64 {
-            return Err(IndexError::corrupt("postings", "bytes are left over after the last term"));
-        }
-        let lengths_agree = self.lengths.iter().zip(&sums).all(|(&length, &sum)| match length {
+        let lengths_agree = lengths.iter().zip(&sums).all(|(&length, &sum)| match length {
             ABSENT => sum == 0,
             length => u64::from(length) == sum,
         });
-        let present = self.lengths.iter().filter(|&&length| length != ABSENT).count();
+        let present = lengths.iter().filter(|&&length| length != ABSENT).count();
         if !lengths_agree
             || present != self.rows_with_field as usize
             || sums.iter().sum::<u64>() != self.tokens
         {
-            return Err(IndexError::corrupt("lengths", "lengths are not those of the postings"));
+            return Err(self.lengths.corrupt("lengths are not those of the postings"));
         }
         Ok(())
     }
 
-    /// Checks that no two terms share bytes. Whoever walks over all terms needs it: otherwise a small file could
-    /// make every term as long as the section. Cost: O(terms).
-    pub(super) fn verify_ends(&self) -> Result<(), IndexError> {
-        match self.parts().find(|(_, ends, _)| !ends.is_sorted()) {
-            Some((name, ..)) => Err(IndexError::corrupt(name, "a term ends before it begins")),
-            None => Ok(()),
-        }
-    }
-
-    /// The sections that hold all terms' parts one after the other: name, ends, bytes.
-    fn parts(&self) -> impl Iterator<Item = (&'static str, &[u64], &Bytes)> {
-        let positions = self.positions.iter().map(|(ends, bytes)| ("positions", &**ends, bytes));
-        std::iter::once(("postings", &*self.posting_ends, &self.postings)).chain(positions)
-    }
-
     fn verify_term(&self, term: TermId, sums: &mut [u64]) -> Result<(), IndexError> {
-        let (mut cursor, mut block) = (self.cursor(term), Block::new());
-        let mut positions = self.positions_cursor(term);
+        let (mut cursor, mut block) = (self.cursor(term)?, Block::new());
+        let mut positions = self.positions_cursor(term)?;
         let mut found = Vec::new();
         while cursor.next(&mut block) {
             for (row, tf) in block.iter() {
@@ -230,35 +232,58 @@ impl InvertedReader {
                 }
             }
         }
-        if cursor.is_corrupt() {
-            return Err(IndexError::corrupt("postings", format!("postings of term {}", term.0)));
-        }
+        self.check_end(&cursor, term)?;
         if positions.is_some_and(|positions| !positions.is_at_end()) {
             return Err(IndexError::corrupt("positions", format!("term {} has too many", term.0)));
         }
         Ok(())
     }
 
-    /// Walks over a term's postings; over none when the term or its place makes no sense.
-    pub(super) fn cursor(&self, term: TermId) -> Cursor<'_> {
-        let doc_freq = self.doc_freqs.get(term.0 as usize);
-        match (doc_freq, slice_of(&self.posting_ends, &self.postings, term)) {
-            (Some(&doc_freq), Some(data)) => Cursor::new(data, doc_freq, self.rows),
-            _ => Cursor::broken(),
+    fn each_block(&self, term: TermId, each: &mut dyn FnMut(&Block)) -> Result<(), IndexError> {
+        let (mut cursor, mut block) = (self.cursor(term)?, Block::new());
+        while cursor.next(&mut block) {
+            each(&block);
         }
+        self.check_end(&cursor, term)
+    }
+
+    /// Walks over a term's postings; over none when there is no such term. Checks all their bytes.
+    pub(super) fn cursor(&self, term: TermId) -> Result<Cursor<'_>, IndexError> {
+        let at = term.0 as usize;
+        if term.0 >= self.term_count() {
+            return Ok(Cursor::new(&[], 0, self.rows));
+        }
+        let data = self.postings.get(self.posting_ends.part(at)?)?;
+        Ok(Cursor::new(data, self.doc_freqs.get(at)?, self.rows))
+    }
+
+    /// An error when a walk ended because the bytes make no sense.
+    pub(super) fn check_end(&self, cursor: &Cursor<'_>, term: TermId) -> Result<(), IndexError> {
+        if cursor.is_corrupt() {
+            return Err(self.postings.corrupt(format!("postings of term {}", term.0)));
+        }
+        Ok(())
     }
 
     /// Reads a term's positions; `None` when they are not kept.
-    pub(super) fn positions_cursor(&self, term: TermId) -> Option<PositionsCursor<'_>> {
-        let (ends, bytes) = self.positions.as_ref()?;
-        Some(PositionsCursor::new(slice_of(ends, bytes, term).unwrap_or(&[])))
+    fn positions_cursor(&self, term: TermId) -> Result<Option<PositionsCursor<'_>>, IndexError> {
+        let Some((ends, bytes)) = &self.positions else { return Ok(None) };
+        if term.0 >= self.term_count() {
+            return Ok(Some(PositionsCursor::new(&[])));
+        }
+        Ok(Some(PositionsCursor::new(bytes.get(ends.part(term.0 as usize)?)?)))
     }
 }
 
-/// A term's part of a section that holds all terms' parts one after the other.
-fn slice_of<'a>(ends: &[u64], bytes: &'a [u8], term: TermId) -> Option<&'a [u8]> {
-    let at = term.0 as usize;
-    let end = usize::try_from(*ends.get(at)?).ok()?;
-    let start = if at == 0 { 0 } else { usize::try_from(ends[at - 1]).ok()? };
-    bytes.get(start..end)
+/// The rows below `rows` that are not in a set.
+fn dead(live: &Bitmap, rows: u32) -> impl Iterator<Item = u32> + '_ {
+    (0..rows.div_ceil(64)).flat_map(move |index| {
+        let word = !live.words().get(index as usize).copied().unwrap_or(0);
+        std::iter::successors((word != 0).then_some(word), |rest| {
+            let rest = rest & (rest - 1);
+            (rest != 0).then_some(rest)
+        })
+        .map(move |rest| index * 64 + rest.trailing_zeros())
+        .take_while(move |&row| row < rows)
+    })
 }

@@ -3,7 +3,7 @@
 use super::bm25::Norms;
 use super::postings::Block;
 use super::{Accumulators, Bm25, InvertedReader, TermId, WeightedTerm};
-use crate::{Bitmap, Counters};
+use crate::{Bitmap, Counters, IndexError};
 
 /// Nanoseconds per posting and per row, for estimates: decode and add; begin anew and collect.
 const NS_PER_POSTING: f64 = 2.2;
@@ -22,17 +22,17 @@ impl InvertedReader {
         allowed: Option<&Bitmap>,
         acc: &mut Accumulators,
         counters: &mut Counters,
-    ) {
+    ) -> Result<(), IndexError> {
         if acc.rows() != self.rows() {
-            debug_assert!(false, "accumulators were begun for another segment");
-            return;
+            let (expected, found) = (self.rows().into(), acc.rows().into());
+            return Err(IndexError::shape("rows that accumulators were begun for", expected, found));
         }
         let norms = Norms::new(params, avg_length);
-        let lengths: &[u32] = &self.lengths;
+        let lengths = self.lengths.all()?;
         let mut block = Block::new();
         for &WeightedTerm { term, weight } in terms {
             let weight = weight * (params.k1 + 1.0);
-            let mut cursor = self.cursor(term);
+            let mut cursor = self.cursor(term)?;
             while match allowed {
                 Some(allowed) => cursor.next_allowed(allowed, &mut block),
                 None => cursor.next(&mut block),
@@ -40,14 +40,16 @@ impl InvertedReader {
                 counters.postings_scored += block.rows().len() as u64;
                 acc.add(&block, lengths, &norms, weight);
             }
+            self.check_end(&cursor, term)?;
         }
+        Ok(())
     }
 
-    /// An estimate of the time of one search for `terms`, in nanoseconds.
+    /// An estimate of the time of one search for `terms`, in nanoseconds. Damage is for the search to find.
     pub fn cost_ns(&self, terms: impl IntoIterator<Item = TermId>) -> u64 {
         let (mut postings, mut count) = (0, 0u32);
         for term in terms {
-            postings += self.doc_freq(term, None);
+            postings += self.doc_freq(term, None).unwrap_or(0);
             count += 1;
         }
         let rows = (f64::from(self.rows())).min(postings as f64 * 64.0);

@@ -21,7 +21,7 @@ mod reader;
 mod writer;
 
 pub use contents::SectionInfo;
-pub use reader::SectionFile;
+pub use reader::{SectionFile, SectionGuard};
 pub use writer::{SectionFileWriter, SectionStream};
 
 /// The newest version of the container that is read, and the one that is written.

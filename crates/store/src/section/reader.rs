@@ -1,8 +1,9 @@
 //! Reading a section file in place.
 //!
 //! Opening reads the header, the trailer, the page checksums and the contents, and checks all of them; the body is
-//! not touched. A page of the body is checked when a section is first asked for, and remembered in a bitmap.
+//! not touched. A page of the body is checked when it is first asked for, and remembered in a bitmap.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
@@ -15,9 +16,15 @@ use crate::error::StoreError;
 use super::contents::{Contents, SectionInfo, Trailer};
 use super::{FRAME_BYTES, HEADER_MAGIC, PAGE_BYTES, SECTION_FILE_VERSION};
 
-/// An open section file. Sections come as slices of the file's own bytes, aligned to 64.
-#[derive(Debug)]
+/// An open section file. Sections come as slices of the file's own bytes, aligned to 64. A clone is the same open file:
+/// what one has checked the other need not check.
+#[derive(Clone, Debug)]
 pub struct SectionFile {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
     label: String,
     contents: Contents,
     /// Positions in `contents.sections`, ordered by name.
@@ -29,7 +36,25 @@ pub struct SectionFile {
     page_crcs: Bytes,
     /// A bit per page that was checked. The bytes never change, so a race costs a second check and nothing else.
     checked: Box<[AtomicU32]>,
-    file_len: u64,
+    /// Whether every page counts as checked.
+    trusted: bool,
+}
+
+/// Checks the pages of one section before they are used.
+#[derive(Clone, Debug)]
+pub struct SectionGuard {
+    file: SectionFile,
+    /// The section's position in the contents.
+    at: usize,
+}
+
+impl SectionGuard {
+    /// Checks the pages that a range of the section touches: those that were not checked before.
+    pub fn check(&self, start: u64, end: u64) -> Result<(), StoreError> {
+        let section = &self.file.inner.contents.sections[self.at];
+        let inside = |at: u64| section.offset + at.min(section.len);
+        self.file.check(inside(start), inside(end), Some(&section.name))
+    }
 }
 
 impl SectionFile {
@@ -41,6 +66,15 @@ impl SectionFile {
     /// Opens a file that is in memory already; `label` names it in errors. Copies only where `bytes` does not begin
     /// on a 64-byte boundary.
     pub fn from_bytes(bytes: Bytes, label: &str) -> Result<Self, StoreError> {
+        Self::over(bytes, label, false)
+    }
+
+    /// The same for bytes that this process has just written itself: no page is checked when it is read.
+    pub fn from_own_bytes(bytes: Bytes, label: &str) -> Result<Self, StoreError> {
+        Self::over(bytes, label, true)
+    }
+
+    fn over(bytes: Bytes, label: &str, trusted: bool) -> Result<Self, StoreError> {
         let bytes = align(bytes, label)?;
         let file_len = bytes.len() as u64;
         let short = || StoreError::corrupt(label, format!("{file_len} bytes are too few for a section file"));
@@ -71,7 +105,7 @@ impl SectionFile {
         let mut by_name: Vec<u32> = (0..contents.sections.len() as u32).collect();
         by_name.sort_unstable_by_key(|&at| contents.sections[at as usize].name.as_str());
         let words = (trailer.pages() as usize).div_ceil(32);
-        Ok(SectionFile {
+        let inner = Inner {
             label: label.to_owned(),
             contents,
             by_name,
@@ -79,13 +113,14 @@ impl SectionFile {
             bytes,
             page_crcs,
             checked: (0..words).map(|_| AtomicU32::new(0)).collect(),
-            file_len,
-        })
+            trusted,
+        };
+        Ok(SectionFile { inner: Arc::new(inner) })
     }
 
     /// The kind the file was written as.
     pub fn kind(&self) -> &str {
-        &self.contents.kind
+        &self.inner.contents.kind
     }
 
     /// Refuses a file of another kind as corrupt: names are ours, so a swapped file is damage.
@@ -93,32 +128,42 @@ impl SectionFile {
         if self.kind() == kind {
             return Ok(());
         }
-        Err(StoreError::corrupt(&self.label, format!("a file of kind {:?}, expected {kind:?}", self.kind())))
+        Err(StoreError::corrupt(
+            &self.inner.label,
+            format!("a file of kind {:?}, expected {kind:?}", self.kind()),
+        ))
     }
 
     /// The path or label it was opened under.
     pub fn label(&self) -> &str {
-        &self.label
+        &self.inner.label
     }
 
     /// The file's length in bytes.
     pub fn file_len(&self) -> u64 {
-        self.file_len
+        self.inner.bytes.len() as u64
     }
 
     /// The whole file's bytes, unchecked but for what opening checks.
     pub fn bytes(&self) -> &Bytes {
-        &self.bytes
+        &self.inner.bytes
     }
 
     /// Names and places of all sections, in file order.
     pub fn sections(&self) -> &[SectionInfo] {
-        &self.contents.sections
+        &self.inner.contents.sections
     }
 
     /// The names of all sections, in file order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.contents.sections.iter().map(|section| section.name.as_str())
+        self.inner.contents.sections.iter().map(|section| section.name.as_str())
+    }
+
+    /// The names that begin with a prefix, ascending.
+    pub fn names_under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        let name = |at: &u32| self.inner.contents.sections[*at as usize].name.as_str();
+        let from = self.inner.by_name.partition_point(|at| name(at) < prefix);
+        self.inner.by_name[from..].iter().map(name).take_while(move |name| name.starts_with(prefix))
     }
 
     /// True if there is such a section.
@@ -144,7 +189,7 @@ impl SectionFile {
         let section = self.find(name)?;
         let end = start.checked_add(len).filter(|&end| end <= section.len).ok_or_else(|| {
             let what = format!("{len} bytes from {start} leave a section of {} bytes", section.len);
-            StoreError::Corrupt { file: self.label.clone(), section: Some(name.to_owned()), what }
+            StoreError::Corrupt { file: self.inner.label.clone(), section: Some(name.to_owned()), what }
         })?;
         self.check(section.offset + start, section.offset + end, Some(name))?;
         Ok(self.slice(section.offset + start, section.offset + end))
@@ -157,38 +202,51 @@ impl SectionFile {
         Ok(self.slice(section.offset, section.end()))
     }
 
+    /// A whole section and the guard that checks its pages before they are used; none where nothing needs a check.
+    /// Touches no byte of it.
+    pub fn section_guarded(&self, name: &str) -> Result<(Bytes, Option<SectionGuard>), StoreError> {
+        let at = self.position(name)?;
+        let section = &self.inner.contents.sections[at];
+        let guard = (!self.inner.trusted).then(|| SectionGuard { file: self.clone(), at });
+        Ok((self.slice(section.offset, section.end()), guard))
+    }
+
     /// Checks every page, also those that were checked before.
     pub fn verify(&self) -> Result<(), StoreError> {
-        (0..self.body.len().div_ceil(PAGE_BYTES)).try_for_each(|page| self.check_page(page, None))
+        (0..self.inner.body.len().div_ceil(PAGE_BYTES)).try_for_each(|page| self.check_page(page, None))
     }
 
     /// Checks every page like [`verify`](Self::verify) and goes on after damage: a problem a page.
     pub fn problems(&self) -> Vec<StoreError> {
-        (0..self.body.len().div_ceil(PAGE_BYTES))
+        (0..self.inner.body.len().div_ceil(PAGE_BYTES))
             .filter_map(|page| self.check_page(page, None).err())
             .collect()
     }
 
     fn find(&self, name: &str) -> Result<&SectionInfo, StoreError> {
-        let sections = &self.contents.sections;
-        match self.by_name.binary_search_by_key(&name, |&at| sections[at as usize].name.as_str()) {
-            Ok(found) => Ok(&sections[self.by_name[found] as usize]),
-            Err(_) => Err(StoreError::NoSection { file: self.label.clone(), section: name.to_owned() }),
+        Ok(&self.inner.contents.sections[self.position(name)?])
+    }
+
+    fn position(&self, name: &str) -> Result<usize, StoreError> {
+        let Inner { contents, by_name, label, .. } = &*self.inner;
+        match by_name.binary_search_by_key(&name, |&at| contents.sections[at as usize].name.as_str()) {
+            Ok(found) => Ok(by_name[found] as usize),
+            Err(_) => Err(StoreError::NoSection { file: label.clone(), section: name.to_owned() }),
         }
     }
 
     /// Offsets are of checked sections, so they are inside the body.
     fn slice(&self, start: u64, end: u64) -> Bytes {
-        if start == end { empty() } else { self.body.slice(start as usize..end as usize) }
+        if start == end { empty() } else { self.inner.body.slice(start as usize..end as usize) }
     }
 
     fn check(&self, start: u64, end: u64, section: Option<&str>) -> Result<(), StoreError> {
-        if start == end {
+        if start >= end || self.inner.trusted {
             return Ok(());
         }
         let pages = start as usize / PAGE_BYTES..=(end as usize - 1) / PAGE_BYTES;
         for page in pages {
-            let (word, bit) = (&self.checked[page / 32], 1u32 << (page % 32));
+            let (word, bit) = (&self.inner.checked[page / 32], 1u32 << (page % 32));
             if word.load(Ordering::Relaxed) & bit == 0 {
                 self.check_page(page, section)?;
                 word.fetch_or(bit, Ordering::Relaxed);
@@ -199,14 +257,14 @@ impl SectionFile {
 
     fn check_page(&self, page: usize, section: Option<&str>) -> Result<(), StoreError> {
         let start = page * PAGE_BYTES;
-        let bytes = &self.body[start..self.body.len().min(start.saturating_add(PAGE_BYTES))];
-        let expected = &self.page_crcs[page * 4..page * 4 + 4];
+        let bytes = &self.inner.body[start..self.inner.body.len().min(start.saturating_add(PAGE_BYTES))];
+        let expected = &self.inner.page_crcs[page * 4..page * 4 + 4];
         if crc32c::crc32c(bytes).to_le_bytes() == expected {
             return Ok(());
         }
         let section = section.or_else(|| self.section_in(start as u64, bytes.len() as u64));
         Err(StoreError::Corrupt {
-            file: self.label.clone(),
+            file: self.inner.label.clone(),
             section: section.map(str::to_owned),
             what: format!(
                 "checksum of page {page} (bytes {start} to {}) does not match",
@@ -218,6 +276,6 @@ impl SectionFile {
     /// The first section with bytes in a page.
     fn section_in(&self, start: u64, len: u64) -> Option<&str> {
         let touches = |section: &&SectionInfo| section.offset < start + len && section.end() > start;
-        self.contents.sections.iter().find(touches).map(|section| section.name.as_str())
+        self.inner.contents.sections.iter().find(touches).map(|section| section.name.as_str())
     }
 }

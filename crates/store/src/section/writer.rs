@@ -49,10 +49,7 @@ impl<'a> SectionFileWriter<'a> {
     pub fn to_bytes(&self) -> Result<Bytes, StoreError> {
         self.check(&self.kind)?;
         let mut buf = AlignedBuf::new();
-        self.write(SectionStream::new(
-            Box::new(BufferWriter { buf: &mut buf, label: &self.kind }),
-            &self.kind,
-        )?)?;
+        self.write(SectionStream::in_buffer(&mut buf, &self.kind)?)?;
         Ok(buf.freeze())
     }
 
@@ -84,7 +81,12 @@ pub struct SectionStream<'w> {
     position: u64,
     page_crc: u32,
     page_crcs: Vec<u8>,
+    /// Bytes that the sink has not seen yet; small pieces go to it together.
+    held: Vec<u8>,
 }
+
+/// How many bytes go to the sink at once, at least.
+const BUFFER_BYTES: usize = 4 * PAGE_BYTES;
 
 impl SectionStream<'static> {
     /// Starts a new file. Until [`finish`](SectionStream::finish) returns, what stands at `path` is not a section file.
@@ -99,9 +101,17 @@ impl SectionStream<'static> {
 }
 
 impl<'w> SectionStream<'w> {
+    /// Starts a file that is kept in memory; it is whole when [`finish`](SectionStream::finish) has returned. `kind` names
+    /// it in errors, too.
+    pub fn in_buffer(buf: &'w mut AlignedBuf, kind: &'w str) -> Result<Self, StoreError> {
+        name(kind.as_bytes()).map_err(|what| invalid(kind, what))?;
+        Self::new(Box::new(BufferWriter { buf, label: kind }), kind)
+    }
+
     fn new(sink: Box<dyn FileWriter + 'w>, kind: &str) -> Result<Self, StoreError> {
         let contents = Contents { kind: kind.to_owned(), sections: Vec::new() };
-        let mut stream = SectionStream { sink, contents, position: 0, page_crc: 0, page_crcs: Vec::new() };
+        let (page_crcs, held) = (Vec::new(), Vec::new());
+        let mut stream = SectionStream { sink, contents, position: 0, page_crc: 0, page_crcs, held };
         stream.put(&seal::<FRAME_BYTES>(HEADER_MAGIC, SECTION_FILE_VERSION, &[]))?;
         Ok(stream)
     }
@@ -144,7 +154,8 @@ impl<'w> SectionStream<'w> {
         let mut tail = self.page_crcs;
         tail.extend_from_slice(&contents);
         tail.extend_from_slice(&trailer.encode(file_len));
-        self.sink.write_all(&tail)?;
+        self.held.extend_from_slice(&tail);
+        self.sink.write_all(&self.held)?;
         self.sink.sync()?;
         Ok(file_len)
     }
@@ -159,7 +170,20 @@ impl<'w> SectionStream<'w> {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.sink.write_all(bytes)?;
+        if self.held.len() + bytes.len() <= BUFFER_BYTES {
+            self.held.extend_from_slice(bytes);
+        } else {
+            if !self.held.is_empty() {
+                self.sink.write_all(&self.held)?;
+                self.held.clear();
+            }
+            // A piece as large as the buffer gains nothing by passing through it.
+            if bytes.len() >= BUFFER_BYTES {
+                self.sink.write_all(bytes)?;
+            } else {
+                self.held.extend_from_slice(bytes);
+            }
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let room = PAGE_BYTES - (self.position % PAGE_BYTES as u64) as usize;
