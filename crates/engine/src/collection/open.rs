@@ -14,8 +14,8 @@ use super::manifest::{Manifest, SegmentEntry, State, any_file_number};
 use super::part::Part;
 use super::reader;
 use super::writer::{Log, Writer};
-use super::{Collection, Options, Parts, Snapshot, record};
-use crate::api::Executor;
+use super::{Collection, Options, Parts, Snapshot, merging, record};
+use crate::api::{Control, Executor};
 use crate::error::index_error;
 use crate::evolve::evolve;
 use crate::schema::Schema;
@@ -87,24 +87,31 @@ pub(crate) fn open(
         let parts = Parts { env, dir, read_only, options, executor, snapshot, writer, reader: None };
         return Ok(opened(Collection::assemble(parts), true, None));
     };
-    open_to_write(env, executor, request, options, dir, manifest, lock, given.as_ref())
+    let next = target(&manifest.newest().schema()?, given.as_ref(), request, dir)?;
+    let full = request.verify == VerifyMode::Full;
+    open_to_write(Folder { env, dir, executor, options }, manifest, lock, next, full)
 }
 
-#[allow(clippy::too_many_arguments)]
-fn open_to_write(
-    env: &Arc<dyn Env>,
+/// Where a collection is to be opened, and how.
+struct Folder<'a> {
+    env: &'a Arc<dyn Env>,
+    dir: &'a str,
     executor: Option<Arc<dyn Executor>>,
-    request: &OpenRequest,
     options: Options,
-    dir: &str,
+}
+
+/// `next` is the schema to change to.
+fn open_to_write(
+    folder: Folder<'_>,
     manifest: Manifest,
     lock: Box<dyn LockGuard>,
-    given: Option<&Schema>,
+    next: Option<Schema>,
+    full: bool,
 ) -> Result<Opened, TercetError> {
+    let Folder { env, dir, executor, options } = folder;
     let schema = manifest.newest().schema()?;
-    let next = target(&schema, given, request, dir)?;
     let stored = read_parts(env.as_ref(), dir, &schema, manifest.newest(), &[])?;
-    if request.verify == VerifyMode::Full {
+    if full {
         verify_parts(&stored)?;
     }
     let replayed = replay_log(env.as_ref(), dir, &schema, &manifest, stored)?;
@@ -136,14 +143,13 @@ fn open_to_write(
         reader: None,
     });
     let mut writer = collection.lock_writer();
-    if had_log || next.is_some() {
-        let schema = next.map_or_else(|| collection.schema(), Arc::new);
-        collection.checkpoint_as(&mut writer, replayed.parts, &schema)?;
-        if !Arc::ptr_eq(&schema, &collection.schema()) || had_log {
-            collection.reopen_under(&mut writer, dir, &schema)?;
+    match next.map(Arc::new) {
+        Some(next) => {
+            collection.checkpoint_as(&mut writer, replayed.parts, &next)?;
+            collection.reopen_under(&mut writer, dir, &next)?;
         }
-    } else {
-        collection.sweep(&mut writer, dir);
+        None if had_log => collection.checkpoint(&mut writer, replayed.parts)?,
+        None => collection.sweep(&mut writer, dir),
     }
     drop(writer);
     Ok(opened(collection, false, recovered))
@@ -330,6 +336,8 @@ pub(super) fn replay_log(
     let found = read_log(env, &path, log.identity, 0).map_err(|e| missing(e.into()))?;
     for record in &found.records {
         parts = record::replay(schema, parts, record, &path)?;
+        // As when they were committed: thousands of small ones would make each other slow.
+        parts = merging::settle(schema, parts, &Control::new())?;
     }
     let recovered = Recovered { batches: found.records.len() as u64, dropped_bytes: found.dropped };
     Ok(Replayed { parts, end: found.end, recovered: Some(recovered) })

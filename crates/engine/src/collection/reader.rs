@@ -215,13 +215,13 @@ impl Collection {
         let mut parts = current.parts.clone();
         for record in &found.records {
             parts = record::replay(&current.schema, parts, record, &path)?;
+            parts = merging::settle(&current.schema, parts, &Control::new())?;
         }
         reader.log = Some(log.clone());
         reader.log_end = found.end;
         if found.records.is_empty() {
             return Ok(false);
         }
-        let parts = merging::settle(&current.schema, parts, &Control::new())?;
         self.show(Snapshot { schema: current.schema.clone(), parts, version: current.version });
         Ok(true)
     }
