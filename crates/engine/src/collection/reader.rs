@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use tercet_store::{Env, LockGuard, join, read_log};
+use tercet_store::{Env, LockGuard, StoreError, join, read_log};
 
 use super::manifest::{LogName, Manifest};
 use super::open::{read_parts, replay_log};
@@ -50,9 +50,16 @@ impl Drop for Lease {
 
 /// Takes a lease where the folder lets us.
 fn lease(env: &Arc<dyn Env>, dir: &str, version: u64) -> Option<Lease> {
-    let path = join(dir, &format!("{LEASE}{version}.{:016x}", env.random_u64()));
-    let guard = env.lock(&path).ok()?;
-    Some(Lease { env: env.clone(), path, guard: Some(guard) })
+    for _ in 0..TRIES {
+        let path = join(dir, &format!("{LEASE}{version}.{:016x}", env.random_u64()));
+        match env.lock(&path) {
+            Ok(guard) => return Some(Lease { env: env.clone(), path, guard: Some(guard) }),
+            // A writer found the file before it was locked, and took it for a dead reader's.
+            Err(StoreError::Locked { .. }) => {}
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// Opens a folder for reading.

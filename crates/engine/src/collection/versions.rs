@@ -25,12 +25,17 @@ const TAG_BYTES_MAX: usize = 200;
 /// The most tags.
 const TAGS_MAX: usize = 10_000;
 
+/// The version in a lease's name. Longer names are a lock's own files, beside the lease they belong to.
+fn lease_version(name: &str) -> Option<u64> {
+    let (version, random) = name.strip_prefix(LEASE)?.split_once('.')?;
+    random.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| version.parse().ok())?
+}
+
 /// The versions that readers hold. Leases of dead readers are removed on the way.
 fn leased(env: &dyn Env, dir: &str) -> HashSet<u64> {
     let mut versions = HashSet::new();
     for name in env.list(dir).unwrap_or_default() {
-        let Some(version) = name.strip_prefix(LEASE).and_then(|rest| rest.split('.').next()?.parse().ok())
-        else {
+        let Some(version) = lease_version(&name) else {
             continue;
         };
         let path = join(dir, &name);
