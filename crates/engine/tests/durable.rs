@@ -177,7 +177,6 @@ fn tags_keep_versions() {
 }
 
 #[test]
-#[ignore = "segments do not know keys yet"]
 fn fields_are_dropped_renamed_and_added() {
     let env = memory();
     let c = open(&env, json!({})).unwrap();

@@ -26,6 +26,9 @@ use crate::wire::{CommitReply, TercetError};
 /// Batches up to this many bytes go into the log; larger ones are written as a segment at once.
 const LOGGED_BYTES_MAX: u64 = 1 << 20;
 
+/// Removals of up to this many documents go into the log, by their ids.
+const REMOVED_MAX: u64 = 10_000;
+
 /// What only the writer touches.
 pub(super) struct Writer {
     /// Held while the collection is open for writing; a collection in memory has none.
@@ -231,30 +234,28 @@ impl Collection {
         loop {
             let (mut writer, _) = self.writer_for(Some(0))?;
             let mut removed = 0;
-            let mut gone = Vec::new();
+            let mut gone = Vec::with_capacity(writer.head.len());
             let mut parts = Vec::with_capacity(writer.head.len());
             for part in &writer.head {
                 let rows = choose(part)?;
                 let (next, count) = part.without_rows(rows.iter().copied());
                 removed += count;
-                if count > 0 && self.dir.is_some() {
-                    gone.extend(
-                        rows.into_iter().filter(|row| part.lives(*row)).map(|row| (part.clone(), row)),
-                    );
-                }
                 parts.push(next);
+                gone.push(rows);
             }
             if removed == 0 {
                 return Ok(0);
             }
-            let record = self
-                .dir
-                .is_some()
-                .then(|| record::removed(gone.iter().map(|(part, row)| part.segment.id(*row))))
-                .transpose()?;
-            let record = record.filter(|r| {
-                r.len() as u64 <= LOGGED_BYTES_MAX && writer.takes(r.len(), self.options.log_bytes)
-            });
+            let record = match self.dir {
+                Some(_) if removed <= REMOVED_MAX => {
+                    let ids = writer.head.iter().zip(&gone).flat_map(|(part, rows)| {
+                        rows.iter().filter(|row| part.lives(**row)).map(|row| part.segment.id(*row))
+                    });
+                    Some(record::removed(ids)?)
+                }
+                _ => None,
+            };
+            let record = record.filter(|record| writer.takes(record.len(), self.options.log_bytes));
             if self.dir.is_some() && record.is_none() && writer.syncing {
                 // A checkpoint must wait for the log; what lives may be different then.
                 writer = self.wait(writer);
