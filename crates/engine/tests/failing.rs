@@ -10,12 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::known::{self, Known, Setting};
 use common::oracle::{self, Kept, Step};
-use common::{Client, Hooked, Says};
+use common::{Client, Hooked, Says, runs};
 use serde_json::json;
 use tercet_engine::wire::TercetError;
 use tercet_store::{Env, Fault, MemoryEnv, PowerCut, SimulatedEnv};
 
 const MODES: [PowerCut; 3] = [PowerCut::Nothing, PowerCut::Everything, PowerCut::Random];
+
+/// The first steps of the workload: batches of each size, removals, every verb that writes, and reopening.
+const STEPS: usize = 15;
+/// How often is looked at what power would leave.
+const LOOKS_MAX: u32 = 5;
 
 /// The codes that a failing disk may bring to light.
 fn typed(error: &TercetError, fault: Fault) {
@@ -55,11 +60,13 @@ fn play(first: u64, last: u64, fault: Fault, setting: &Setting) -> bool {
     };
     let mut client = open();
     let mut known = Known::empty();
-    for (step, at) in known::small().iter().zip(0..) {
+    let mut looks = 0;
+    for (step, at) in known::small().iter().take(STEPS).zip(0..) {
         match step {
             Some(step) => {
                 if let Err(error) = known.step(&client, step, setting.durable) {
                     typed(&error, fault);
+                    looks += 1;
                 }
                 let stored = oracle::stored(&client);
                 assert!(oracle::is(&stored, known.present()), "{step:?}: {stored:?}\n{:?}", known.present());
@@ -70,9 +77,13 @@ fn play(first: u64, last: u64, fault: Fault, setting: &Setting) -> bool {
                 known.found(&client);
             }
         }
-        let says = || format!("after {step:?}, step {at}");
-        let _says = Says(&says);
-        left(&env, setting, &known, first + at);
+        // After the failure, and once things went on.
+        if (1..=LOOKS_MAX).contains(&looks) {
+            looks += 1;
+            let says = || format!("after {step:?}, step {at}");
+            let _says = Says(&says);
+            left(&env, setting, &known, first + at);
+        }
     }
     let met = env.call_count() >= first;
     // Space is back: everything works again.
@@ -92,7 +103,7 @@ fn play(first: u64, last: u64, fault: Fault, setting: &Setting) -> bool {
 }
 
 fn every_call(fault: Fault, length: u64) {
-    let setting = Setting::new(8 << 10, None);
+    let setting = Setting::new(6 << 10, None);
     let end =
         (1..10_000).find(|first| !play(*first, first.saturating_add(length - 1), fault, &setting)).unwrap();
     assert!(end > 100, "{end} calls are too few to be the history");

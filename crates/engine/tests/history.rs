@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::oracle::{self, State, Step};
-use common::{Client, memory};
+use common::{Client, memory, runs};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tercet_store::{Env, FileEnv, SimulatedEnv};
@@ -84,40 +84,34 @@ impl World<'_> {
             Event::Upsert(documents) => self.write(&Step::upsert(documents, 3, batch)),
             Event::Write(step) => self.write(step),
             Event::Reopen { close } => {
-                if !oracle::LOGGED {
-                    self.write(&Step::Flush);
-                }
                 let old = std::mem::replace(
                     &mut self.client,
                     Client::open(&common::memory(), "none", &oracle::schema()),
                 );
-                if *close || !oracle::LOGGED {
+                if *close {
                     old.0.close();
                 }
                 drop(old);
                 self.client = self.open(&[]).unwrap();
             }
-            Event::Read if oracle::LOGGED => {
+            Event::Read => {
                 if self.readers.len() == READERS_MAX {
                     self.readers.remove(0).0.0.close();
                 }
                 self.readers.push((self.open(&[("readOnly", json!(true))]).unwrap(), self.kept.clone()));
             }
-            Event::Refresh(at) if oracle::LOGGED => {
+            Event::Refresh(at) => {
                 if let Some((reader, state)) = self.readers.get_mut(*at) {
                     reader.call("refresh", json!({})).unwrap();
                     *state = self.kept.clone();
                 }
             }
-            Event::OpenTag(name) if oracle::LOGGED => {
-                match (self.open(&[("version", json!(name))]), self.tags.get(name)) {
-                    (Ok(client), Some(state)) => oracle::check(&client, state),
-                    (Err(error), None) => assert_eq!(error.code().as_str(), "ERR_NOT_FOUND", "{error}"),
-                    (Ok(_), None) => panic!("tag {name} is gone, but opens"),
-                    (Err(error), Some(_)) => panic!("tag {name}: {error}"),
-                }
-            }
-            _ => {}
+            Event::OpenTag(name) => match (self.open(&[("version", json!(name))]), self.tags.get(name)) {
+                (Ok(client), Some(state)) => oracle::check(&client, state),
+                (Err(error), None) => assert_eq!(error.code().as_str(), "ERR_NOT_FOUND", "{error}"),
+                (Ok(_), None) => panic!("tag {name} is gone, but opens"),
+                (Err(error), Some(_)) => panic!("tag {name}: {error}"),
+            },
         }
     }
 
@@ -159,7 +153,7 @@ fn scores_that_tie_after_rounding() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: runs(96) as u32, ..ProptestConfig::default() })]
 
     #[test]
     fn a_collection_is_a_map_that_ranks(events in prop::collection::vec(event(), 1..40), log_bytes in log_bytes()) {
@@ -168,7 +162,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: runs(48) as u32, ..ProptestConfig::default() })]
 
     #[test]
     fn on_a_simulated_disk_too(
@@ -182,7 +176,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: runs(8) as u32, ..ProptestConfig::default() })]
 
     #[test]
     fn on_disk_too(events in prop::collection::vec(event(), 1..25), log_bytes in log_bytes()) {

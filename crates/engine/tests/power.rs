@@ -2,7 +2,7 @@
 //! bytes and names is lost, the folder opens again with exactly the batches that were acknowledged, or with one whole
 //! batch more that was under way; every answer is the oracle's; and writing goes on.
 //!
-//! `TERCET_POWER_RUNS` says how many random workloads are played, `TERCET_POWER_SEED` plays one of them alone.
+//! `TERCET_TEST_RUNS` multiplies the random workloads, `TERCET_POWER_SEED` plays one of them alone.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 mod common;
@@ -11,26 +11,20 @@ use std::sync::Arc;
 
 use common::known::{self, Known, Setting};
 use common::oracle::{self, Step};
-use common::{Client, Dice, Says};
+use common::{Client, Dice, Says, runs};
 use serde_json::json;
 use tercet_store::{Env, PowerCut, SimulatedEnv};
 
 /// Seeds of random workloads that failed once.
 const REGRESSIONS: &[u64] = &[];
 
-/// Every way to lose what may be lost, the random one by several seeds.
-const CUTS: [(PowerCut, u64); 10] = [
-    (PowerCut::Nothing, 0),
-    (PowerCut::Everything, 0),
-    (PowerCut::Names, 0),
-    (PowerCut::Bytes, 0),
-    (PowerCut::Random, 1),
-    (PowerCut::Random, 2),
-    (PowerCut::Random, 3),
-    (PowerCut::Random, 4),
-    (PowerCut::Random, 5),
-    (PowerCut::Random, 6),
-];
+/// Every way to lose what may be lost after a call, the random one by several seeds.
+fn cuts(call: usize) -> impl Iterator<Item = (PowerCut, u64)> {
+    let fixed = [PowerCut::Nothing, PowerCut::Everything, PowerCut::Names, PowerCut::Bytes];
+    let seeds = runs(3);
+    let random = (0..seeds).map(move |at| (PowerCut::Random, call as u64 * seeds + at));
+    fixed.into_iter().map(|cut| (cut, 0)).chain(random)
+}
 
 /// Opens after a cut, compares, goes on, and opens again.
 fn recover(env: &SimulatedEnv, setting: &Setting, known: &mut Known, stamp: u32) {
@@ -132,7 +126,9 @@ fn every_cut(setting: &Setting) {
         let env = SimulatedEnv::new(1);
         env.cut_after(cut as u64);
         let known = play(&env, setting, &steps);
-        for (mode, seed) in CUTS {
+        // What was synced is lost or kept in the same ways with every setting.
+        let usual = cuts(cut).filter(|(mode, _)| setting.durable || *mode == PowerCut::Random);
+        for (mode, seed) in usual {
             let last = cut.checked_sub(1).map(|at| calls[at].to_string());
             let says = || format!("cut after call {cut} ({last:?}), {mode:?} by seed {seed}, {setting}");
             let _says = Says(&says);
@@ -176,7 +172,7 @@ fn random_lives(seed: u64) {
     let mut stamp = 0;
     for life in 0..4 {
         let (cut, cycle) = (dice.below(120) as u64, dice.next());
-        let mode = if dice.below(3) == 0 { CUTS[dice.below(4)].0 } else { PowerCut::Random };
+        let mode = if dice.below(3) == 0 { cuts(0).nth(dice.below(4)).unwrap().0 } else { PowerCut::Random };
         let says = || format!("TERCET_POWER_SEED={seed}, life {life}: cut after {cut}, {mode:?}, {setting}");
         let _says = Says(&says);
         env.cut_after(cut);
@@ -225,10 +221,9 @@ fn live(
 
 #[test]
 fn random_workloads_and_cuts() {
-    let variable = |name| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    if let Some(seed) = variable("TERCET_POWER_SEED") {
-        return random_lives(seed);
+    if let Ok(seed) = std::env::var("TERCET_POWER_SEED") {
+        return random_lives(seed.parse().unwrap());
     }
     REGRESSIONS.iter().for_each(|seed| random_lives(*seed));
-    (0..variable("TERCET_POWER_RUNS").unwrap_or(300)).for_each(random_lives);
+    (0..runs(300)).for_each(random_lives);
 }

@@ -45,7 +45,6 @@ impl Known {
         step.apply(&mut next);
         if let Err(error) = step.run(client, self.present()) {
             match step {
-                _ if !oracle::LOGGED => self.pending.push(next),
                 Step::Tag(name) => self.pending_tags.push((name, Some(next))),
                 Step::Untag(name) => self.pending_tags.push((name, None)),
                 _ => self.pending.push(next),
@@ -53,23 +52,23 @@ impl Known {
             return Err(error);
         }
         match step {
-            _ if !oracle::LOGGED => {}
             Step::Tag(name) => drop(self.tags.insert(name, next.clone())),
             Step::Untag(name) => drop(self.tags.remove(name)),
             _ => {}
         }
+        // A batch that was refused may be on the disk until a later one takes its place.
+        let is_changed = next != *self.present();
         self.states.push(next);
-        let is_batch = match oracle::LOGGED {
-            true => matches!(step, Step::Upsert(..) | Step::Remove(_) | Step::RemoveWhere(_)),
-            false => !matches!(step, Step::Flush | Step::Compact),
-        };
-        if durable || !is_batch {
-            self.settle();
+        if is_changed || matches!(step, Step::Flush | Step::Compact | Step::Tag(_)) {
+            self.pending.clear();
+        }
+        if durable || matches!(step, Step::Flush | Step::Compact | Step::Sync | Step::Tag(_)) {
+            self.states.drain(..self.states.len() - 1);
         }
         Ok(())
     }
 
-    /// What is shown is on the disk.
+    /// What is shown is on the disk, and nothing else.
     pub fn settle(&mut self) {
         self.states.drain(..self.states.len() - 1);
         self.pending.clear();
@@ -140,7 +139,7 @@ impl Setting {
         if let Some(interval_ms) = interval_ms {
             request["durability"] = json!({ "intervalMs": interval_ms });
         }
-        Setting { request, durable: interval_ms.is_none() && oracle::LOGGED }
+        Setting { request, durable: interval_ms.is_none() }
     }
 
     pub fn open(&self, env: &Arc<dyn Env>) -> Result<Client, TercetError> {

@@ -82,6 +82,12 @@ pub fn code<T>(result: Result<T, TercetError>) -> Code {
     }
 }
 
+/// How often a random test is run; `TERCET_TEST_RUNS` multiplies it.
+pub fn runs(usual: u32) -> u64 {
+    let times = std::env::var("TERCET_TEST_RUNS").map_or(1, |value| value.parse().unwrap());
+    u64::from(usual) * times
+}
+
 /// Numbers that look random and are the same in every run.
 pub struct Dice(u64);
 

@@ -51,8 +51,6 @@ pub fn schema() -> Value {
 /// Documents in their order of insertion.
 pub type State = Vec<Kept>;
 
-pub const LOGGED: bool = false;
-
 /// One call that writes.
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -102,7 +100,6 @@ impl Step {
     pub fn run(&self, client: &Client, kept: &[Kept]) -> Result<(), tercet_engine::wire::TercetError> {
         let count = |goes: &dyn Fn(&Kept) -> bool| kept.iter().filter(|d| goes(d)).count();
         match self {
-            Step::Sync | Step::Tag(_) | Step::Untag(_) if !LOGGED => {}
             Step::Upsert(new, chunk) => {
                 let values: Vec<Value> = new.iter().map(Kept::json).collect();
                 let reply = client.upsert_chunks(&values, *chunk)?;
