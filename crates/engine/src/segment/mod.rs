@@ -13,6 +13,8 @@ mod ids;
 mod keywords;
 pub(crate) mod merge;
 mod present;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader, Metric, dense_kind};
