@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tercet_index::{Bitmap, array_bytes};
-use tercet_store::{SectionFileWriter, join};
+use tercet_store::{SectionFile, SectionFileWriter, join};
 
-use super::manifest::{Manifest, SegmentEntry, State, file_name};
+use super::manifest::{Manifest, SegmentEntry, State, Tombstones, file_name};
 use super::merging;
 use super::part::Part;
 use super::writer::{Log, Writer};
@@ -139,8 +139,10 @@ impl Collection {
         let name = file_name(writer.reserve(), ".del");
         let mut file = SectionFileWriter::new(TOMBSTONES);
         file.add(TOMBSTONE_ROWS, array_bytes(gone.words()).map_err(|e| index_error(e, &name))?);
+        let bytes = file.to_bytes()?;
+        let seal = SectionFile::from_bytes(bytes, &name)?.seal();
         file.finish(self.env.as_ref(), &join(dir, &name))?;
-        part.tombstones = Some(name);
+        part.tombstones = Some(Tombstones { file: name, seal });
         Ok(())
     }
 
@@ -168,6 +170,7 @@ fn state(version: u64, now: u64, schema: &Schema, parts: &[Part]) -> Result<Stat
         .filter_map(|part| {
             Some(SegmentEntry {
                 file: part.file.clone()?,
+                seal: part.segment.file.seal(),
                 rows: part.segment.rows,
                 deleted: part.deleted,
                 tombstones: part.tombstones.clone(),

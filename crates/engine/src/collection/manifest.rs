@@ -66,11 +66,20 @@ pub(super) struct State {
 #[serde(rename_all = "camelCase")]
 pub(super) struct SegmentEntry {
     pub(super) file: String,
+    /// The file's last four bytes: another file under its name is not it.
+    pub(super) seal: u32,
     pub(super) rows: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) deleted: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) tombstones: Option<String>,
+    pub(super) tombstones: Option<Tombstones>,
+}
+
+/// A file of tombstones.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tombstones {
+    pub(super) file: String,
+    pub(super) seal: u32,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -85,12 +94,24 @@ impl State {
 
     /// The names of its files.
     pub(super) fn files(&self) -> impl Iterator<Item = &String> {
-        self.segments.iter().flat_map(|s| std::iter::once(&s.file).chain(&s.tombstones))
+        self.sealed_files().map(|(file, _)| file)
     }
 
-    /// Its schema.
-    pub(super) fn schema(&self) -> Result<Schema, TercetError> {
-        Schema::stored(&self.schema, &self.keys, &self.retired_keys)
+    /// The names of its files and their seals.
+    pub(super) fn sealed_files(&self) -> impl Iterator<Item = (&String, u32)> {
+        self.segments.iter().flat_map(|s| {
+            std::iter::once((&s.file, s.seal)).chain(s.tombstones.iter().map(|t| (&t.file, t.seal)))
+        })
+    }
+
+    /// Its schema. One that cannot be is damage of the manifest of `dir`.
+    pub(super) fn schema(&self, dir: &str) -> Result<Schema, TercetError> {
+        Schema::stored(&self.schema, &self.keys, &self.retired_keys).map_err(|mut error| {
+            error.0.message =
+                format!("the manifest of {dir} has no schema that can be one: {}", error.0.message);
+            error.0.code = Code::Corrupt;
+            error.file(dir)
+        })
     }
 }
 
@@ -187,7 +208,7 @@ impl Manifest {
             let mut seen = HashSet::new();
             for entry in &state.segments {
                 known(&entry.file, ".seg")?;
-                entry.tombstones.iter().try_for_each(|name| known(name, ".del"))?;
+                entry.tombstones.iter().try_for_each(|of| known(&of.file, ".del"))?;
                 if entry.deleted > entry.rows {
                     return Err(format!(
                         "{} has {} of {} rows deleted",

@@ -72,13 +72,18 @@ pub(crate) fn open(
         return Ok(opened(Collection::assemble(parts), false, None));
     }
     if let Some(manifest) = &existing {
-        target(&manifest.newest().schema()?, given.as_ref(), request, dir)?;
+        target(&manifest.newest().schema(dir)?, given.as_ref(), request, dir)?;
     }
     env.create_dir_all(dir)?;
     let lock = env.lock(&join(dir, "LOCK"))?;
     // Read again under the lock: another writer may have finished in between.
     let Some(manifest) = Manifest::read(env.as_ref(), dir)? else {
         let schema = given.ok_or_else(|| needs_schema(dir))?;
+        // The manifest is the first file of every collection: what is here without it has lost it.
+        if let Some(name) = env.list(dir)?.iter().find(|name| any_file_number(name).is_some()) {
+            let message = format!("{dir} holds {name}, but no manifest that names it");
+            return Err(TercetError::new(Code::Corrupt, message).file(dir).expected("a manifest", "none"));
+        }
         let manifest = Manifest::new(&schema, env.now_ms())?;
         manifest.write(env.as_ref(), dir)?;
         let snapshot = Snapshot { schema: Arc::new(schema), parts: Vec::new(), version: 1 };
@@ -87,7 +92,7 @@ pub(crate) fn open(
         let parts = Parts { env, dir, read_only, options, executor, snapshot, writer, reader: None };
         return Ok(opened(Collection::assemble(parts), true, None));
     };
-    let next = target(&manifest.newest().schema()?, given.as_ref(), request, dir)?;
+    let next = target(&manifest.newest().schema(dir)?, given.as_ref(), request, dir)?;
     let full = request.verify == VerifyMode::Full;
     open_to_write(Folder { env, dir, executor, options }, manifest, lock, next, full)
 }
@@ -109,7 +114,7 @@ fn open_to_write(
     full: bool,
 ) -> Result<Opened, TercetError> {
     let Folder { env, dir, executor, options } = folder;
-    let schema = manifest.newest().schema()?;
+    let schema = manifest.newest().schema(dir)?;
     let stored = read_parts(env.as_ref(), dir, &schema, manifest.newest(), &[])?;
     if full {
         verify_parts(&stored)?;
@@ -270,11 +275,13 @@ pub(super) fn read_parts(
                 .file(path)
                 .expected(format!("{} rows", entry.rows), format!("{rows} rows")));
         }
-        let Some(name) = &entry.tombstones else {
+        sealed(&part.segment.file, entry.seal)?;
+        let Some(tombstones) = &entry.tombstones else {
             return Ok(part);
         };
-        let path = join(dir, name);
-        let mut part = part.without(&read_tombstones(env, &path, rows).map_err(missing)?);
+        let path = join(dir, &tombstones.file);
+        let gone = read_tombstones(env, &path, rows, tombstones.seal).map_err(missing)?;
+        let mut part = part.without(&gone);
         if part.deleted != entry.deleted {
             let message =
                 format!("{path}: the manifest says {} rows, the file {}", entry.deleted, part.deleted);
@@ -282,7 +289,7 @@ pub(super) fn read_parts(
                 .file(path)
                 .expected(format!("{} rows", entry.deleted), format!("{} rows", part.deleted)));
         }
-        part.tombstones = Some(name.clone());
+        part.tombstones = Some(tombstones.clone());
         Ok(part)
     };
     state.segments.iter().map(open).collect()
@@ -297,8 +304,21 @@ pub(super) fn missing(mut error: TercetError) -> TercetError {
     error
 }
 
-fn read_tombstones(env: &dyn Env, path: &str, rows: u32) -> Result<Bitmap, TercetError> {
+/// Refuses a file that is whole but not the one that the manifest means.
+pub(super) fn sealed(file: &SectionFile, seal: u32) -> Result<(), TercetError> {
+    if file.seal() == seal {
+        return Ok(());
+    }
+    let path = file.label();
+    let message = format!("{path} is another file than the one that the manifest names");
+    Err(TercetError::new(Code::Corrupt, message)
+        .file(path)
+        .expected(format!("seal {seal:08x}"), format!("seal {:08x}", file.seal())))
+}
+
+fn read_tombstones(env: &dyn Env, path: &str, rows: u32, seal: u32) -> Result<Bitmap, TercetError> {
     let file = SectionFile::open(env, path)?;
+    sealed(&file, seal)?;
     file.expect_kind(TOMBSTONES)?;
     sections::bitmap(&Within::whole(&file), TOMBSTONE_ROWS, rows).map_err(|e| index_error(e, path))
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tercet_index::Bitmap;
 
+use super::manifest::Tombstones;
 use crate::segment::Segment;
 use crate::wire::TercetError;
 
@@ -19,7 +20,7 @@ pub(crate) struct Part {
     /// The segment's file, once it is written.
     pub(super) file: Option<String>,
     /// The file of tombstones that says what `live` says, when there is one.
-    pub(super) tombstones: Option<String>,
+    pub(super) tombstones: Option<Tombstones>,
     /// Lengths of text fields under `live`, counted at first use.
     lengths: Arc<OnceLock<Vec<TextLengths>>>,
 }

@@ -117,7 +117,7 @@ fn attempt(
             return Ok(None);
         }
     }
-    let schema = state.schema()?;
+    let schema = state.schema(dir)?;
     let same = before.filter(|before| same_fields(&before.schema, &schema));
     let known: &[Part] = same.map_or(&[], |before| &before.parts);
     let parts = read_parts(env.as_ref(), dir, &schema, state, known)?;

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use tercet_store::{Env, SectionFile, StoreError, join, read_log};
 
 use super::manifest::{Manifest, State};
+use super::open::sealed;
 use super::versions::gone;
 use super::{Collection, Part};
 use crate::api::Control;
@@ -108,11 +109,13 @@ impl Collection {
         out: &mut VerifyReply,
         control: &Control,
     ) -> Result<(), TercetError> {
-        let schema = state.schema()?;
-        for name in state.files().filter(|name| !seen.contains(*name)).cloned().collect::<Vec<_>>() {
-            let checked = verify_file(self.env.as_ref(), &schema, &join(dir, &name), &mut out.problems);
-            self.take(checked, dir, &name, out);
-            seen.insert(name);
+        let schema = state.schema(dir)?;
+        for (name, seal) in state.sealed_files() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let checked = verify_file(self.env.as_ref(), &schema, &join(dir, name), seal, &mut out.problems);
+            self.take(checked, dir, name, out);
             control.step(1)?;
         }
         Ok(())
@@ -139,14 +142,17 @@ fn verify_file(
     env: &dyn Env,
     schema: &Schema,
     path: &str,
+    seal: u32,
     problems: &mut Vec<Problem>,
 ) -> Result<u64, TercetError> {
     if path.ends_with(".del") {
         let file = SectionFile::open(env, path)?;
+        sealed(&file, seal)?;
         problems.extend(file.problems().iter().map(|e| store_problem(path, e)));
         return Ok(file.file_len());
     }
     let segment = Segment::open(schema, env, path)?;
+    sealed(&segment.file, seal)?;
     check_segment(&segment, path, problems);
     Ok(segment.file.file_len())
 }

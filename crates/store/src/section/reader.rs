@@ -144,6 +144,12 @@ impl SectionFile {
         self.inner.bytes.len() as u64
     }
 
+    /// The last four bytes: a checksum over all other checksums, so over everything. Who keeps it beside the name tells
+    /// this file from any other that is whole.
+    pub fn seal(&self) -> u32 {
+        self.inner.bytes.last_chunk().map_or(0, |seal| u32::from_le_bytes(*seal))
+    }
+
     /// The whole file's bytes, unchecked but for what opening checks.
     pub fn bytes(&self) -> &Bytes {
         &self.inner.bytes
