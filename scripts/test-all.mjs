@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { native, prepare, ts, wasm } from "./lib/build.mjs";
 import { saveCounts } from "./lib/counts.mjs";
+import { fuzz } from "./lib/fuzz.mjs";
 import { packaging } from "./lib/packaging.mjs";
 import { Missing, ROOT, Steps } from "./lib/run.mjs";
 import { vitest } from "./lib/suites.mjs";
@@ -14,6 +15,7 @@ import { WASM_FILE } from "./lib/wasm.mjs";
 
 const STAGES = [
   { name: "node24", shows: "the TypeScript suites on the newest supported Node", run: newestNode },
+  { name: "fuzz", shows: "every reader of bytes, fed by a fuzzer", run: fuzz },
   { name: "packaging", shows: "the packed packages, installed offline and used", run: packed },
 ];
 

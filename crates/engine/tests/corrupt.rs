@@ -1,160 +1,26 @@
-//! Damaged folders: bytes flipped, cut and exchanged in every file, under the old checksums and under new ones. Opening
-//! and everything after it gives a typed error or an answer; never a panic, a hang or memory that the files do not
-//! justify.
+//! Damage under checksums that fit, as a hostile writer would make it: in the sections of segments, tombstones and saved
+//! indexes, in records of the log and in what the manifest says. Opening and everything after it gives a typed error or an
+//! answer; never a panic, a hang or memory that the files do not justify.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use bytes::Bytes;
-use common::{Client, Dice, memory};
+use common::damaged::{
+    Files, Way, bear, env, folder, manifest, named_anew, schema, sealed, sections, with_manifest,
+};
+use common::{Client, Dice, memory, watched};
 use serde_json::{Value, json};
 use tercet_engine::api::{Array, root};
-use tercet_engine::wire::{Code, TercetError};
-use tercet_store::{Env, MemoryEnv, SectionFile, SectionFileWriter, read_manifest, write_manifest};
-
-/// The largest single piece of memory that was asked for.
-static LARGEST: AtomicUsize = AtomicUsize::new(0);
-
-struct Watched;
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Watched {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use tercet_engine::wire::Code;
+use tercet_store::{Env, LogWriter, read_log};
 
 #[global_allocator]
-static ALLOCATOR: Watched = Watched;
+static ALLOCATOR: watched::Watched = watched::Watched;
 
-/// Files here are some kilobytes; a block of documents may honestly claim 16 MiB.
-const MEMORY_MAX: usize = 64 << 20;
-
-fn schema() -> Value {
-    json!({ "fields": {
-        "text": { "type": "text", "positions": true, "optional": true },
-        "tags": { "type": "keyword", "many": true, "optional": true },
-        "n": { "type": "integer", "optional": true },
-        "f": { "type": "float" },
-        "v": { "type": "dense", "dims": 2, "optional": true },
-    }})
-}
-
-/// Two segments, one of them with tombstones.
-fn folder() -> MemoryEnv {
-    let env = MemoryEnv::new();
-    let shared: Arc<dyn Env> = Arc::new(env.clone());
-    let c = Client::open(&shared, "dir", &schema());
-    let document = |id: usize| {
-        let mut d = json!({ "id": id, "f": id, "text": "ant bee ant ".repeat(id % 5), "tags": ["a", id.to_string()] });
-        if !id.is_multiple_of(3) {
-            d["n"] = json!(id);
-            d["v"] = json!([id, 1]);
-        } else {
-            d["tags"] = Value::Null;
-        }
-        d
-    };
-    c.upsert(&(0..40).map(document).collect::<Vec<_>>()).unwrap();
-    c.call("flush", json!({})).unwrap();
-    c.upsert(&(30..60).map(document).collect::<Vec<_>>()).unwrap();
-    c.call("flush", json!({})).unwrap();
-    assert_eq!(env.list("dir").unwrap().len(), 5);
-    env
-}
-
-fn copy(files: &[(String, Bytes)]) -> MemoryEnv {
-    MemoryEnv::from_files(files.iter().cloned()).unwrap()
-}
-
-/// Everything that reads, and then everything that reads all.
-fn use_all(env: &MemoryEnv) -> Result<Vec<Value>, TercetError> {
-    let env: Arc<dyn Env> = Arc::new(env.clone());
-    let c = Client::try_open(&env, json!({ "path": "dir" }))?;
-    let near = json!({ "kind": "near", "field": "v", "vector": [1, 0.5] });
-    let words = json!({ "kind": "match", "text": "ant bee", "operator": "and" });
-    let fuse = json!({ "kind": "fuse", "method": "rrf", "queries": [near, words] });
-    let filter = json!({ "or": [{ "tags": { "gte": "1" } }, { "n": { "lt": 9 } }, { "f": 6 }] });
-    let mut found = Vec::new();
-    let mut first = None;
-    let mut run = |verb: &str, request: Value| match c.call(verb, request) {
-        Ok(answer) => found.push(answer),
-        Err(error) => drop(first.get_or_insert(error)),
-    };
-    run("search", json!({ "query": { "kind": "all" }, "limit": 100 }));
-    run(
-        "search",
-        json!({ "query": fuse, "where": filter, "limit": 100, "highlight": ["text"], "explain": true }),
-    );
-    run("get", json!({ "ids": [1, 2, 35, 59, "x"] }));
-    run("count", json!({ "where": filter }));
-    run("stats", json!({}));
-    run("verify", json!({}));
-    run("remove", json!({ "ids": [1] }));
-    run("compact", json!({}));
-    run("search", json!({ "query": words, "limit": 100 }));
-    c.0.close();
-    first.map_or(Ok(found), Err)
-}
-
-/// A typed error, or answers; in little time and memory.
-fn bear(env: &MemoryEnv, what: &str) -> Result<Vec<Value>, TercetError> {
-    LARGEST.store(0, Ordering::Relaxed);
-    let start = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| use_all(env)));
-    let result = result.unwrap_or_else(|_| panic!("a panic: {what}"));
-    assert!(start.elapsed().as_secs() < 5, "slow: {what}");
-    let largest = LARGEST.load(Ordering::Relaxed);
-    assert!(largest < MEMORY_MAX, "{largest} bytes at once: {what}");
-    if let Err(error) = &result {
-        let fitting = [Code::Corrupt, Code::Version, Code::Schema];
-        assert!(fitting.contains(&error.code()), "{error}: {what}");
-        assert!(error.0.file.is_some(), "no file is named: {error}: {what}");
-    }
-    result
-}
-
-#[test]
-fn flipped_and_cut_files_are_refused() {
-    let env = folder();
-    let files = env.snapshot();
-    let whole = use_all(&copy(&files)).unwrap();
-    let mut dice = Dice::new(5);
-    for at in 0..files.len() {
-        for round in 0..150 {
-            let mut damaged = files.clone();
-            let (name, bytes) = &mut damaged[at];
-            let mut content = bytes.to_vec();
-            if content.is_empty() {
-                continue;
-            }
-            let place = dice.below(content.len());
-            match round % 3 {
-                0 => content.truncate(place),
-                1 => content[place] ^= 1 << dice.below(8),
-                _ => content.extend_from_slice(&vec![0; 1 + place % 130]),
-            }
-            *bytes = content.into();
-            let what = format!("{name}: change {} at {place}", round % 3);
-            if let Ok(found) = bear(&copy(&damaged), &what) {
-                assert_eq!(found, whole, "a wrong answer: {what}");
-            }
-        }
-    }
-}
+const WAYS: [Way; 4] = [Way::WRITE, Way::READ, Way::OLD, Way::WRITE_FULL];
 
 /// Changes the bytes of one section, as elements of four or eight bytes or as they are.
 fn damage(dice: &mut Dice, bytes: &mut Vec<u8>) {
@@ -184,23 +50,9 @@ fn damage(dice: &mut Dice, bytes: &mut Vec<u8>) {
     }
 }
 
-fn sections(bytes: &Bytes) -> (String, Vec<(String, Vec<u8>)>) {
-    let file = SectionFile::from_bytes(bytes.clone(), "file").unwrap();
-    let sections = file.names().map(|name| (name.to_owned(), file.section(name).unwrap().to_vec()));
-    (file.kind().to_owned(), sections.collect())
-}
-
-fn sealed(kind: &str, sections: &[(String, Vec<u8>)]) -> Bytes {
-    let mut writer = SectionFileWriter::new(kind);
-    for (name, bytes) in sections {
-        writer.add(name, bytes.as_slice());
-    }
-    writer.to_bytes().unwrap()
-}
-
 #[test]
 fn damage_under_good_checksums_is_borne() {
-    let files = folder().snapshot();
+    let files = folder();
     let mut dice = Dice::new(77);
     let (mut borne, mut refused) = (0, 0);
     for at in (0..files.len()).filter(|at| files[*at].0.ends_with("seg") || files[*at].0.ends_with("del")) {
@@ -212,7 +64,7 @@ fn damage_under_good_checksums_is_borne() {
                 let mut damaged = files.clone();
                 damaged[at].1 = sealed(&kind, &bad);
                 let what = format!("{} {} round {round}", files[at].0, good[which].0);
-                match bear(&copy(&damaged), &what) {
+                match bear(&named_anew(&damaged), WAYS[round % WAYS.len()], &what) {
                     Ok(_) => borne += 1,
                     Err(_) => refused += 1,
                 }
@@ -221,10 +73,80 @@ fn damage_under_good_checksums_is_borne() {
             let mut bad = good.clone();
             bad.remove(which);
             damaged[at].1 = sealed(&kind, &bad);
-            let _ = bear(&copy(&damaged), &format!("{} without {}", files[at].0, good[which].0));
+            let what = format!("{} without {}", files[at].0, good[which].0);
+            let _ = bear(&named_anew(&damaged), Way::WRITE, &what);
         }
     }
     assert!(borne > 100 && refused > 100, "{borne} borne, {refused} refused");
+}
+
+/// The folder with these records in its log.
+fn with_records(files: &Files, records: &[Vec<u8>]) -> Files {
+    let named = manifest(files)["log"].clone();
+    let path = format!("dir/{}", named["file"].as_str().unwrap());
+    let rest: Files = files.iter().filter(|(name, _)| *name != path).cloned().collect();
+    let env = env(&rest);
+    let mut log = LogWriter::create(&env, &path, named["identity"].as_u64().unwrap()).unwrap();
+    let records: Vec<&[u8]> = records.iter().map(Vec::as_slice).collect();
+    log.append(&records).unwrap();
+    log.sync().unwrap();
+    env.snapshot()
+}
+
+fn records(files: &Files) -> Vec<Vec<u8>> {
+    let named = manifest(files)["log"].clone();
+    let path = format!("dir/{}", named["file"].as_str().unwrap());
+    let found = read_log(&env(files), &path, named["identity"].as_u64().unwrap(), 0).unwrap();
+    found.records.iter().map(|record| record.to_vec()).collect()
+}
+
+#[test]
+fn damaged_records_of_an_intact_log_are_borne() {
+    let files = folder();
+    let good = records(&files);
+    assert_eq!((good.len(), good[0][0], good[1][0]), (2, 1, 2));
+    let mut dice = Dice::new(78);
+    // The segment in the first: its sections changed under good checksums.
+    let (kind, parts) = sections(&Bytes::copy_from_slice(&good[0][1..]));
+    for round in 0..600 {
+        let mut bad = parts.clone();
+        let which = dice.below(bad.len());
+        damage(&mut dice, &mut bad[which].1);
+        let record = [&[1], sealed(&kind, &bad).as_ref()].concat();
+        let what = format!("record, {} round {round}", parts[which].0);
+        let _ = bear(&with_records(&files, &[record, good[1].clone()]), WAYS[round % WAYS.len()], &what);
+    }
+    // The ids in the second.
+    for round in 0..300 {
+        let mut bad = good[1].clone();
+        damage(&mut dice, &mut bad);
+        let _ = bear(
+            &with_records(&files, &[good[0].clone(), bad]),
+            WAYS[round % WAYS.len()],
+            &format!("ids {round}"),
+        );
+    }
+    let odd: [&[u8]; 9] = [
+        b"",
+        b"\x00",
+        b"\x03anything",
+        b"\x01",
+        b"\x01TERCETSF",
+        b"\x02",
+        b"\x02\xff\xff\xff\xff",
+        b"\x02\x01\0\0\0\xff\xff\xff\xff",
+        b"\x02\0\0\0\0x",
+    ];
+    for bad in odd {
+        let files = with_records(&files, &[good[0].clone(), bad.to_vec()]);
+        let error = bear(&files, Way::WRITE, &format!("{bad:?}")).unwrap_err();
+        assert_eq!(error.code(), Code::Corrupt, "{error}");
+    }
+    // The same records more than once mean the same.
+    let twice = with_records(&files, &[good[0].clone(), good[1].clone(), good[0].clone(), good[1].clone()]);
+    let (once, twice) =
+        (bear(&files, Way::WRITE, &"once").unwrap(), bear(&twice, Way::WRITE, &"twice").unwrap());
+    assert_eq!(once.found, twice.found);
 }
 
 /// Every list of ends made as greedy as it can be: each element claims everything.
@@ -240,7 +162,7 @@ fn elements_that_claim_everything_take_no_memory() {
     c.call("flush", json!({})).unwrap();
     c.0.close();
     let names = env.list("dir").unwrap();
-    let files: Vec<(String, Bytes)> = names
+    let files: Files = names
         .iter()
         .filter(|name| *name != "LOCK")
         .map(|name| (format!("dir/{name}"), env.read(&format!("dir/{name}")).unwrap()))
@@ -263,33 +185,42 @@ fn elements_that_claim_everything_take_no_memory() {
         }
         let mut damaged = files.clone();
         damaged[at].1 = sealed(&kind, &bad);
-        let _ = bear(&copy(&damaged), &format!("greedy {}", good[which].0));
+        let damaged = named_anew(&damaged);
+        for way in [Way::WRITE, Way::READ] {
+            let _ = bear(&damaged, way, &format!("greedy {}", good[which].0));
+        }
     }
+}
+
+/// What opening says of the folder under a changed manifest, beside files where a wrong name would lead. The files that
+/// are there stay: a folder that is not understood is not tidied up.
+fn changed(files: &Files, change: &dyn Fn(&mut Value)) -> Code {
+    let mut manifest = manifest(files);
+    change(&mut manifest);
+    let mut files = with_manifest(files, &manifest);
+    let segment = files.iter().find(|(name, _)| name.ends_with("seg")).unwrap().1.clone();
+    for name in ["other.seg", "0000000001.txt", "00000000x1.seg"] {
+        files.push((format!("dir/{name}"), segment.clone()));
+    }
+    let mut code = Code::Internal;
+    for way in [Way::READ, Way::WRITE] {
+        let shared: Arc<dyn Env> = Arc::new(env(&files));
+        let error = common::damaged::bear_in(&shared, "dir", way, &manifest)
+            .map(drop)
+            .expect_err(&manifest.to_string());
+        let left = shared.list("dir").unwrap();
+        for (name, _) in &files {
+            assert!(left.contains(&name["dir/".len()..].to_owned()), "{name} is gone: {error}");
+        }
+        code = error.code();
+    }
+    code
 }
 
 #[test]
 fn manifests_that_lead_elsewhere_are_refused() {
-    let env = folder();
-    let good: Value = serde_json::from_slice(&read_manifest(&env, "dir").unwrap().unwrap()).unwrap();
-    let files = env.snapshot();
-    let refused = |change: &dyn Fn(&mut Value)| {
-        let env = copy(&files);
-        let mut manifest = good.clone();
-        change(&mut manifest);
-        write_manifest(&env, "dir", manifest.to_string().as_bytes()).unwrap();
-        // A copy where a wrong path would lead.
-        for name in ["other.seg", "0000000001.txt", "00000000x1.seg"] {
-            let mut file = env.create(&format!("dir/{name}")).unwrap();
-            file.write_all(&files[0].1).unwrap();
-        }
-        let error = bear(&env, &manifest.to_string()).map(drop).unwrap_err();
-        (error.code(), env.list("dir").unwrap().len())
-    };
-    let corrupt = (Code::Corrupt, files.len() + 3);
-    let first = |name: &str| {
-        let name = name.to_owned();
-        move |m: &mut Value| m["segments"][0]["file"] = json!(name)
-    };
+    let files = folder();
+    let refused = |change: &dyn Fn(&mut Value)| changed(&files, change);
     for name in [
         "../dir/0000000001.seg",
         "/etc/passwd",
@@ -298,21 +229,106 @@ fn manifests_that_lead_elsewhere_are_refused() {
         "MANIFEST",
         "0000000001.txt",
         "00000000x1.seg",
+        "0000000099.seg",
+        "99999999999999999999999.seg",
     ] {
-        assert_eq!(refused(&first(name)), corrupt, "{name}");
+        assert_eq!(refused(&|m| newest(m)["segments"][0]["file"] = json!(name)), Code::Corrupt, "{name}");
+        assert_eq!(refused(&|m| newest(m)["segments"][0]["tombstones"]["file"] = json!(name)), Code::Corrupt);
+        assert_eq!(refused(&|m| m["log"]["file"] = json!(name)), Code::Corrupt, "{name}");
     }
-    assert_eq!(refused(&|m| m["segments"][1] = m["segments"][0].clone()), corrupt);
-    assert_eq!(refused(&|m| m["segments"][0]["tombstones"] = m["segments"][1]["file"].clone()), corrupt);
-    assert_eq!(refused(&|m| m["segments"][0]["rows"] = json!(39)), corrupt);
-    assert_eq!(refused(&|m| m["segments"][0]["rows"] = json!(-1)), corrupt);
-    assert_eq!(refused(&|m| m["segments"][0]["file"] = json!("0000000099.seg")), corrupt);
-    assert_eq!(refused(&|m| m["nextFile"] = json!(u64::MAX)), corrupt);
-    assert_eq!(refused(&|m| m["nextFile"] = json!(1)), corrupt);
-    assert_eq!(refused(&|m| m["layout"] = json!(0)), corrupt);
-    assert_eq!(refused(&|m| m["layout"] = json!(2)).0, Code::Version);
-    assert_eq!(refused(&|m| m["schema"]["fields"]["f"] = json!({ "type": "text" })).0, Code::Corrupt);
-    assert_eq!(refused(&|m| m["schema"] = json!([])).0, Code::Corrupt);
-    assert_eq!(refused(&|m| *m = json!("x")).0, Code::Corrupt);
+    let corrupt: &[&dyn Fn(&mut Value)] = &[
+        &|m| newest(m)["segments"][1] = newest(m)["segments"][0].clone(),
+        &|m| newest(m)["segments"][0]["tombstones"]["file"] = newest(m)["segments"][1]["file"].clone(),
+        &|m| newest(m)["segments"][0]["rows"] = json!(39),
+        &|m| newest(m)["segments"][0]["rows"] = json!(-1),
+        &|m| newest(m)["segments"][0]["rows"] = json!(u64::MAX),
+        &|m| newest(m)["segments"][0]["deleted"] = json!(1),
+        &|m| newest(m)["segments"][0]["deleted"] = json!(41),
+        &|m| newest(m)["segments"][0]["seal"] = json!(7),
+        &|m| newest(m)["segments"][0]["tombstones"]["seal"] = json!(7),
+        &|m| newest(m)["segments"] = json!({}),
+        &|m| m["nextFile"] = json!(u64::MAX),
+        &|m| m["nextFile"] = json!(1),
+        &|m| m["nextFile"] = json!(-1),
+        &|m| m["layout"] = json!(0),
+        &|m| m["layout"] = json!("1"),
+        &|m| m["states"] = json!([]),
+        &|m| m["states"] = json!(null),
+        // Versions that do not rise, and numbers that no clock or counter reaches.
+        &|m| newest(m)["version"] = json!(1),
+        &|m| newest(m)["version"] = m["states"][0]["version"].clone(),
+        &|m| newest(m)["version"] = json!(u64::MAX),
+        &|m| m["states"].as_array_mut().unwrap().reverse(),
+        &|m| m["states"][0]["version"] = json!(0),
+        // Tags.
+        &|m| m["tags"]["old"] = json!(77),
+        &|m| m["tags"]["new"] = json!(u64::MAX),
+        &|m| m["tags"]["new"] = json!("old"),
+        // The log: named as something else, and as another log.
+        &|m| m["log"]["file"] = newest(m)["segments"][0]["file"].clone(),
+        &|m| m["log"]["identity"] = json!(3),
+        &|m| m["log"] = json!("0000000006.log"),
+    ];
+    for (at, change) in corrupt.iter().enumerate() {
+        assert_eq!(refused(*change), Code::Corrupt, "change {at}");
+    }
+    assert_eq!(refused(&|m| m["layout"] = json!(2)), Code::Version);
+    assert_eq!(refused(&|m| *m = json!({ "layout": 3, "anything": [1] })), Code::Version);
+    assert_eq!(refused(&|m| newest(m)["schema"]["fields"]["f"] = json!({ "type": "text" })), Code::Corrupt);
+    assert_eq!(refused(&|m| newest(m)["schema"] = json!([])), Code::Corrupt);
+    assert_eq!(refused(&|m| newest(m)["keys"] = json!({ "n": "f" })), Code::Corrupt);
+    assert_eq!(refused(&|m| newest(m)["keys"] = json!({ "n": "x".repeat(1000) })), Code::Corrupt);
+    assert_eq!(refused(&|m| *m = json!("x")), Code::Corrupt);
+    assert_eq!(refused(&|m| *m = json!([[[]]])), Code::Corrupt);
+}
+
+fn newest(manifest: &mut Value) -> &mut Value {
+    manifest["states"].as_array_mut().unwrap().last_mut().unwrap()
+}
+
+#[test]
+fn manifests_that_claim_much_are_answered_in_little_memory() {
+    let files = folder();
+    let good = manifest(&files);
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut manifest = good.clone();
+        change(&mut manifest);
+        for way in [Way::READ, Way::OLD, Way::WRITE] {
+            let _ = bear(&with_manifest(&files, &manifest), way, &"a large manifest");
+        }
+    };
+    let many = |m: &mut Value, count: u64| {
+        let old = m["states"][0].clone();
+        let states: Vec<Value> = (0..count)
+            .map(|at| {
+                let mut state = old.clone();
+                state["version"] = json!(1000 + at);
+                state
+            })
+            .collect();
+        m["states"] = json!(states);
+        m["tags"] = json!({ "old": 1000 });
+    };
+    with(&|m| many(m, 3_000));
+    with(&|m| {
+        newest(m)["keys"] =
+            json!((0..20_000).map(|n| (n.to_string(), json!("k"))).collect::<serde_json::Map<_, _>>())
+    });
+    with(&|m| newest(m)["retiredKeys"] = json!(vec!["k"; 100_000]));
+    with(&|m| {
+        m["tags"] = json!((0..20_000).map(|n| (format!("t{n}"), json!(2))).collect::<serde_json::Map<_, _>>())
+    });
+    with(&|m| newest(m)["createdMs"] = json!(u64::MAX));
+    with(&|m| newest(m)["segments"][0]["rows"] = json!(u32::MAX));
+    with(&|m| m["nextFile"] = json!(1u64 << 53));
+    with(&|m| newest(m)["version"] = json!(1u64 << 53));
+    let deep = |open: &str, close: &str| [open.repeat(100_000), close.repeat(100_000)].concat();
+    for payload in [deep("[", "]"), deep("{\"a\":", "}"), "9".repeat(100_000), String::new()] {
+        let env = env(&files);
+        tercet_store::write_manifest(&env, "dir", payload.as_bytes()).unwrap();
+        let error = bear(&env.snapshot(), Way::WRITE, &"a deep manifest").unwrap_err();
+        assert_eq!(error.code(), Code::Corrupt);
+    }
 }
 
 #[test]
@@ -353,7 +369,7 @@ fn saved_indexes_are_borne_too() {
         }
         let path = format!("bad-{round}");
         env.create(&path).unwrap().write_all(&sealed(&kind, &bad)).unwrap();
-        LARGEST.store(0, Ordering::Relaxed);
+        watched::reset();
         let open = json!({ "path": path, "index": { "kind": "flat" } });
         match root.raw("index.open", &open, Vec::new()) {
             Err(error) => {
@@ -369,6 +385,6 @@ fn saved_indexes_are_borne_too() {
                 let _ = index.call("stats", json!({}));
             }
         }
-        assert!(LARGEST.load(Ordering::Relaxed) < MEMORY_MAX);
+        watched::check(&path);
     }
 }

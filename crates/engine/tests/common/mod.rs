@@ -9,8 +9,10 @@
     unreachable_pub
 )]
 
+pub mod damaged;
 pub mod known;
 pub mod oracle;
+pub mod watched;
 
 use std::fmt;
 use std::sync::Arc;
