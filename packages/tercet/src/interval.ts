@@ -11,9 +11,6 @@ import type { Binding, Handle } from "./binding.js";
 import { invoke } from "./call.js";
 import { TercetError } from "./errors.js";
 
-/** The longest that timers can be set to; more would fire at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
 /** Syncs a collection's log now and then. */
 export class IntervalSync {
   readonly #binding: Binding;
@@ -26,7 +23,7 @@ export class IntervalSync {
   constructor(binding: Binding, handle: Handle, intervalMs: number) {
     this.#binding = binding;
     this.#handle = handle;
-    this.#intervalMs = Math.min(intervalMs, TIMER_MS_MAX);
+    this.#intervalMs = intervalMs;
   }
 
   /** Something was committed: it is made durable within the interval, with what else comes until then. */

@@ -11,7 +11,7 @@ import type { Evolve, OpenReply, OpenRequest } from "./wire/index.js";
 
 /**
  * When a batch is durable: `"commit"`, when its promise resolves; or `{ intervalMs }`, at most so many milliseconds later
- * (1 to 3,600,000): commits are then faster, a killed process still loses nothing, and a power cut takes at most that
+ * (1 to 2,147,483,647): commits are then faster, a killed process still loses nothing, and a power cut takes at most that
  * much.
  */
 export type Durability = "commit" | { readonly intervalMs: number };

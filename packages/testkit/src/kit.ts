@@ -1,5 +1,5 @@
 /** What every suite works with: one backend, and collections that are closed after each test. */
-import { type Collection, open, type Schema, TercetError } from "tercet";
+import { type Code, type Collection, type OpenOptions, open, type Schema, TercetError } from "tercet";
 import type { Binding } from "tercet/binding";
 import { FlatIndex, type FlatOptions } from "tercet/index";
 import { afterEach, beforeAll, expect } from "vitest";
@@ -8,6 +8,40 @@ import { afterEach, beforeAll, expect } from "vitest";
 export interface Options {
   /** Makes an empty folder that the backend can write to. Without it the tests of files are left out. */
   readonly persist?: (() => Promise<string>) | undefined;
+  /** The files in it, to be looked at and damaged. Without it the tests of damage are left out. */
+  readonly files?: Files | undefined;
+  /** The same backend in other processes and threads. Without it the tests of locks are left out. */
+  readonly elsewhere?: Elsewhere | undefined;
+}
+
+/** Files behind a collection's back. */
+export interface Files {
+  read(path: string): Promise<Uint8Array>;
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  remove(path: string): Promise<void>;
+  /** Names, sorted. */
+  list(folder: string): Promise<string[]>;
+}
+
+/** Where other cores can be started. */
+export interface Elsewhere {
+  process(): Promise<Other>;
+  thread(): Promise<Other>;
+}
+
+/** A core elsewhere. Its root is the handle `root`; verbs that open something keep it under a name. */
+export interface Other {
+  readonly pid: number;
+  call(on: string, verb: string, request: object, keep?: string): Promise<Outcome>;
+  /** Ends it without warning. */
+  kill(): Promise<unknown>;
+}
+
+/** What came of a call elsewhere. */
+export interface Outcome {
+  // biome-ignore lint/suspicious/noExplicitAny: replies of every verb.
+  readonly reply: any;
+  readonly error: { readonly code: Code; readonly message: string } | undefined;
 }
 
 /** One backend under test. */
@@ -15,9 +49,13 @@ export class Kit {
   #binding: Binding | undefined;
   readonly #open = new Set<{ close(): unknown }>();
   readonly persist: (() => Promise<string>) | undefined;
+  readonly #files: Files | undefined;
+  readonly #elsewhere: Elsewhere | undefined;
 
   constructor(load: () => Promise<Binding>, options: Options) {
     this.persist = options.persist;
+    this.#files = options.files;
+    this.#elsewhere = options.elsewhere;
     beforeAll(async () => {
       this.#binding = await load();
     });
@@ -37,9 +75,14 @@ export class Kit {
   async open<const S extends Schema>(
     schema: S,
     path = ":memory:",
-    options: { readonly readOnly?: boolean; readonly create?: boolean } = {},
+    options: OpenOptions<NoInfer<S>> = {},
   ): Promise<Collection<S>> {
-    return this.kept(await open(path, { schema, backend: this.binding, ...options }));
+    return this.kept(await open<S>(path, { schema, backend: this.binding, ...options }));
+  }
+
+  /** What is there already, by the schema that it has; closed after the test. */
+  async opened(source: string | Uint8Array, options: OpenOptions = {}): Promise<Collection> {
+    return this.kept(await open(source, { backend: this.binding, ...options }));
   }
 
   /** A flat index that is closed after the test. */
@@ -58,6 +101,26 @@ export class Kit {
   async folder(): Promise<string> {
     if (this.persist === undefined) throw new Error("this backend has no files");
     return this.persist();
+  }
+
+  /** Whether there are files to look at. */
+  get hasFiles(): boolean {
+    return this.persist !== undefined && this.#files !== undefined;
+  }
+
+  get files(): Files {
+    if (this.#files === undefined) throw new Error("this backend's files cannot be looked at");
+    return this.#files;
+  }
+
+  /** Whether there are other processes and threads. */
+  get hasOthers(): boolean {
+    return this.persist !== undefined && this.#elsewhere !== undefined;
+  }
+
+  get elsewhere(): Elsewhere {
+    if (this.#elsewhere === undefined) throw new Error("there is nothing beside this backend");
+    return this.#elsewhere;
   }
 }
 

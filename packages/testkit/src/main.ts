@@ -7,15 +7,20 @@ import type { Binding } from "tercet/binding";
 import { describe } from "vitest";
 import { Kit, type Options } from "./kit.js";
 import { badInput } from "./suites/bad-input.js";
+import { damage } from "./suites/damage.js";
 import { documents } from "./suites/documents.js";
+import { durable } from "./suites/durable.js";
+import { evolution } from "./suites/evolve.js";
 import { files } from "./suites/files.js";
 import { filters } from "./suites/filters.js";
 import { flatIndex } from "./suites/flat-index.js";
 import { history } from "./suites/history.js";
 import { ingest } from "./suites/ingest.js";
 import { lexical } from "./suites/lexical.js";
+import { locks } from "./suites/locks.js";
 import { nearest } from "./suites/near.js";
 import { root } from "./suites/root.js";
+import { versions } from "./suites/versions.js";
 
 export type { Options } from "./kit.js";
 export { across } from "./suites/files.js";
@@ -38,6 +43,11 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       badInput,
       ingest,
       files,
+      durable,
+      versions,
+      evolution,
+      damage,
+      locks,
       flatIndex,
       history,
     ]) {

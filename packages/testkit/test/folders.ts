@@ -1,8 +1,9 @@
 /** Temporary folders on Node, gone when the tests are over. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "vitest";
+import type { Files } from "../src/kit.js";
 
 /** Makes empty folders, and removes them after the file's tests. */
 export function temporaryFolders(): () => Promise<string> {
@@ -16,3 +17,11 @@ export function temporaryFolders(): () => Promise<string> {
     return folder;
   };
 }
+
+/** The files themselves. */
+export const nodeFiles: Files = {
+  read: async (path) => new Uint8Array(await readFile(path)),
+  write: (path, bytes) => writeFile(path, bytes),
+  remove: (path) => unlink(path),
+  list: async (folder) => (await readdir(folder)).sort(),
+};

@@ -1,5 +1,10 @@
 import { load } from "@tercet/native";
 import { behaviour } from "../src/main.js";
-import { temporaryFolders } from "./folders.js";
+import { nativeElsewhere } from "./elsewhere.js";
+import { nodeFiles, temporaryFolders } from "./folders.js";
 
-behaviour("native on Node", async () => load(), { persist: temporaryFolders() });
+behaviour("native on Node", async () => load(), {
+  persist: temporaryFolders(),
+  files: nodeFiles,
+  elsewhere: nativeElsewhere(),
+});

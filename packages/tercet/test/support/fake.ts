@@ -1,7 +1,7 @@
 /** A core that answers as a test tells it, to see what crosses the seam and when. */
 import type { Binding, BulkArray, Control, Handle, Reply } from "../../src/binding.js";
 import { VERSION } from "../../src/version.js";
-import type { SchemaSpec, WireError } from "../../src/wire/index.js";
+import type { OpenReply, SchemaSpec, WireError } from "../../src/wire/index.js";
 
 /** One call as the core saw it. */
 export interface Seen {
@@ -53,6 +53,11 @@ export interface Fake {
   verbs(): string[];
 }
 
+function openReply(fields: SchemaSpec["fields"], { request }: Seen): OpenReply {
+  const readOnly = request.readOnly === true || request.path === "";
+  return { schema: { fields }, created: true, documents: 0, version: 1, readOnly };
+}
+
 /** A core whose collections have this schema, and which answers by `answer` first. */
 export function fake(schema: SchemaSpec["fields"], answer: (call: Seen) => Answer = () => undefined): Fake {
   const seen: Seen[] = [];
@@ -61,17 +66,7 @@ export function fake(schema: SchemaSpec["fields"], answer: (call: Seen) => Answe
   const usual = (call: Seen): Answer => {
     switch (call.verb) {
       case "open":
-        return {
-          json: JSON.stringify({
-            schema: { fields: schema },
-            created: true,
-            documents: 0,
-            version: 1,
-            readOnly: call.request.readOnly === true || call.request.path === "",
-          }),
-          arrays: [],
-          handle: handle("collection"),
-        };
+        return { json: JSON.stringify(openReply(schema, call)), arrays: [], handle: handle("collection") };
       case "begin":
         return { json: "{}", arrays: [], handle: handle(`batch ${batches++}`) };
       case "commit":
