@@ -48,6 +48,7 @@ async function seen<S extends Schema>(collection: Collection<S>) {
   };
 }
 const openIt = (path: string, binding: Binding) => open(path, { schema, backend: binding });
+const followIt = (path: string, binding: Binding) => open(path, { schema, backend: binding, readOnly: true });
 
 export function files(kit: Kit): void {
   describe.skipIf(kit.persist === undefined)("a collection on disk", () => {
@@ -220,6 +221,33 @@ export function across(
       const back = await openIt(path, from);
       open.push(back);
       expect(await seen(back)).toEqual(after);
+    });
+
+    // Elsewhere the WebAssembly core cannot see the native core's locks.
+    test.runIf(process.platform === "linux")("one writes, the other follows", async () => {
+      const path = `${await folder()}/c`;
+      const writer = await openIt(path, from);
+      await writer.upsert(documents.slice(0, 50));
+      await writer.flush();
+      expect(await failure(openIt(path, to))).toMatchObject({ code: "ERR_LOCKED" });
+      const reader = await followIt(path, to);
+      open.push(writer, reader);
+      const versions = async () => (await writer.versions()).map(({ version }) => version);
+      const held = (await versions()).at(-1);
+      expect(await reader.count()).toBe(50);
+      await writer.upsert(documents.slice(50));
+      expect(await reader.count()).toBe(50);
+      expect(await reader.refresh()).toMatchObject({ changed: true });
+      expect(await reader.count()).toBe(100);
+      // What the reader holds stays for it, also through what drops everything that nobody needs.
+      await writer.remove(["s0"]);
+      await writer.compact();
+      expect(await versions()).toContain(held);
+      expect(await reader.count()).toBe(100);
+      await reader.refresh();
+      expect(await seen(reader)).toEqual(await seen(writer));
+      await writer.compact();
+      expect(await versions()).not.toContain(held);
     });
 
     test("an index", async () => {
