@@ -13,7 +13,7 @@ use tercet_store::{Env, StoreError, join};
 
 use super::Collection;
 use super::manifest::{Manifest, State, any_file_number};
-use super::writer::Writer;
+use super::writer::{Log, Writer};
 use crate::wire::{Code, TagReply, TercetError, UntagReply, VersionInfo, VersionsReply};
 
 /// How many replaced versions stay for their age alone.
@@ -111,6 +111,10 @@ impl Collection {
         let Some(manifest) = &writer.manifest else {
             return;
         };
+        // A manifest that could not be written may stand on the disk all the same, and names other files.
+        if matches!(writer.log, Log::Lost) {
+            return;
+        }
         let leased = leased(self.env.as_ref(), dir);
         let states = manifest.states.iter().chain(&writer.dropped);
         if !leased.iter().all(|version| states.clone().any(|state| state.version == *version)) {
