@@ -10,7 +10,7 @@ mod common;
 use std::sync::Arc;
 
 use common::known::{self, Known, Setting};
-use common::oracle::{self, Step};
+use common::oracle::{self, State, Step};
 use common::{Client, Dice, Says, runs};
 use serde_json::json;
 use tercet_store::{Env, PowerCut, SimulatedEnv};
@@ -226,4 +226,69 @@ fn random_workloads_and_cuts() {
     }
     REGRESSIONS.iter().for_each(|seed| random_lives(*seed));
     (0..runs(300)).for_each(random_lives);
+}
+
+/// Threads that commit side by side share writes and syncs; each has its own ids. Whatever the group that the cut hit,
+/// every thread finds its acknowledged batches and at most one whole one more.
+fn commits_of_threads(seed: u64) {
+    let mut dice = Dice::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let setting = Setting::new([8 << 10, 1 << 20][dice.below(2)], None);
+    let env = SimulatedEnv::new(seed);
+    let shared: Arc<dyn Env> = Arc::new(env.clone());
+    let client = setting.open(&shared).unwrap();
+    env.cut_after(env.call_count() + dice.below(150) as u64);
+    let batch = |thread: u8, at: u32| {
+        let ids =
+            (0..1 + at % 3).map(|n| (thread * 50 + ((at * 7 + n) % 50) as u8, vec![(at % 12) as u8], 1));
+        Step::upsert(&ids.collect::<Vec<_>>(), 9, at)
+    };
+    let write = |thread: u8| {
+        let mut kept = State::new();
+        for at in 0..200 {
+            let step = batch(thread, at);
+            let mut next = kept.clone();
+            step.apply(&mut next);
+            if step.run(&client, &kept).is_err() {
+                assert!(env.is_cut());
+                return (kept, next);
+            }
+            kept = next;
+        }
+        (kept.clone(), kept)
+    };
+    let threads: Vec<(State, State)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|thread| {
+                scope.spawn({
+                    let write = &write;
+                    move || write(thread)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (mode, cycle) in cuts(seed as usize) {
+        let says = || format!("threads by seed {seed}, {mode:?} by seed {cycle}, {setting}");
+        let _says = Says(&says);
+        let env: Arc<dyn Env> = Arc::new(env.power_cycle(cycle, mode));
+        let client = setting.open(&env).unwrap();
+        let stored = oracle::stored(&client);
+        let mut count = 0;
+        for (kept, more) in &threads {
+            let of = |state: &State| {
+                let own: Vec<_> =
+                    stored.iter().filter(|d| state.iter().any(|k| k.id == d["id"])).cloned().collect();
+                oracle::is(&own, state).then_some(own.len())
+            };
+            count +=
+                of(more).or_else(|| of(kept)).unwrap_or_else(|| panic!("{stored:?}\n{kept:?}\n{more:?}"));
+        }
+        assert_eq!(count, stored.len());
+        oracle::sound(&client);
+    }
+}
+
+#[test]
+fn threads_that_commit_side_by_side() {
+    (0..runs(30)).for_each(commits_of_threads);
 }
