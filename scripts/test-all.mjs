@@ -9,15 +9,27 @@ import { saveCounts } from "./lib/counts.mjs";
 import { fuzz } from "./lib/fuzz.mjs";
 import { packaging } from "./lib/packaging.mjs";
 import { Missing, ROOT, Steps } from "./lib/run.mjs";
-import { vitest } from "./lib/suites.mjs";
+import { cargoTest, crash, vitest } from "./lib/suites.mjs";
 import { bin } from "./lib/tools.mjs";
 import { WASM_FILE } from "./lib/wasm.mjs";
 
 const STAGES = [
+  {
+    name: "power",
+    shows: "thousands of random workloads on a simulated disk, power cut in each",
+    run: power,
+  },
+  { name: "crash", shows: "a writing process killed 240 times, on the real disk", run: () => crash(240) },
   { name: "node24", shows: "the TypeScript suites on the newest supported Node", run: newestNode },
   { name: "fuzz", shows: "every reader of bytes, fed by a fuzzer", run: fuzz },
   { name: "packaging", shows: "the packed packages, installed offline and used", run: packed },
 ];
+
+/** What `npm test` does with a few hundred. */
+function power(steps) {
+  const tests = ["--test", "power", "--test", "history"];
+  return cargoTest(steps, ["-p", "tercet-engine", ...tests], { TERCET_TEST_RUNS: "20" });
+}
 
 /** Node 24 comes from npm as a plain binary; it exists for Linux on x64 only. */
 async function newestNode(steps) {

@@ -4,7 +4,7 @@ import { clippy, format, tidy, types } from "./lib/checks.mjs";
 import { saveCounts } from "./lib/counts.mjs";
 import { generated } from "./lib/generated.mjs";
 import { Steps } from "./lib/run.mjs";
-import { cargoTest, testPrograms, vitest } from "./lib/suites.mjs";
+import { cargoTest, crash, testPrograms, vitest } from "./lib/suites.mjs";
 
 const steps = new Steps();
 if (await prepare(steps)) {
@@ -21,6 +21,7 @@ if (await prepare(steps)) {
     testPrograms(steps, ["kernels", "index"], { TERCET_ISA: "scalar" }),
   );
   await steps.step("vitest", () => vitest(steps, { types: true }));
+  await steps.step("a writer killed 10 times", () => crash(10));
 }
 saveCounts("test", steps);
 steps.finish("npm test");

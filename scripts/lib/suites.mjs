@@ -71,6 +71,12 @@ export async function vitest(steps, { node = process.execPath, types = false, ar
   return judged(steps, "vitest", result, counted.numPassedTests, counted.numFailedTests);
 }
 
+/** Kills a writing process so many times; what it says names the seed. */
+export async function crash(rounds) {
+  const { stdout } = await run(process.execPath, ["test/crash/soak.mjs", "--rounds", String(rounds)]);
+  return stdout.trim().replaceAll("\n", ", ");
+}
+
 function judged(steps, name, result, passed, failed) {
   if (result.code !== 0) {
     // The failed step itself counts as one; the runner may have counted more.
