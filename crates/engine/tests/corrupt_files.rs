@@ -248,16 +248,90 @@ fn exchanged_files() {
     }
 }
 
+/// A folder on the disk, removed on drop.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn new(name: &str) -> Disk {
+        let dir = std::env::temp_dir().join(format!("tercet-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("dir")).unwrap();
+        Disk(dir)
+    }
+
+    /// Writes the files as the folder's only ones.
+    fn put(&self, files: &Files) {
+        for entry in std::fs::read_dir(self.0.join("dir")).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        for (name, bytes) in files {
+            std::fs::write(self.0.join(name), bytes).unwrap();
+        }
+    }
+
+    fn path(&self) -> String {
+        self.0.join("dir").to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What lies in the folder beside the collection: it changes no answer, whatever it contains.
+#[test]
+fn locks_leases_and_strangers_decide_nothing() {
+    let world = World::new(1);
+    let disk = Disk::new("strangers");
+    let env: Arc<dyn Env> = Arc::new(FileEnv::new());
+    let names = [
+        "LOCK",
+        "LEASE.",
+        "LEASE.2",
+        "LEASE.2.0",
+        "LEASE.2.0.0",
+        "LEASE.99999999999999999999999999.a",
+        "LEASE.-1.a",
+        "LEASE.18446744073709551615.a",
+        "LEASE..a",
+        "MANIFEST.tmp",
+        "0000000001.seg",
+        "0000000099.log",
+        "0000000099.del",
+        "99999999999999999999999.seg",
+        "9007199254740991.seg",
+        "notes.txt",
+        "0000000003.seg.damaged",
+    ];
+    for (turn, content) in
+        ["", "1", "99999999999999999999", "-7", "\u{0}\u{1}x", "1 2 3\n"].iter().enumerate()
+    {
+        for name in names {
+            let mut files = world.files.clone();
+            files.push((format!("dir/{name}"), Bytes::from_static(content.as_bytes())));
+            for (way, right) in [
+                (Way::READ_FULL, &world.right[2].1),
+                (Way::OLD, &world.old),
+                (Way::WRITE_FULL, &world.right[2].0),
+            ] {
+                disk.put(&files);
+                let answers = bear_in(&env, &disk.path(), way, &format!("{name} {turn}")).unwrap();
+                assert_eq!(answers.found, right.found, "{name} {turn} {way:?}");
+                assert_eq!(answers.problems, Vec::<serde_json::Value>::new(), "{name} {turn} {way:?}");
+            }
+        }
+    }
+}
+
 /// Files of some hundred kilobytes, on the disk: those are mapped.
 #[test]
 fn random_damage_of_mapped_files() {
-    let dir = std::env::temp_dir().join(format!("tercet-corrupt-{}", std::process::id()));
-    std::fs::create_dir_all(dir.join("dir")).unwrap();
+    let disk = Disk::new("mapped");
     let world = World::new(250);
     assert!(world.files.iter().any(|(_, bytes)| bytes.len() > 2 * 65_536));
     let env: Arc<dyn Env> = Arc::new(FileEnv::new());
-    let path = dir.join("dir");
-    let path = path.to_str().unwrap();
+    let path = disk.path();
     let mut dice = Dice::new(11);
     for round in 0..step(2_000, 60) {
         let at = dice.below(world.files.len());
@@ -273,26 +347,15 @@ fn random_damage_of_mapped_files() {
         let files = world.with(at, bad);
         let what = format!("round {round}: {}", files[at].0);
         for way in [Way::READ, Way::OLD, Way::WRITE] {
-            put(&dir, &files);
-            let _ = bear_in(&env, path, way, &what);
+            disk.put(&files);
+            let _ = bear_in(&env, &path, way, &what);
         }
-        put(&dir, &files);
-        if let Ok(answers) = bear_in(&env, path, Way::WRITE_FULL, &what) {
+        disk.put(&files);
+        if let Ok(answers) = bear_in(&env, &path, Way::WRITE_FULL, &what) {
             let (batches, dropped) = answers.recovered;
             let cut = files[at].0.ends_with("log");
             assert!(batches == 2 || dropped > 0 || cut, "{what}");
             assert_eq!(answers.found, world.right[batches as usize].0.found, "{what}");
         }
-    }
-    std::fs::remove_dir_all(&dir).unwrap();
-}
-
-/// Writes the files as the folder's only ones.
-fn put(dir: &std::path::Path, files: &Files) {
-    for entry in std::fs::read_dir(dir.join("dir")).unwrap() {
-        std::fs::remove_file(entry.unwrap().path()).unwrap();
-    }
-    for (name, bytes) in files {
-        std::fs::write(dir.join(name), bytes).unwrap();
     }
 }

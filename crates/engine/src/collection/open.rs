@@ -26,6 +26,9 @@ use crate::wire::{Code, OpenReply, OpenRequest, Recovered, TercetError, VerifyMo
 /// The path that stands for no folder at all.
 const MEMORY: &str = ":memory:";
 
+/// How many numbers a crash may have used that no manifest knows of.
+const NUMBERS_LEFT_MAX: u64 = 1 << 32;
+
 type Opened = (Arc<Collection>, OpenReply);
 
 /// Opens or makes a collection.
@@ -130,8 +133,11 @@ fn open_to_write(
     };
     let had_log = manifest.log.is_some();
     let mut writer = Writer::new(Some(lock), Some(manifest), replayed.parts.clone());
-    // What a crash left under a number that no manifest knows of may resist being removed.
-    let used = env.list(dir)?.iter().filter_map(|name| any_file_number(name)).max();
+    // What a crash left under a number that no manifest knows of may resist being removed. Numbers far off are no crash's.
+    let near = writer.next_file..writer.next_file + NUMBERS_LEFT_MAX;
+    let left = env.list(dir)?;
+    let used =
+        left.iter().filter_map(|name| any_file_number(name)).filter(|number| near.contains(number)).max();
     writer.next_file = writer.next_file.max(used.map_or(0, |number| number + 1));
     if had_log {
         writer.log = Log::Lost;
