@@ -11,6 +11,7 @@ import { packaging } from "./lib/packaging.mjs";
 import { Missing, ROOT, Steps } from "./lib/run.mjs";
 import { cargoTest, crash, vitest } from "./lib/suites.mjs";
 import { bin } from "./lib/tools.mjs";
+import { tsan } from "./lib/tsan.mjs";
 import { WASM_FILE } from "./lib/wasm.mjs";
 
 const STAGES = [
@@ -24,6 +25,7 @@ const STAGES = [
   { name: "damage", shows: "every byte and every length of a folder, damaged", run: damage },
   { name: "fuzz", shows: "every reader of bytes, fed by a fuzzer", run: fuzz },
   { name: "packaging", shows: "the packed packages, installed offline and used", run: packed },
+  { name: "tsan", shows: "threads of the engine under ThreadSanitizer", run: tsan },
 ];
 
 /** What `npm test` does with a few hundred. */
