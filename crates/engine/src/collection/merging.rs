@@ -15,7 +15,7 @@ use crate::wire::TercetError;
 
 /// How many segments of a level make one of the next.
 const FAN_IN: usize = 8;
-/// Segments up to this many rows are of the lowest level.
+/// Files of up to this many rows are of the lowest level.
 const LEVEL_ROWS: u32 = 1_024;
 /// No merge makes a larger file: inside a segment, some offsets are u32.
 const MERGED_BYTES_MAX: u64 = 4 << 30;
@@ -27,13 +27,23 @@ pub(super) const PARTS_MAX: usize = 64;
 const DELETED_SHARE: u32 = 3;
 
 fn level(part: &Part) -> u32 {
-    let mut rows = part.segment.rows / LEVEL_ROWS;
-    let mut level = 0;
-    while rows > 0 {
-        rows /= FAN_IN as u32;
-        level += 1;
+    digits(part.segment.rows / LEVEL_ROWS)
+}
+
+/// Levels in memory, where no file is saved by keeping the smallest together: a batch of one document is merged as often
+/// as any other, and not once for every few that follow it.
+fn level_in_memory(part: &Part) -> u32 {
+    digits(part.segment.rows)
+}
+
+/// How many digits a number has to base [`FAN_IN`]; 0 has none.
+fn digits(mut number: u32) -> u32 {
+    let mut digits = 0;
+    while number > 0 {
+        number /= FAN_IN as u32;
+        digits += 1;
     }
-    level
+    digits
 }
 
 /// What one merge may take in.
@@ -85,8 +95,8 @@ pub(super) fn settle(
     control: &Control,
 ) -> Result<Vec<Part>, TercetError> {
     parts.retain(|part| part.documents() > 0);
-    while let Some(top) = parts.last().map(level) {
-        let small = |part: &&Part| part.file.is_none() && level(part) <= top;
+    while let Some(top) = parts.last().map(level_in_memory) {
+        let small = |part: &&Part| part.file.is_none() && level_in_memory(part) <= top;
         let run = parts.iter().rev().take_while(small).count();
         if run < FAN_IN {
             break;
