@@ -67,7 +67,19 @@ fn write(c: &mut Criterion) {
 fn search(c: &mut Criterion) {
     let client = Client::open(&memory(), ":memory:", &schema());
     client.upsert_chunks(&documents(DOCUMENTS), 512).unwrap();
-    let mut group = c.benchmark_group("search 20,000");
+    searches(c, "search 20,000", &client);
+    // The same from a file, whose pages are checked when they are first touched.
+    let env = memory();
+    let writer = Client::open(&env, "dir", &schema());
+    writer.upsert_chunks(&documents(DOCUMENTS), 512).unwrap();
+    writer.call("compact", json!({})).unwrap();
+    writer.0.close();
+    let client = Client::try_open(&env, json!({ "path": "dir", "readOnly": true })).unwrap();
+    searches(c, "search 20,000 in a file", &client);
+}
+
+fn searches(c: &mut Criterion, name: &str, client: &Client) {
+    let mut group = c.benchmark_group(name);
     let all = json!({ "query": { "kind": "all" } });
     let words = json!({ "kind": "match", "text": "word12 word345 word6789 word77" });
     let filter = json!({ "year": { "gte": 90 }, "kind": "k1" });

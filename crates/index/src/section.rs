@@ -15,6 +15,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Sections up to this many bytes are checked whole.
+const SMALL: usize = 256 << 10;
+
 /// Checks bytes of one section before they are used: the checksums of a file.
 pub trait Guard: Send + Sync {
     /// Checks the bytes of a range, which lies within the section. Cheap when they were checked before.
@@ -52,6 +55,12 @@ impl Section {
         self.bytes.is_empty()
     }
 
+    /// All bytes, if nothing of them needs a check any more: for loops that would ask again and again.
+    #[inline]
+    pub(crate) fn checked(&self) -> Option<&[u8]> {
+        self.checked.load(Ordering::Relaxed).then_some(&self.bytes)
+    }
+
     /// The bytes of a range, checked. A range that leaves the section is corrupt: it was read from a file.
     #[inline]
     pub fn get(&self, range: Range<usize>) -> Result<&[u8], IndexError> {
@@ -87,8 +96,15 @@ impl Section {
         self.corrupt(format!("bytes {start} to {end} of a section of {}", self.bytes.len()))
     }
 
+    #[cold]
     fn check(&self, range: Range<usize>) -> Result<(), IndexError> {
         match &self.guard {
+            // A small section is checked whole: that costs microseconds, and nothing is asked of it again.
+            Some(guard) if self.bytes.len() <= SMALL && !range.is_empty() => {
+                guard.check(0..self.bytes.len())?;
+                self.checked.store(true, Ordering::Relaxed);
+                Ok(())
+            }
             Some(guard) if !range.is_empty() => guard.check(range),
             _ => Ok(()),
         }
@@ -139,6 +155,12 @@ impl<T: AnyBitPattern + NoUninit> Array<T> {
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.section.is_empty()
+    }
+
+    /// All elements, if nothing of them needs a check any more.
+    #[inline]
+    pub(crate) fn checked(&self) -> Option<&[T]> {
+        self.section.checked().map(cast)
     }
 
     /// An element, checked. A place past the end is corrupt.
@@ -253,14 +275,25 @@ mod tests {
 
     #[test]
     fn bytes_are_checked_when_they_are_touched() {
-        let source = MemorySections::new(&vec![("a".into(), array_bytes(&[1u32, 2, 3, 4]).unwrap())]);
+        let len = SMALL / 4 + 4;
+        let values: Vec<u32> = (0..len as u32).collect();
+        let source = MemorySections::new(&vec![("a".into(), array_bytes(&values).unwrap())]);
         let bytes = source.section("a").unwrap().bytes;
-        let log = Arc::new(Log(Mutex::default(), 12));
-        let array = Array::<u32>::open(&One(bytes, Some(log.clone())), "a").unwrap();
+        let open = |bytes: Bytes, good: usize| {
+            let log = Arc::new(Log(Mutex::default(), good));
+            (Array::<u32>::open(&One(bytes, Some(log.clone())), "a").unwrap(), log)
+        };
+        let (array, log) = open(bytes.clone(), 12);
         assert!(log.0.lock().unwrap().is_empty(), "opening touches nothing");
-        assert_eq!(array.get(1).unwrap(), 2);
+        assert_eq!(array.get(1).unwrap(), 1);
         assert!(array.get(3).is_err() && array.all().is_err() && array.get(3).is_err());
-        assert_eq!(array.get(0).unwrap(), 1);
-        assert_eq!(*log.0.lock().unwrap(), [4..8, 12..16, 0..16, 12..16, 0..4]);
+        assert_eq!((array.get(0).unwrap(), array.checked()), (0, None));
+        assert_eq!(*log.0.lock().unwrap(), [4..8, 12..16, 0..len * 4, 12..16, 0..4]);
+        let (small, log) = open(bytes.slice(..16), 16);
+        assert_eq!(
+            (small.get(3).unwrap(), small.get(0).unwrap(), small.checked()),
+            (3, 0, Some(&values[..4]))
+        );
+        assert_eq!(*log.0.lock().unwrap(), [0..16]);
     }
 }

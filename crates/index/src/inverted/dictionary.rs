@@ -34,16 +34,14 @@ impl TermDictionary {
     }
 
     pub(super) fn find(&self, term: &[u8]) -> Result<Option<TermId>, IndexError> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.bytes.get(self.ends.part(middle as usize)?)?.cmp(term) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Ok(Some(TermId(middle))),
-            }
+        match (self.bytes.checked(), self.ends.checked()) {
+            (Some(bytes), Some(ends)) => find(self.len(), term, |at| {
+                let start = if at == 0 { 0 } else { ends[at - 1] as usize };
+                let found = bytes.get(start..ends[at] as usize);
+                found.ok_or_else(|| self.ends.corrupt(format!("the bytes of term {at}")))
+            }),
+            _ => find(self.len(), term, |at| self.bytes.get(self.ends.part(at)?)),
         }
-        Ok(None)
     }
 
     pub(super) fn verify(&self) -> Result<(), IndexError> {
@@ -59,6 +57,25 @@ impl TermDictionary {
         }
         Ok(())
     }
+}
+
+/// Binary search over `len` terms.
+#[inline]
+fn find<'a>(
+    len: u32,
+    term: &[u8],
+    at: impl Fn(usize) -> Result<&'a [u8], IndexError>,
+) -> Result<Option<TermId>, IndexError> {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match at(middle as usize)?.cmp(term) {
+            std::cmp::Ordering::Less => low = middle + 1,
+            std::cmp::Ordering::Greater => high = middle,
+            std::cmp::Ordering::Equal => return Ok(Some(TermId(middle))),
+        }
+    }
+    Ok(None)
 }
 
 /// Collects terms in ascending order.
