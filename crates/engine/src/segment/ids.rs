@@ -148,11 +148,16 @@ pub(super) fn merge(sources: &[Source<'_>], rows: u32, sink: &mut dyn SectionSin
     sink.write(bytemuck::cast_slice(&order))?;
     // The ends are written: their memory serves for the places.
     let mut places = ends;
-    places.resize(rows as usize, 0);
+    places.clear();
+    places.resize(rows as usize, u32::MAX);
     for (place, row) in order.iter().enumerate() {
         if let Some(slot) = places.get_mut(*row as usize) {
             *slot = place as u32;
         }
+    }
+    // A damaged table may name a row twice and another not at all: such a segment is not written.
+    if order.len() != rows as usize || places.contains(&u32::MAX) {
+        return Err(IndexError::corrupt("ids/rows", "the ids do not have every row once"));
     }
     sink.begin("ids/places")?;
     sink.write(bytemuck::cast_slice(&places))
