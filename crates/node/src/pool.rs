@@ -5,7 +5,8 @@
 //! for others to sync with), have a pool of their own, so that searches never queue behind a disk. Merges get a thread
 //! each: calls may wait for them, so they must not wait for a call.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -24,15 +25,58 @@ pub(crate) fn spawn(work: impl FnOnce() + Send + 'static) {
     }
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Threads that wait for work without looking for it: a pool for computing keeps its threads awake for a while, which
+/// would cost more than the work does where each piece is a short wait for a disk.
+struct Waiting {
+    queue: VecDeque<Work>,
+    idle: usize,
+    threads: usize,
+}
+
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting { queue: VecDeque::new(), idle: 0, threads: 0 });
+static MORE: Condvar = Condvar::new();
+
+fn waiting() -> MutexGuard<'static, Waiting> {
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Like [`spawn`], for work that mostly waits.
 pub(crate) fn spawn_waiting(work: impl FnOnce() + Send + 'static) {
-    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
-    let named = |n| format!("tercet-io-{n}");
-    match POOL
-        .get_or_init(|| ThreadPoolBuilder::new().num_threads(WAITING_MAX).thread_name(named).build().ok())
+    let mut waiting = waiting();
+    waiting.queue.push_back(Box::new(work));
+    if waiting.idle >= waiting.queue.len() {
+        drop(waiting);
+        MORE.notify_one();
+        return;
+    }
+    if waiting.threads < WAITING_MAX {
+        let name = format!("tercet-io-{}", waiting.threads);
+        if std::thread::Builder::new().name(name).spawn(serve).is_ok() {
+            waiting.threads += 1;
+        }
+    }
+    // Without any thread the caller does it.
+    if waiting.threads == 0
+        && let Some(work) = waiting.queue.pop_back()
     {
-        Some(pool) => pool.spawn_fifo(work),
-        None => work(),
+        drop(waiting);
+        work();
+    }
+}
+
+fn serve() {
+    let mut state = waiting();
+    loop {
+        while let Some(work) = state.queue.pop_front() {
+            drop(state);
+            work();
+            state = waiting();
+        }
+        state.idle += 1;
+        state = MORE.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.idle -= 1;
     }
 }
 
@@ -40,11 +84,9 @@ pub(crate) fn spawn_waiting(work: impl FnOnce() + Send + 'static) {
 pub(crate) struct Threads;
 
 impl Executor for Threads {
-    fn spawn(&self, work: Box<dyn FnOnce() + Send>) {
+    fn spawn(&self, work: Work) {
         let shared = Arc::new(Mutex::new(Some(work)));
-        let take = |work: &Mutex<Option<Box<dyn FnOnce() + Send>>>| {
-            work.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
+        let take = |work: &Mutex<Option<Work>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
         let theirs = Arc::clone(&shared);
         let started = std::thread::Builder::new().name("tercet-merge".to_owned()).spawn(move || {
             if let Some(work) = take(&theirs) {
@@ -67,4 +109,29 @@ fn pool() -> Option<&'static ThreadPool> {
         ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("tercet-{n}")).build().ok()
     })
     .as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::mpsc::channel;
+    use std::sync::{Arc, Barrier};
+
+    #[test]
+    fn pieces_that_wait_for_each_other_all_run() {
+        let (sender, done) = channel();
+        for _ in 0..20 {
+            // As many as may run at once, all waiting for the last.
+            let together = Arc::new(Barrier::new(super::WAITING_MAX));
+            for _ in 0..super::WAITING_MAX {
+                let (sender, together) = (sender.clone(), Arc::clone(&together));
+                super::spawn_waiting(move || {
+                    together.wait();
+                    sender.send(()).unwrap();
+                });
+            }
+        }
+        assert_eq!(done.iter().take(20 * super::WAITING_MAX).count(), 20 * super::WAITING_MAX);
+    }
 }
