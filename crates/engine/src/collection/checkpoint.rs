@@ -61,7 +61,9 @@ impl Collection {
         self.env.sync_dir(dir)?;
         let now = self.env.now_ms();
         let mut manifest = writer.manifest.clone().ok_or_else(missing)?;
-        let version = manifest.newest().version + 1;
+        // A version whose manifest could not be written may be on the disk all the same: no other gets its number.
+        let version = manifest.newest().version.max(writer.tried_version) + 1;
+        writer.tried_version = version;
         if let Some(state) = manifest.states.last_mut() {
             state.replaced_ms = Some(now);
         }

@@ -49,6 +49,8 @@ pub(super) struct Writer {
     pub(super) reserved: HashSet<u64>,
     /// States that the manifest dropped and that a reader may still hold.
     pub(super) dropped: Vec<State>,
+    /// The highest version that was ever to be written.
+    pub(super) tried_version: u64,
     /// Whether `head` differs from what the manifest's files hold.
     pub(super) dirty: bool,
     /// The log has bytes that were not synced.
@@ -100,6 +102,7 @@ impl Writer {
             merging: false,
             reserved: HashSet::new(),
             dropped: Vec::new(),
+            tried_version: 0,
             dirty: false,
             unsynced: false,
             synced_ms: 0,
