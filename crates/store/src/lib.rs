@@ -27,11 +27,14 @@ pub use env::{Env, FileWriter, LockGuard, join, parent};
 pub use error::StoreError;
 #[cfg(not(target_arch = "wasm32"))]
 pub use file::FileEnv;
-pub use log::{LOG_VERSION, LogContents, LogWriter, read_log};
-pub use manifest::{MANIFEST, MANIFEST_TEMP, MANIFEST_VERSION, read_manifest, write_manifest};
+pub use log::{LOG_VERSION, LogContents, LogWriter, read_log, salvage_log};
+pub use manifest::{
+    MANIFEST, MANIFEST_TEMP, MANIFEST_VERSION, flipped_bits_of_manifest, read_manifest, read_manifest_named,
+    write_manifest,
+};
 pub use memory::MemoryEnv;
 pub use section::{
-    PAGE_BYTES, SECTION_FILE_VERSION, SectionFile, SectionFileWriter, SectionGuard, SectionInfo,
-    SectionStream,
+    FlippedBit, PAGE_BYTES, SECTION_FILE_VERSION, SectionFile, SectionFileWriter, SectionGuard, SectionInfo,
+    SectionStream, flipped_bits,
 };
 pub use simulated::{Call, Fault, PowerCut, SimulatedEnv};

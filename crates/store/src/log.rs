@@ -220,6 +220,25 @@ pub fn read_log(env: &dyn Env, path: &str, identity: u64, from: u64) -> Result<L
     parse(&read_tail(env, path, start)?, path, identity, start)
 }
 
+/// Reads a log that nobody writes to any more as far as it is intact; says beside it what damage ends it, if any does.
+pub fn salvage_log(
+    env: &dyn Env,
+    path: &str,
+    identity: u64,
+) -> Result<(LogContents, Option<StoreError>), StoreError> {
+    let start = HEADER_BYTES as u64;
+    // Every entry says by itself which log it is of, so a damaged header costs nothing.
+    let header = match check_header(&env.read_range(path, 0, start)?, path, identity) {
+        Err(damage @ StoreError::Corrupt { .. }) => Some(damage),
+        other => other.map(|()| None)?,
+    };
+    if env.size(path)? < start {
+        return Ok((LogContents { records: Vec::new(), end: start, dropped: 0 }, header));
+    }
+    let (contents, damage) = scan(&read_tail(env, path, start)?, path, identity, start);
+    Ok((contents, damage.or(header)))
+}
+
 fn check_header(header: &[u8], path: &str, identity: u64) -> Result<(), StoreError> {
     if header.len() < HEADER_BYTES {
         let what = format!("{} bytes are too few for a log", header.len());
@@ -296,6 +315,14 @@ fn entry_crc(identity: u64, place: u64, fields: &[u8]) -> u32 {
 
 /// Reads entries from bytes that begin at `start` of the file, which is a multiple of 8.
 fn parse(bytes: &Bytes, path: &str, identity: u64, start: u64) -> Result<LogContents, StoreError> {
+    match scan(bytes, path, identity, start) {
+        (contents, None) => Ok(contents),
+        (_, Some(damage)) => Err(damage),
+    }
+}
+
+/// What can be read, and the damage that ends it.
+fn scan(bytes: &Bytes, path: &str, identity: u64, start: u64) -> (LogContents, Option<StoreError>) {
     let mut contents = LogContents { records: Vec::new(), end: start, dropped: 0 };
     let mut at = 0;
     let mut expected = (start == HEADER_BYTES as u64).then_some(0);
@@ -304,7 +331,9 @@ fn parse(bytes: &Bytes, path: &str, identity: u64, start: u64) -> Result<LogCont
         if let Some(expected) = expected.filter(|&expected| expected != entry.sequence) {
             let found = entry.sequence;
             let what = format!("entry {found} at byte {}, expected entry {expected}", start + at as u64);
-            return Err(StoreError::corrupt(path, what));
+            contents.end = start + at as u64;
+            contents.dropped = (bytes.len() - at) as u64;
+            return (contents, Some(StoreError::corrupt(path, what)));
         }
         if entry.kind == RECORD {
             contents.records.push(bytes.slice(at + ENTRY_BYTES..end));
@@ -319,13 +348,13 @@ fn parse(bytes: &Bytes, path: &str, identity: u64, start: u64) -> Result<LogCont
         (entry.durable > contents.end).then_some((later, entry.durable))
     });
     match witness {
-        None => Ok(contents),
+        None => (contents, None),
         Some((later, durable)) => {
             let (bad, later) = (contents.end, start + later as u64);
             let what = format!(
                 "the entry at byte {bad} is damaged: the one at byte {later} knows that {durable} bytes were durable"
             );
-            Err(StoreError::corrupt(path, what))
+            (contents, Some(StoreError::corrupt(path, what)))
         }
     }
 }

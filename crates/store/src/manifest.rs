@@ -11,6 +11,7 @@
 use crate::decode::{seal, unseal};
 use crate::env::{Env, join};
 use crate::error::StoreError;
+use crate::section::{FlippedBit, flipped_bit, flipped_in_frame};
 
 /// The manifest's name in its folder.
 pub const MANIFEST: &str = "MANIFEST";
@@ -44,13 +45,41 @@ pub fn write_manifest(env: &dyn Env, dir: &str, payload: &[u8]) -> Result<(), St
 
 /// The payload of the manifest in `dir`, or `None` where there is none.
 pub fn read_manifest(env: &dyn Env, dir: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let path = join(dir, MANIFEST);
+    read_manifest_named(env, dir, MANIFEST)
+}
+
+/// The payload of a manifest under another name, like [`MANIFEST_TEMP`]: for repairs.
+pub fn read_manifest_named(env: &dyn Env, dir: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let path = join(dir, name);
     let bytes = match env.read(&path) {
         Ok(bytes) => bytes,
         Err(StoreError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     Ok(Some(parse(&bytes, &path)?.to_vec()))
+}
+
+/// The bits that were flipped in a manifest, one in the frame and one in the payload at most.
+pub fn flipped_bits_of_manifest(file: &[u8]) -> Vec<FlippedBit> {
+    let mut found = Vec::new();
+    let Some((frame, payload)) = file.split_at_checked(FRAME_BYTES) else {
+        return found;
+    };
+    let mut frame = frame.to_vec();
+    if unseal(&frame, MAGIC, MANIFEST_VERSION, "", "header").is_err() {
+        let Some(bit) = flipped_in_frame(&frame) else { return found };
+        frame[bit.offset] ^= bit.mask;
+        found.push(bit);
+    }
+    let Some(crc) = unseal(&frame, MAGIC, MANIFEST_VERSION, "", "header").ok().and_then(|mut f| f.u32())
+    else {
+        return Vec::new();
+    };
+    if crc32c::crc32c(payload) != crc {
+        let bit = flipped_bit(payload, crc);
+        found.extend(bit.map(|bit| FlippedBit { offset: bit.offset + FRAME_BYTES, ..bit }));
+    }
+    found
 }
 
 fn frame(payload: &[u8]) -> [u8; FRAME_BYTES] {

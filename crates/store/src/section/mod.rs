@@ -17,10 +17,13 @@
 //! of 1 to 255 bytes; every byte of the file is covered by one checksum.
 
 mod contents;
+mod mend;
 mod reader;
 mod writer;
 
 pub use contents::SectionInfo;
+pub use mend::{FlippedBit, flipped_bits};
+pub(crate) use mend::{flipped_bit, flipped_in_frame};
 pub use reader::{SectionFile, SectionGuard};
 pub use writer::{SectionFileWriter, SectionStream};
 
