@@ -10,6 +10,8 @@ use crate::api::{Array, Control, Executor, Handle, Reply};
 use crate::collection::{CollectionHandle, open};
 use crate::evaluate::{Metric, Options, Order, evaluate};
 use crate::level1::IndexHandle;
+use crate::repair::repair;
+use crate::snapshot;
 use crate::verb::{parse, reply, to_json, unknown_verb};
 use crate::wire::{Code, EvaluateReply, EvaluateRequest, InfoReply, OpenRequest, TercetError};
 
@@ -67,17 +69,22 @@ impl Handle for Root {
         &self,
         verb: &str,
         json: &str,
-        arrays: Vec<Array>,
-        _control: &Control,
+        mut arrays: Vec<Array>,
+        control: &Control,
     ) -> Result<Reply, TercetError> {
         match verb {
             "info" => reply(&info()),
             "open" => {
                 let request: OpenRequest = parse(json)?;
-                let (collection, opened) = open(&self.env, self.executor.clone(), &request)?;
+                let (collection, opened) = match snapshot::open(&self.env, &request, &mut arrays)? {
+                    Some(opened) => opened,
+                    None => open(&self.env, self.executor.clone(), &request)?,
+                };
                 let handle: Arc<dyn Handle> = Arc::new(CollectionHandle(collection));
                 Ok(Reply { json: to_json(&opened)?, arrays: Vec::new(), handle: Some(handle) })
             }
+            "import" => reply(&snapshot::import(&self.env, &parse(json)?, arrays, control)?),
+            "repair" => reply(&repair(&self.env, &parse(json)?, control)?),
             "evaluate" => reply(&evaluated(parse(json)?)?),
             "index.build" => IndexHandle::build(&self.env, json, &arrays),
             "index.open" => IndexHandle::open(&self.env, json),

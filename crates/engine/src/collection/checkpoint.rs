@@ -24,6 +24,8 @@ use crate::wire::{Code, TercetError};
 /// The kind of section file that holds tombstones, and its one section.
 pub(super) const TOMBSTONES: &str = "tombstones";
 pub(super) const TOMBSTONE_ROWS: &str = "rows";
+/// The section of it that names the segment: for repairs, when no manifest tells.
+pub(crate) const TOMBSTONES_OF: &str = "segment";
 
 impl Collection {
     /// Makes these parts the newest version. An error has changed nothing that can be seen; the caller holds the writer
@@ -141,6 +143,7 @@ impl Collection {
         let name = file_name(writer.reserve(), ".del");
         let mut file = SectionFileWriter::new(TOMBSTONES);
         file.add(TOMBSTONE_ROWS, array_bytes(gone.words()).map_err(|e| index_error(e, &name))?);
+        file.add(TOMBSTONES_OF, part.file.clone().unwrap_or_default().into_bytes());
         let bytes = file.to_bytes()?;
         let seal = SectionFile::from_bytes(bytes, &name)?.seal();
         file.finish(self.env.as_ref(), &join(dir, &name))?;

@@ -8,6 +8,7 @@ use crate::batch::Batch;
 use crate::filter::Filter;
 use crate::id;
 use crate::search::{Projector, estimate_us, search};
+use crate::snapshot;
 use crate::verb::{parse, reply, to_json, unknown_verb};
 use crate::wire::{
     Code, CountReply, FlushReply, GetReply, GetRequest, IdsRequest, RemoveReply, SearchRequest, TagRequest,
@@ -103,6 +104,7 @@ impl Handle for CollectionHandle {
             "tag" => reply(&collection.tag(&parse::<TagRequest>(json)?.name)?),
             "untag" => reply(&collection.untag(&parse::<TagRequest>(json)?.name)?),
             "compact" => reply(&collection.compact(control)?),
+            "export" => snapshot::export(collection, &parse(json)?, control),
             "verify" => reply(&collection.verify(control)?),
             "stats" => reply(&collection.stats()?),
             "schema" => reply(&collection.snapshot()?.schema.spec()),

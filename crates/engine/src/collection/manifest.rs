@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tercet_store::{Env, read_manifest, write_manifest};
+use tercet_store::{Env, MANIFEST, read_manifest_named, write_manifest};
 
 use crate::schema::Schema;
 use crate::wire::{Code, TercetError, VersionName, shown};
@@ -21,65 +21,65 @@ const NUMBER_MAX: u64 = 1 << 53;
 /// All that the manifest says.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     layout: u32,
-    pub(super) next_file: u64,
+    pub(crate) next_file: u64,
     /// The log that continues the newest state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) log: Option<LogName>,
+    pub(crate) log: Option<LogName>,
     /// Oldest first; the last is the newest. Never empty.
-    pub(super) states: Vec<State>,
+    pub(crate) states: Vec<State>,
     /// Tags and the versions that they name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) tags: BTreeMap<String, u64>,
+    pub(crate) tags: BTreeMap<String, u64>,
 }
 
 /// A log file and the number in its header, so that a log of another time is never taken for it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LogName {
-    pub(super) file: String,
-    pub(super) identity: u64,
+pub(crate) struct LogName {
+    pub(crate) file: String,
+    pub(crate) identity: u64,
 }
 
 /// One version.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct State {
-    pub(super) version: u64,
-    pub(super) created_ms: u64,
+pub(crate) struct State {
+    pub(crate) version: u64,
+    pub(crate) created_ms: u64,
     /// When a newer state took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) replaced_ms: Option<u64>,
-    pub(super) schema: Value,
+    pub(crate) replaced_ms: Option<u64>,
+    pub(crate) schema: Value,
     /// Field names to keys, where they differ.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) keys: BTreeMap<String, String>,
+    pub(crate) keys: BTreeMap<String, String>,
     /// Keys of dropped fields: segments may still hold them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) retired_keys: Vec<String>,
+    pub(crate) retired_keys: Vec<String>,
     /// Oldest first.
-    pub(super) segments: Vec<SegmentEntry>,
+    pub(crate) segments: Vec<SegmentEntry>,
 }
 
 /// One segment of a state.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct SegmentEntry {
-    pub(super) file: String,
+pub(crate) struct SegmentEntry {
+    pub(crate) file: String,
     /// The file's last four bytes: another file under its name is not it.
-    pub(super) seal: u32,
-    pub(super) rows: u32,
+    pub(crate) seal: u32,
+    pub(crate) rows: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) deleted: u32,
+    pub(crate) deleted: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) tombstones: Option<Tombstones>,
+    pub(crate) tombstones: Option<Tombstones>,
 }
 
 /// A file of tombstones.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tombstones {
-    pub(super) file: String,
-    pub(super) seal: u32,
+    pub(crate) file: String,
+    pub(crate) seal: u32,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -88,24 +88,24 @@ fn is_zero(number: &u32) -> bool {
 
 impl State {
     /// Live documents in its segments.
-    pub(super) fn documents(&self) -> u64 {
+    pub(crate) fn documents(&self) -> u64 {
         self.segments.iter().map(|s| u64::from(s.rows.saturating_sub(s.deleted))).sum()
     }
 
     /// The names of its files.
-    pub(super) fn files(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &String> {
         self.sealed_files().map(|(file, _)| file)
     }
 
     /// The names of its files and their seals.
-    pub(super) fn sealed_files(&self) -> impl Iterator<Item = (&String, u32)> {
+    pub(crate) fn sealed_files(&self) -> impl Iterator<Item = (&String, u32)> {
         self.segments.iter().flat_map(|s| {
             std::iter::once((&s.file, s.seal)).chain(s.tombstones.iter().map(|t| (&t.file, t.seal)))
         })
     }
 
     /// Its schema. One that cannot be is damage of the manifest of `dir`.
-    pub(super) fn schema(&self, dir: &str) -> Result<Schema, TercetError> {
+    pub(crate) fn schema(&self, dir: &str) -> Result<Schema, TercetError> {
         Schema::stored(&self.schema, &self.keys, &self.retired_keys).map_err(|mut error| {
             error.0.message =
                 format!("the manifest of {dir} has no schema that can be one: {}", error.0.message);
@@ -117,7 +117,7 @@ impl State {
 
 impl Manifest {
     /// The manifest of a new collection.
-    pub(super) fn new(schema: &Schema, now_ms: u64) -> Result<Manifest, TercetError> {
+    pub(crate) fn new(schema: &Schema, now_ms: u64) -> Result<Manifest, TercetError> {
         let state = State {
             version: 1,
             created_ms: now_ms,
@@ -130,9 +130,22 @@ impl Manifest {
         Ok(Manifest { layout: LAYOUT, next_file: 1, log: None, states: vec![state], tags: BTreeMap::new() })
     }
 
+    /// The one segment of a new collection that begins with one.
+    pub(crate) fn first_segment(&mut self, entry: SegmentEntry) {
+        self.next_file += 1;
+        if let Some(state) = self.states.last_mut() {
+            state.segments.push(entry);
+        }
+    }
+
     /// Reads and checks the manifest of a folder; `None` where there is none.
-    pub(super) fn read(env: &dyn Env, dir: &str) -> Result<Option<Manifest>, TercetError> {
-        let Some(payload) = read_manifest(env, dir)? else {
+    pub(crate) fn read(env: &dyn Env, dir: &str) -> Result<Option<Manifest>, TercetError> {
+        Manifest::read_named(env, dir, MANIFEST)
+    }
+
+    /// The same of a manifest under another name.
+    pub(crate) fn read_named(env: &dyn Env, dir: &str, name: &str) -> Result<Option<Manifest>, TercetError> {
+        let Some(payload) = read_manifest_named(env, dir, name)? else {
             return Ok(None);
         };
         let corrupt = |what: String| {
@@ -153,7 +166,7 @@ impl Manifest {
     }
 
     /// Replaces the manifest of a folder, durably.
-    pub(super) fn write(&self, env: &dyn Env, dir: &str) -> Result<(), TercetError> {
+    pub(crate) fn write(&self, env: &dyn Env, dir: &str) -> Result<(), TercetError> {
         let payload = serde_json::to_vec(self).map_err(|e| {
             TercetError::new(Code::Internal, format!("the manifest could not be written as JSON: {e}"))
         })?;
@@ -161,13 +174,13 @@ impl Manifest {
     }
 
     /// The newest state.
-    pub(super) fn newest(&self) -> &State {
+    pub(crate) fn newest(&self) -> &State {
         // `check` and `new` leave at least one.
         &self.states[self.states.len() - 1]
     }
 
     /// The state of a version or a tag.
-    pub(super) fn find(&self, name: &VersionName) -> Option<&State> {
+    pub(crate) fn find(&self, name: &VersionName) -> Option<&State> {
         let version = match name {
             VersionName::Number(version) => *version,
             VersionName::Tag(tag) => *self.tags.get(tag)?,
@@ -176,12 +189,12 @@ impl Manifest {
     }
 
     /// The names of all files of all states, and of the log.
-    pub(super) fn files(&self) -> HashSet<&String> {
+    pub(crate) fn files(&self) -> HashSet<&String> {
         self.states.iter().flat_map(State::files).chain(self.log.iter().map(|log| &log.file)).collect()
     }
 
     /// The tags of a version.
-    pub(super) fn tags_of(&self, version: u64) -> Vec<String> {
+    pub(crate) fn tags_of(&self, version: u64) -> Vec<String> {
         self.tags.iter().filter(|(_, of)| **of == version).map(|(tag, _)| tag.clone()).collect()
     }
 
@@ -230,18 +243,18 @@ impl Manifest {
 
 /// The number of a file name that is one of ours: ten digits or more, and the ending. Nothing else is ever opened or
 /// removed, so that a damaged manifest leads to no other file.
-pub(super) fn file_number(name: &str, suffix: &str) -> Option<u64> {
+pub(crate) fn file_number(name: &str, suffix: &str) -> Option<u64> {
     let digits = name.strip_suffix(suffix)?;
     let ours = digits.len() >= 10 && digits.bytes().all(|b| b.is_ascii_digit());
     ours.then(|| digits.parse().ok()).flatten().filter(|number| *number < NUMBER_MAX)
 }
 
 /// The number of a file of any of our kinds.
-pub(super) fn any_file_number(name: &str) -> Option<u64> {
+pub(crate) fn any_file_number(name: &str) -> Option<u64> {
     [".seg", ".del", ".log"].iter().find_map(|suffix| file_number(name, suffix))
 }
 
 /// The name of a file.
-pub(super) fn file_name(number: u64, suffix: &str) -> String {
+pub(crate) fn file_name(number: u64, suffix: &str) -> String {
     format!("{number:010}{suffix}")
 }

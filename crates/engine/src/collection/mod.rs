@@ -8,17 +8,19 @@
 //! - `versions.rs`: which older versions stay, tags, leases of readers, and removing files that nothing names.
 //! - `merging.rs`, `merger.rs`: which segments become one, and doing it while commits and searches go on.
 //! - `reader.rs`: a collection open for reading, which follows the writer of another process.
+//! - `restore.rs`: what a repair needs of a collection.
 //! - `open.rs`, `manifest.rs`, `record.rs`: from bytes to a collection.
 
 mod checkpoint;
 mod handle;
-mod manifest;
+pub(crate) mod manifest;
 mod merger;
 mod merging;
 mod open;
 mod part;
 mod reader;
 mod record;
+pub(crate) mod restore;
 mod stats;
 mod versions;
 mod writer;
@@ -30,10 +32,11 @@ use tercet_store::Env;
 
 use crate::api::{Control, Executor};
 use crate::schema::Schema;
-use crate::wire::{Code, Durability, OpenRequest, TercetError};
+use crate::wire::{Code, Durability, OpenRequest, TercetError, VersionName};
 
+pub(crate) use checkpoint::TOMBSTONES_OF;
 pub(crate) use handle::CollectionHandle;
-pub(crate) use open::open;
+pub(crate) use open::{Opened, agree, folder, open, opened, unused};
 pub(crate) use part::Part;
 
 use reader::Reader;
@@ -53,6 +56,11 @@ impl Snapshot {
     /// Live documents.
     pub(crate) fn documents(&self) -> u64 {
         self.parts.iter().map(Part::documents).sum()
+    }
+
+    /// All of it, as a merge takes it.
+    pub(crate) fn inputs(&self) -> Vec<crate::segment::merge::Input<'_>> {
+        merging::inputs(&self.parts)
     }
 
     /// Where a document is: the part's position and the row.
@@ -165,8 +173,8 @@ impl Collection {
         version: u64,
         request: &OpenRequest,
     ) -> Result<Arc<Collection>, TercetError> {
-        let parts =
-            if segment.rows == 0 { Vec::new() } else { vec![Part::new(segment, Some(String::new()))] };
+        // Also without documents: its bytes can be verified.
+        let parts = vec![Part::new(segment, Some(String::new()))];
         Ok(Collection::assemble(Parts {
             env: env.clone(),
             dir: None,
@@ -177,6 +185,21 @@ impl Collection {
             writer: Writer::none(),
             reader: None,
         }))
+    }
+
+    /// Where its files are.
+    pub(crate) fn env(&self) -> &dyn Env {
+        self.env.as_ref()
+    }
+
+    /// When a version was written; `None` without a folder.
+    pub(crate) fn created_ms(&self, version: u64) -> Result<Option<u64>, TercetError> {
+        let Some(dir) = self.dir.as_deref() else {
+            return Ok(None);
+        };
+        let manifest =
+            manifest::Manifest::read(self.env.as_ref(), dir)?.ok_or_else(|| versions::gone(dir))?;
+        Ok(manifest.find(&VersionName::Number(version)).map(|state| state.created_ms))
     }
 
     /// The schema.

@@ -21,6 +21,7 @@ use crate::evolve::evolve;
 use crate::schema::Schema;
 use crate::sections::{self, Within};
 use crate::segment::Segment;
+use crate::snapshot::settle_unfinished;
 use crate::wire::{Code, OpenReply, OpenRequest, Recovered, TercetError, VerifyMode};
 
 /// The path that stands for no folder at all.
@@ -29,7 +30,8 @@ const MEMORY: &str = ":memory:";
 /// How many numbers a crash may have used that no manifest knows of.
 const NUMBERS_LEFT_MAX: u64 = 1 << 32;
 
-type Opened = (Arc<Collection>, OpenReply);
+/// A collection, and what is said about opening it.
+pub(crate) type Opened = (Arc<Collection>, OpenReply);
 
 /// Opens or makes a collection.
 pub(crate) fn open(
@@ -65,7 +67,7 @@ pub(crate) fn open(
     }
     if read_only {
         let (snapshot, reader) = reader::open(env, dir, request.version.as_ref())?;
-        agree(&snapshot.schema, given.as_ref(), request, dir)?;
+        agree(&snapshot.schema, request, dir)?;
         if request.verify == VerifyMode::Full {
             verify_parts(&snapshot.parts)?;
         }
@@ -82,11 +84,7 @@ pub(crate) fn open(
     // Read again under the lock: another writer may have finished in between.
     let Some(manifest) = Manifest::read(env.as_ref(), dir)? else {
         let schema = given.ok_or_else(|| needs_schema(dir))?;
-        // The manifest is the first file of every collection: what is here without it has lost it.
-        if let Some(name) = env.list(dir)?.iter().find(|name| any_file_number(name).is_some()) {
-            let message = format!("{dir} holds {name}, but no manifest that names it");
-            return Err(TercetError::new(Code::Corrupt, message).file(dir).expected("a manifest", "none"));
-        }
+        settle_unfinished(env.as_ref(), dir)?;
         let manifest = Manifest::new(&schema, env.now_ms())?;
         manifest.write(env.as_ref(), dir)?;
         let snapshot = Snapshot { schema: Arc::new(schema), parts: Vec::new(), version: 1 };
@@ -133,12 +131,7 @@ fn open_to_write(
     };
     let had_log = manifest.log.is_some();
     let mut writer = Writer::new(Some(lock), Some(manifest), replayed.parts.clone());
-    // What a crash left under a number that no manifest knows of may resist being removed. Numbers far off are no crash's.
-    let near = writer.next_file..writer.next_file + NUMBERS_LEFT_MAX;
-    let left = env.list(dir)?;
-    let used =
-        left.iter().filter_map(|name| any_file_number(name)).filter(|number| near.contains(number)).max();
-    writer.next_file = writer.next_file.max(used.map_or(0, |number| number + 1));
+    writer.next_file = unused(env.as_ref(), dir, writer.next_file)?;
     if had_log {
         writer.log = Log::Lost;
     }
@@ -178,7 +171,18 @@ impl Collection {
     }
 }
 
-fn folder(path: &str) -> Result<&str, TercetError> {
+/// The first number from `next` on that no file has. What a crash left under a number that no manifest knows of may
+/// resist being removed; numbers far off are no crash's.
+pub(crate) fn unused(env: &dyn Env, dir: &str, next: u64) -> Result<u64, TercetError> {
+    let near = next..next + NUMBERS_LEFT_MAX;
+    let left = env.list(dir)?;
+    let used =
+        left.iter().filter_map(|name| any_file_number(name)).filter(|number| near.contains(number)).max();
+    Ok(used.map_or(next, |number| number + 1))
+}
+
+/// The path of a folder, without what may stand behind it.
+pub(crate) fn folder(path: &str) -> Result<&str, TercetError> {
     match path.trim_end_matches('/') {
         "" if path.is_empty() => Err(TercetError::new(Code::Argument, "the path is empty")
             .expected("a folder or :memory:", "an empty string")),
@@ -195,7 +199,8 @@ fn needs_schema(path: &str) -> TercetError {
     .expected("a schema", "none")
 }
 
-fn opened(collection: Arc<Collection>, created: bool, recovered: Option<Recovered>) -> Opened {
+/// The reply to opening.
+pub(crate) fn opened(collection: Arc<Collection>, created: bool, recovered: Option<Recovered>) -> Opened {
     let snapshot = collection.current();
     let reply = OpenReply {
         schema: snapshot.schema.spec(),
@@ -229,13 +234,9 @@ fn target(
 }
 
 /// A reader changes nothing: the schema must have been changed before.
-fn agree(
-    stored: &Schema,
-    given: Option<&Schema>,
-    request: &OpenRequest,
-    dir: &str,
-) -> Result<(), TercetError> {
-    match target(stored, given, request, dir)? {
+pub(crate) fn agree(stored: &Schema, request: &OpenRequest, dir: &str) -> Result<(), TercetError> {
+    let given = request.schema.as_ref().map(Schema::parse).transpose()?;
+    match target(stored, given.as_ref(), request, dir)? {
         None => Ok(()),
         Some(_) => {
             Err(TercetError::new(Code::Unsupported, "the schema cannot be changed by opening for reading")
@@ -322,7 +323,12 @@ pub(super) fn sealed(file: &SectionFile, seal: u32) -> Result<(), TercetError> {
         .expected(format!("seal {seal:08x}"), format!("seal {:08x}", file.seal())))
 }
 
-fn read_tombstones(env: &dyn Env, path: &str, rows: u32, seal: u32) -> Result<Bitmap, TercetError> {
+pub(super) fn read_tombstones(
+    env: &dyn Env,
+    path: &str,
+    rows: u32,
+    seal: u32,
+) -> Result<Bitmap, TercetError> {
     let file = SectionFile::open(env, path)?;
     sealed(&file, seal)?;
     file.expect_kind(TOMBSTONES)?;

@@ -32,7 +32,7 @@ fn lease_version(name: &str) -> Option<u64> {
 }
 
 /// The versions that readers hold. Leases of dead readers are removed on the way.
-fn leased(env: &dyn Env, dir: &str) -> HashSet<u64> {
+pub(super) fn leased(env: &dyn Env, dir: &str) -> HashSet<u64> {
     let mut versions = HashSet::new();
     for name in env.list(dir).unwrap_or_default() {
         let Some(version) = lease_version(&name) else {

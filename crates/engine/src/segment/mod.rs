@@ -12,7 +12,9 @@ mod docs;
 mod ids;
 mod keywords;
 pub(crate) mod merge;
+mod origin;
 mod present;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +32,9 @@ pub(crate) use build::SegmentBuilder;
 pub(crate) use columns::{Keywords, Numbers, passing};
 pub(crate) use docs::{BlockCache, Docs};
 pub(crate) use ids::Ids;
+pub(crate) use origin::Origin;
 pub(crate) use present::Presence;
+pub(crate) use snapshot::{Export, SNAPSHOT};
 
 /// The kind of section file that a segment is.
 pub(crate) const KIND: &str = "segment";
@@ -130,8 +134,10 @@ impl Segment {
         path: &str,
     ) -> Result<u64, TercetError> {
         let mut sink = FileSink::new(SectionStream::create(env, path, KIND)?, control);
-        let merged = merge::merge(schema, inputs, control, &mut sink);
-        let written = merged.and_then(|()| Ok(sink.finish()?));
+        let written = Origin::of(schema, inputs, path)
+            .and_then(|origin| origin.write(&mut sink))
+            .and_then(|()| merge::merge(schema, inputs, control, &mut sink))
+            .and_then(|()| Ok(sink.finish()?));
         if written.is_err() {
             let _ = env.remove(path);
         }
@@ -211,7 +217,11 @@ impl Segment {
     }
 
     fn from_file(schema: &Schema, file: SectionFile) -> Result<Segment, TercetError> {
-        file.expect_kind(KIND)?;
+        Self::of_kind(schema, file, KIND)
+    }
+
+    fn of_kind(schema: &Schema, file: SectionFile, kind: &str) -> Result<Segment, TercetError> {
+        file.expect_kind(kind)?;
         let label = file.label().to_owned();
         Self::open_parts(schema, file).map_err(|e| match e {
             PartError::Index(e) => index_error(e, &label),
