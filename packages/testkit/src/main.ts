@@ -7,7 +7,7 @@ import type { Binding } from "tercet/binding";
 import { describe } from "vitest";
 import { Kit, type Options } from "./kit.js";
 import { badInput } from "./suites/bad-input.js";
-import { damage } from "./suites/damage.js";
+import { damage, mending } from "./suites/damage.js";
 import { documents } from "./suites/documents.js";
 import { durable } from "./suites/durable.js";
 import { evolution } from "./suites/evolve.js";
@@ -20,6 +20,7 @@ import { lexical } from "./suites/lexical.js";
 import { locks } from "./suites/locks.js";
 import { nearest } from "./suites/near.js";
 import { root } from "./suites/root.js";
+import { snapshots } from "./suites/snapshots.js";
 import { versions } from "./suites/versions.js";
 
 export type { Options } from "./kit.js";
@@ -45,8 +46,10 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       files,
       durable,
       versions,
+      snapshots,
       evolution,
       damage,
+      mending,
       locks,
       flatIndex,
       history,

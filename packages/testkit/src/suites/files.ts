@@ -16,6 +16,7 @@ import type { Binding } from "tercet/binding";
 import { FlatIndex } from "tercet/index";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { failure, type Kit } from "../kit.js";
+import { snapshotsAcross } from "./snapshots.js";
 
 const schema = {
   t: text({ analyzer: "english" }),
@@ -249,6 +250,12 @@ export function across(
       await writer.compact();
       expect(await versions()).not.toContain(held);
     });
+
+    snapshotsAcross(
+      () => from,
+      () => to,
+      folder,
+    );
 
     test("an index", async () => {
       const path = `${await folder()}/v.flat`;

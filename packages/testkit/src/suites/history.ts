@@ -1,6 +1,6 @@
 /** Random histories of a collection, compared with a plain Map after every step. */
 import fc from "fast-check";
-import { all, type Collection, dense, integer, keyword, match, near, text } from "tercet";
+import { all, type Collection, dense, integer, keyword, match, near, open, text } from "tercet";
 import { describe, expect, test } from "vitest";
 import { ids, type Kit } from "../kit.js";
 import { bm25, ranked, SCORES } from "../oracle.js";
@@ -28,7 +28,7 @@ type Step =
   | { readonly do: "upsert"; readonly documents: readonly Stored[] }
   | { readonly do: "remove"; readonly ids: readonly (string | number)[] }
   | { readonly do: "removeWhere"; readonly below: number }
-  | { readonly do: "flush" | "compact" | "reopen" };
+  | { readonly do: "flush" | "compact" | "reopen" | "read" | "snapshot" };
 
 const anyId = fc.oneof(fc.integer({ min: 0, max: 14 }), fc.constantFrom("0", "1", "é", "id"));
 const word = fc.constantFrom("a", "b", "c", "d", "rare");
@@ -59,6 +59,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.integer({ min: 0, max: 9 }).map((below) => ({ do: "removeWhere" as const, below })),
   },
   { weight: 2, arbitrary: fc.constantFrom<Step>({ do: "flush" }, { do: "compact" }, { do: "reopen" }) },
+  { weight: 1, arbitrary: fc.constantFrom<Step>({ do: "read" }, { do: "snapshot" }) },
 );
 
 function apply(model: Model, step: Step): void {
@@ -118,6 +119,11 @@ async function compareWords(
 
 export function history(kit: Kit): void {
   describe("a random history", () => {
+    /** What another reader sees: of the folder while it is written to, or of a snapshot. */
+    const compareBeside = async (source: string | Uint8Array, model: Model) => {
+      await using reader = await open(source, { schema, readOnly: true, backend: kit.binding });
+      await compare(reader, model);
+    };
     const play = async (steps: readonly Step[]) => {
       const path = kit.persist === undefined ? ":memory:" : `${await kit.folder()}/c`;
       const model: Model = new Map();
@@ -128,6 +134,8 @@ export function history(kit: Kit): void {
         else if (step.do === "removeWhere") await collection.removeWhere({ n: { lt: step.below } });
         else if (step.do === "flush") await collection.flush();
         else if (step.do === "compact") await collection.compact();
+        else if (step.do === "snapshot") await compareBeside(await collection.exportSnapshot(), model);
+        else if (path !== ":memory:" && step.do === "read") await compareBeside(path, model);
         else if (path !== ":memory:") {
           await collection.close();
           collection = await kit.open(schema, path);

@@ -23,9 +23,6 @@ import { printImports, printSchema } from "../schema-print.js";
 import { FORMATS, type Format, findSource, type Source } from "../sources.js";
 import { count, counted, duration, plain } from "../style.js";
 
-// Bytes of source after which what was indexed goes to disk: bounds the memory, and what a power cut can take.
-const FLUSH_BYTES = 128 * 1024 * 1024;
-
 export const indexSources: Command = {
   name: "index",
   summary: "put documents from files into a collection",
@@ -102,7 +99,6 @@ async function run(args: Arguments, context: Context): Promise<Answer> {
     },
   });
   const target = await openTarget(plan, reading, context);
-  let flushedAt = 0;
   const tally: Tally = { indexed: 0, replaced: 0, skipped: 0 };
   try {
     await ingest(
@@ -113,12 +109,7 @@ async function run(args: Arguments, context: Context): Promise<Answer> {
         left: new Set(target.left.keys()),
         tally,
         bytesRead: () => reading.bytesRead,
-        onBatch: async () => {
-          progress.update(tally.indexed, reading.share);
-          if (reading.bytesRead - flushedAt < FLUSH_BYTES) return;
-          flushedAt = reading.bytesRead;
-          await target.collection.flush({ signal: context.signal });
-        },
+        onBatch: () => progress.update(tally.indexed, reading.share),
         ...(plan.skipBad ? { onBad: reading.onBad } : {}),
       },
     );
