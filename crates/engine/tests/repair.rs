@@ -383,3 +383,87 @@ fn any_damage_to_any_file_ends_in_a_sound_collection() {
         }
     }
 }
+
+#[test]
+fn a_flipped_bit_costs_nothing() {
+    let folder = Folder::new(11, 6, 12, 10);
+    let mut dice = Dice::new(5);
+    for (name, bytes) in folder.files.iter().filter(|(name, _)| !name.ends_with(".log")) {
+        for _ in 0..6 {
+            let (at, bit) = (dice.below(bytes.len()), dice.below(8));
+            let env = folder.with(|path, bytes| {
+                let mut bytes = bytes.to_vec();
+                if path == name {
+                    bytes[at] ^= 1 << bit;
+                }
+                Some(bytes.into())
+            });
+            let (reply, found) = repaired(&folder, &env);
+            assert!(said(&reply, "set right"), "{name} {at} {reply:#}");
+            assert_eq!(found, folder.kept, "{name} {at} {reply:#}");
+            let mended = env.snapshot().into_iter().find(|(path, _)| path == name).unwrap().1;
+            // The manifest was written to since.
+            assert!(mended == *bytes || name.ends_with("MANIFEST"), "{name} {at}");
+            let env: Arc<dyn Env> = Arc::new(env);
+            Client::try_open(&env, json!({ "path": "d", "version": "first", "verify": "full" })).unwrap();
+        }
+    }
+}
+
+#[test]
+fn files_that_changed_their_names_are_found() {
+    let folder = Folder::new(12, 8, 10, 10);
+    let segments = folder.names(".seg");
+    let (one, two) = (&segments[0], &segments[segments.len() - 1]);
+    assert_ne!(one, two);
+    let bytes_of = |name: &str| folder.files.iter().find(|(path, _)| path == name).unwrap().1.clone();
+    let swapped = folder.with(|path, bytes| match path {
+        path if path == one => Some(bytes_of(two)),
+        path if path == two => Some(bytes_of(one)),
+        _ => Some(bytes.clone()),
+    });
+    let shared: Arc<dyn Env> = Arc::new(swapped);
+    let reply = repair(&shared).unwrap();
+    assert_eq!((&reply["ok"], &reply["lost"]), (&json!(true), &json!(0)), "{reply:#}");
+    let client = Client::try_open(&shared, json!({ "path": "d", "verify": "full" })).unwrap();
+    assert_eq!(documents(&client), folder.kept, "{reply:#}");
+}
+
+/// A repair that fails at any call can be made again, and loses no more for it.
+#[test]
+fn a_repair_that_is_cut_off_is_made_again() {
+    let folder = Folder::new(13, 6, 10, 10);
+    let segment = folder.names(".seg").pop().unwrap();
+    let bit = |name: &str| folder.flipped(name, 255).snapshot();
+    let salvaged = folder.flipped(&segment, 200).snapshot();
+    let salvaged = salvaged.into_iter().filter(|(path, _)| !path.ends_with(".del")).collect();
+    for damaged in [salvaged, bit(&segment), bit("d/MANIFEST")] {
+        cut_off(&damaged);
+    }
+}
+
+fn cut_off(damaged: &Files) {
+    let whole: Arc<dyn Env> = Arc::new(MemoryEnv::from_files(damaged.clone()).unwrap());
+    repair(&whole).unwrap();
+    let wanted = documents(&Client::try_open(&whole, json!({ "path": "d" })).unwrap());
+    for allowed in 0.. {
+        let env = MemoryEnv::from_files(damaged.clone()).unwrap();
+        let calls = std::sync::atomic::AtomicU64::new(0);
+        let hook = move |path: &str, op: &'static str| {
+            if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < allowed {
+                return Ok(());
+            }
+            Err(tercet_store::StoreError::from_io(path, op, std::io::Error::other("cut")))
+        };
+        let cut: Arc<dyn Env> = Arc::new(common::Hooked { env: env.clone(), hook: Arc::new(hook) });
+        let first = repair(&cut);
+        let shared: Arc<dyn Env> = Arc::new(env);
+        let again = repair(&shared).unwrap();
+        assert_eq!(again["ok"], json!(true), "{allowed} {again:#}");
+        let client = Client::try_open(&shared, json!({ "path": "d", "verify": "full" })).unwrap();
+        assert_eq!(documents(&client), wanted, "{allowed} {again:#}");
+        if first.is_ok_and(|reply| reply["ok"] == json!(true)) {
+            break;
+        }
+    }
+}

@@ -358,3 +358,69 @@ fn a_snapshot_with_any_byte_flipped_is_refused_or_right() {
         }
     }
 }
+
+/// An import that fails at any call leaves no collection, or the whole one, and can be made again.
+#[test]
+fn an_import_that_is_cut_off_is_no_collection() {
+    let (bytes, wanted) = small();
+    for allowed in 0.. {
+        let env = MemoryEnv::new();
+        let calls = std::sync::atomic::AtomicU64::new(0);
+        let hook = move |path: &str, op: &'static str| {
+            if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < allowed {
+                return Ok(());
+            }
+            Err(tercet_store::StoreError::from_io(path, op, std::io::Error::other("cut")))
+        };
+        let cut: Arc<dyn Env> = Arc::new(common::Hooked { env: env.clone(), hook: Arc::new(hook) });
+        let import = |env: &Arc<dyn Env>| {
+            at_root(env, "import", json!({ "path": "d" }), vec![Array::U8(bytes.clone())])
+        };
+        let first = import(&cut);
+        let env: Arc<dyn Env> = Arc::new(env);
+        match Client::try_open(&env, json!({ "path": "d", "create": false })) {
+            Ok(client) => assert_eq!(answers(&client, "text"), wanted, "{allowed}"),
+            Err(error) => {
+                assert_eq!(error.code(), Code::NotFound, "{allowed}");
+                assert!(first.is_err());
+                if allowed % 2 == 0 {
+                    import(&env).unwrap();
+                    let client = Client::try_open(&env, json!({ "path": "d" })).unwrap();
+                    assert_eq!(answers(&client, "text"), wanted, "{allowed}");
+                } else {
+                    let client = Client::open(&env, "d", &schema());
+                    assert_eq!(client.call("count", json!({})).unwrap()["count"], json!(0));
+                    client.upsert(&[json!({ "id": 1, "text": "ant", "number": 1 })]).unwrap();
+                    client.call("flush", json!({})).unwrap();
+                }
+            }
+        }
+        if first.is_ok() {
+            break;
+        }
+    }
+}
+
+/// On the disk a snapshot is mapped, and a folder is told from a file.
+#[test]
+fn snapshots_and_folders_on_the_disk() {
+    let dir = std::env::temp_dir().join(format!("tercet-snapshot-{}", std::process::id()));
+    let dir = dir.to_str().unwrap();
+    let env: Arc<dyn Env> = Arc::new(tercet_store::FileEnv::new());
+    let source = filled(&env, &format!("{dir}/d"), 8);
+    let wanted = answers(&source, "text");
+    let file = format!("{dir}/d.tercet");
+    source.call("export", json!({ "path": file })).unwrap();
+    let opened = Client::try_open(&env, json!({ "path": file, "verify": "full" })).unwrap();
+    assert_eq!(answers(&opened, "text"), wanted);
+    common::oracle::sound(&opened);
+    let into = format!("{dir}/e");
+    at_root(&env, "import", json!({ "from": file, "path": into }), Vec::new()).unwrap();
+    let imported = Client::try_open(&env, json!({ "path": into })).unwrap();
+    assert_eq!(answers(&imported, "text"), wanted);
+    drop(imported);
+    let reply = at_root(&env, "repair", json!({ "path": into }), Vec::new()).unwrap();
+    assert_eq!(reply["actions"], json!([]));
+    drop((source, opened));
+    std::fs::remove_dir_all(dir).unwrap();
+}

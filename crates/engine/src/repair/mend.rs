@@ -6,7 +6,7 @@ use super::Repair;
 use crate::wire::TercetError;
 
 /// What stands behind the name of a file that is being made whole.
-const MENDED: &str = ".mended";
+pub(super) const MENDED: &str = ".mended";
 /// Bytes written at once.
 const COPIED_AT_ONCE: usize = 1 << 20;
 
@@ -27,21 +27,25 @@ impl Repair<'_> {
         if self.env.exists(&mended)? {
             self.env.remove(&mended)?;
         }
-        if let Err(error) = self.write_mended(&bytes, &bits, &mended) {
-            let _ = self.env.remove(&mended);
-            return Err(error);
+        // The name shows the damaged file until it shows the mended one: a copy is what stays.
+        let kept = self.free_name(name)?;
+        for (path, bits) in [(self.path(&kept), &[][..]), (mended.clone(), &bits)] {
+            if let Err(error) = self.copy(&bytes, bits, &path) {
+                let _ = self.env.remove(&path);
+                return Err(error);
+            }
         }
+        self.env.sync_dir(self.dir)?;
         drop(bytes);
         let what = if bits.len() == 1 { "a flipped bit" } else { "flipped bits" };
         let places: Vec<String> = bits.iter().take(8).map(|bit| bit.offset.to_string()).collect();
-        self.say(format!("{what} of {name} set right, at byte {}", places.join(", ")));
-        self.set_aside(name)?;
+        self.say(format!("{what} of {name} set right, at byte {}; {kept} is as it was", places.join(", ")));
         self.env.rename(&mended, &self.path(name))?;
         self.env.sync_dir(self.dir)?;
         Ok(true)
     }
 
-    fn write_mended(&self, bytes: &[u8], bits: &[FlippedBit], path: &str) -> Result<(), TercetError> {
+    fn copy(&self, bytes: &[u8], bits: &[FlippedBit], path: &str) -> Result<(), TercetError> {
         let mut file = self.env.create(path)?;
         for (at, chunk) in bytes.chunks(COPIED_AT_ONCE).enumerate() {
             let mut chunk = chunk.to_vec();

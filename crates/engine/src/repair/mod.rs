@@ -387,13 +387,19 @@ impl Repair<'_> {
         Ok(self.env.sync_dir(self.dir)?)
     }
 
-    fn set_aside(&mut self, name: &str) -> Result<(), TercetError> {
-        let mut kept = format!("{name}{DAMAGED}");
+    /// What a damaged file can be called.
+    fn free_name(&self, name: &str) -> Result<String, TercetError> {
+        let mut free = format!("{name}{DAMAGED}");
         let mut number = 2;
-        while self.env.exists(&self.path(&kept))? {
-            kept = format!("{name}{DAMAGED}.{number}");
+        while self.env.exists(&self.path(&free))? {
+            free = format!("{name}{DAMAGED}.{number}");
             number += 1;
         }
+        Ok(free)
+    }
+
+    fn set_aside(&mut self, name: &str) -> Result<(), TercetError> {
+        let kept = self.free_name(name)?;
         self.env.rename(&self.path(name), &self.path(&kept))?;
         self.say(format!("{name} is kept as {kept}"));
         Ok(())
@@ -415,6 +421,7 @@ impl Repair<'_> {
         let stale = |name: &&String| {
             *name == MANIFEST_TEMP
                 || *name == crate::snapshot::UNFINISHED
+                || name.ends_with(mend::MENDED)
                 || known && any_file_number(name).is_some() && !named.contains(name)
         };
         for name in after.iter().filter(stale) {
