@@ -66,6 +66,10 @@ pub fn section_file(data: &[u8]) {
 
 /// A manifest, whole or its payload alone.
 pub fn manifest(data: &[u8]) {
+    let payload = if data.starts_with(b"TERCETMF") { data.get(32..).unwrap_or_default() } else { data };
+    if let Some(named) = world::named_as_they_are(payload) {
+        world::folder(|| world::with_manifest(world::files(), &named));
+    }
     if data.starts_with(b"TERCETMF") {
         for bytes in [Bytes::copy_from_slice(data), sealed(data, seal::manifest)] {
             world::folder(|| replaced("MANIFEST", &bytes));
@@ -88,8 +92,12 @@ fn replaced(ending: &str, bytes: &Bytes) -> Arc<dyn Env> {
 
 /// A log, alone and in its folder.
 pub fn log(data: &[u8]) {
-    for bytes in [Bytes::copy_from_slice(data), sealed(data, seal::log)] {
-        let identity = data.get(12..20).and_then(|b| b.first_chunk().copied()).map_or(0, u64::from_le_bytes);
+    let mut ours = data.to_vec();
+    if let (Some(identity), Some(place)) = (world::file(".log").1.get(12..20), ours.get_mut(12..20)) {
+        place.copy_from_slice(identity);
+    }
+    for bytes in [Bytes::copy_from_slice(data), sealed(&ours, seal::log)] {
+        let identity = bytes.get(12..20).and_then(|b| b.first_chunk().copied()).map_or(0, u64::from_le_bytes);
         let env = world::env(&vec![(String::from("log"), bytes.clone())]);
         if let Ok(found) = read_log(env.as_ref(), "log", identity, 0) {
             assert_eq!(found.end + found.dropped, bytes.len() as u64);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tercet_engine::api::{Array, Control, Handle, Reply, root};
 use tercet_engine::wire::{Code, TercetError};
-use tercet_store::{Env, MemoryEnv, read_manifest, write_manifest};
+use tercet_store::{Env, MemoryEnv, write_manifest};
 
 /// How many collections were opened and used: a target that never comes so far finds nothing.
 pub static USED: AtomicUsize = AtomicUsize::new(0);
@@ -92,10 +92,25 @@ pub fn file(ending: &str) -> (String, Bytes) {
     found.unwrap_or_else(|| panic!("there is no {ending}"))
 }
 
-/// Its manifest's payload.
-pub fn manifest() -> Value {
-    let payload = read_manifest(env(files()).as_ref(), DIR).ok().flatten().unwrap_or_default();
-    serde_json::from_slice(&payload).unwrap_or_default()
+/// A manifest's payload with the seals of the files that are there, where it can be read: a corpus outlives changes of
+/// what segments are made of.
+pub fn named_as_they_are(payload: &[u8]) -> Option<Vec<u8>> {
+    let mut manifest: Value = serde_json::from_slice(payload).ok()?;
+    for state in manifest.get_mut("states")?.as_array_mut()? {
+        for entry in state.get_mut("segments")?.as_array_mut()? {
+            set_seal(entry);
+            entry.get_mut("tombstones").map(set_seal);
+        }
+    }
+    Some(manifest.to_string().into_bytes())
+}
+
+fn set_seal(entry: &mut Value) {
+    let name = entry.get("file").and_then(Value::as_str).map(|name| format!("{DIR}/{name}"));
+    let found = files().iter().find(|(other, _)| Some(other) == name.as_ref());
+    if let (Some((_, bytes)), Some(seal)) = (found, entry.get_mut("seal")) {
+        *seal = bytes.last_chunk().map_or(0, |seal| u32::from_le_bytes(*seal)).into();
+    }
 }
 
 /// An environment that holds copies of files.

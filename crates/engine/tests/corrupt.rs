@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use common::damaged::{
-    Files, Way, bear, env, folder, manifest, named_anew, schema, sealed, sections, with_manifest,
+    Files, Way, bear, bear_bytes, env, folder, manifest, named_anew, schema, sealed, sections, snapshot,
+    with_manifest,
 };
 use common::{Client, Dice, memory, watched};
 use serde_json::{Value, json};
@@ -147,6 +148,41 @@ fn damaged_records_of_an_intact_log_are_borne() {
     let (once, twice) =
         (bear(&files, Way::WRITE, &"once").unwrap(), bear(&twice, Way::WRITE, &"twice").unwrap());
     assert_eq!(once.found, twice.found);
+}
+
+#[test]
+fn damaged_sections_of_a_snapshot_are_borne() {
+    let (kind, good) = sections(&snapshot(&folder()));
+    let mut dice = Dice::new(79);
+    for round in 0..800 {
+        let mut bad = good.clone();
+        let which = dice.below(bad.len());
+        damage(&mut dice, &mut bad[which].1);
+        let what = format!("snapshot, {} round {round}", good[which].0);
+        let _ =
+            bear_bytes(&sealed(&kind, &bad), if round % 3 == 0 { Way::READ_FULL } else { Way::READ }, &what);
+    }
+    let about = good.iter().position(|(name, _)| name == "collection").unwrap();
+    let whole: Value = serde_json::from_slice(&good[about].1).unwrap();
+    let odd: &[(&str, Value)] = &[
+        ("layout", json!(0)),
+        ("layout", json!(2)),
+        ("documents", json!(1)),
+        ("documents", json!(u64::MAX)),
+        ("version", json!(u64::MAX)),
+        ("schema", json!({})),
+        ("schema", json!({ "fields": { "text": { "type": "dense", "dims": 65_535 } } })),
+        ("keys", json!({ "f": "n" })),
+        ("createdMs", json!(-1)),
+    ];
+    for (key, value) in odd {
+        let mut changed = whole.clone();
+        changed[*key] = value.clone();
+        let mut bad = good.clone();
+        bad[about].1 = changed.to_string().into_bytes();
+        let error = bear_bytes(&sealed(&kind, &bad), Way::READ, &changed).expect_err(&changed.to_string());
+        assert!([Code::Corrupt, Code::Version].contains(&error.code()), "{error}");
+    }
 }
 
 /// Every list of ends made as greedy as it can be: each element claims everything.

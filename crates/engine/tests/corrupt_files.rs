@@ -11,7 +11,7 @@ mod seal;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::damaged::{Answers, Files, Way, bear, bear_in, history};
+use common::damaged::{Answers, Files, Way, bear, bear_bytes, bear_in, history};
 use common::{Client, Dice, damaged, watched};
 use serde_json::json;
 use tercet_engine::wire::Code;
@@ -88,6 +88,9 @@ impl World {
         if turn.is_multiple_of(2) {
             self.full_old(files, what);
         }
+        if turn % 5 == 1 {
+            damaged::repaired(files, &what);
+        }
         let lazy = [Way::WRITE, Way::READ, Way::OLD];
         let _ = bear(files, lazy[turn % lazy.len()], &what);
     }
@@ -101,6 +104,7 @@ fn step(long: usize, short: usize) -> usize {
 #[test]
 fn each_flipped_byte() {
     let world = World::new(1);
+    damaged::repaired(&world.files, &"a whole folder");
     for (at, (name, bytes)) in world.files.iter().enumerate() {
         for place in (0..bytes.len()).step_by(step(1, 3)) {
             let masks: &[u8] = if step(1, 0) == 1 { &[0x01, 0x80, 0xff] } else { &[1 << (place % 8)] };
@@ -245,6 +249,39 @@ fn exchanged_files() {
         seal::log(&mut bytes);
         let error = bear(&world.with(log, bytes), Way::WRITE, &"another log").unwrap_err();
         assert_eq!(error.code(), Code::Corrupt);
+    }
+}
+
+#[test]
+fn a_damaged_snapshot() {
+    let world = World::new(1);
+    let good = damaged::snapshot(&world.files);
+    let right = bear_bytes(&good, Way::READ_FULL, &"a whole snapshot").unwrap();
+    // A snapshot has the same documents in one segment: all that is found is found in the same order.
+    assert_eq!(right.found, world.right[2].1.found);
+    let damaged = |bytes: Vec<u8>, what: &str| {
+        let bytes = Bytes::from(bytes);
+        if let Ok(answers) = bear_bytes(&bytes, Way::READ_FULL, &what) {
+            assert_eq!(answers.found, right.found, "a wrong answer: {what}");
+        }
+        let _ = bear_bytes(&bytes, Way::READ, &what);
+    };
+    for place in (0..good.len()).step_by(step(1, 2)) {
+        let mut bad = good.to_vec();
+        bad[place] ^= 1 << (place % 8);
+        damaged(bad, &format!("byte {place}"));
+        damaged(good[..place].to_vec(), &format!("cut to {place}"));
+    }
+    for (name, bytes) in &world.files {
+        let error = bear_bytes(bytes, Way::READ, name).unwrap_err();
+        assert_eq!(error.code(), Code::Corrupt, "{name}: {error}");
+    }
+    for frame in [0, good.len() - 64] {
+        let mut newer = good.to_vec();
+        newer[frame + 8] = 9;
+        seal::any(&mut newer);
+        let error = bear_bytes(&newer.into(), Way::READ, &"a newer snapshot").unwrap_err();
+        assert_eq!(error.code(), Code::Version);
     }
 }
 

@@ -108,8 +108,22 @@ pub struct Answers {
 
 /// Everything that reads, and then everything that reads all. The first error, where there was one.
 pub fn use_all(env: &Arc<dyn Env>, path: &str, way: Way) -> Result<Answers, TercetError> {
-    let open = way.request(path).to_string();
-    let reply = root(env.clone()).call("open", &open, Vec::new(), &Control::new())?;
+    use_opened(env, &way.request(path), Vec::new(), way)
+}
+
+/// The same for a snapshot that is given as bytes.
+fn use_bytes(bytes: &Bytes, way: Way) -> Result<Answers, TercetError> {
+    let env: Arc<dyn Env> = Arc::new(MemoryEnv::new());
+    use_opened(&env, &way.request(""), vec![Array::U8(bytes.to_vec())], way)
+}
+
+fn use_opened(
+    env: &Arc<dyn Env>,
+    request: &Value,
+    arrays: Vec<Array>,
+    way: Way,
+) -> Result<Answers, TercetError> {
+    let reply = root(env.clone()).call("open", &request.to_string(), arrays, &Control::new())?;
     let opened: Value = serde_json::from_str(&reply.json).unwrap();
     let c = Client(reply.handle.unwrap());
     let near = json!({ "kind": "near", "field": "v", "vector": [1, 0.5] });
@@ -171,9 +185,22 @@ pub fn bear_in(
     way: Way,
     what: &dyn std::fmt::Display,
 ) -> Result<Answers, TercetError> {
+    borne(|| use_all(env, path, way), way, what)
+}
+
+/// The same for a snapshot that is given as bytes.
+pub fn bear_bytes(bytes: &Bytes, way: Way, what: &dyn std::fmt::Display) -> Result<Answers, TercetError> {
+    borne(|| use_bytes(bytes, way), way, what)
+}
+
+fn borne(
+    work: impl FnOnce() -> Result<Answers, TercetError>,
+    way: Way,
+    what: &dyn std::fmt::Display,
+) -> Result<Answers, TercetError> {
     watched::reset();
     let start = Instant::now();
-    let result = catch_unwind(AssertUnwindSafe(|| use_all(env, path, way)));
+    let result = catch_unwind(AssertUnwindSafe(work));
     let result = result.unwrap_or_else(|_| panic!("a panic: {what}, {way:?}"));
     assert!(start.elapsed().as_secs() < 20, "slow: {what}, {way:?}");
     watched::check(what);
@@ -188,6 +215,51 @@ pub fn bear_in(
 pub fn bear(files: &Files, way: Way, what: &dyn std::fmt::Display) -> Result<Answers, TercetError> {
     let env: Arc<dyn Env> = Arc::new(env(files));
     bear_in(&env, "dir", way, what)
+}
+
+/// Repairs the folder. What it calls repaired opens under full verification, has nothing to complain about, and holds no
+/// document that was never written.
+pub fn repaired(files: &Files, what: &dyn std::fmt::Display) {
+    let env: Arc<dyn Env> = Arc::new(env(files));
+    watched::reset();
+    let request = json!({ "path": "dir" }).to_string();
+    let repair = || root(env.clone()).call("repair", &request, Vec::new(), &Control::new());
+    let result = catch_unwind(AssertUnwindSafe(repair)).unwrap_or_else(|_| panic!("a panic: {what}"));
+    watched::check(what);
+    let Ok(reply) = result else { return };
+    let reply: Value = serde_json::from_str(&reply.json).unwrap();
+    if reply["ok"] != json!(true) {
+        return;
+    }
+    let answers =
+        bear_in(&env, "dir", Way::READ_FULL, what).unwrap_or_else(|e| panic!("{e} after {reply}: {what}"));
+    assert!(answers.problems.is_empty(), "{:?} after {reply}: {what}", answers.problems);
+    assert_eq!(answers.found[0], reply["documents"], "{what}");
+    for hit in answers.found[1]["hits"].as_array().unwrap() {
+        let mut wanted = document(hit["id"].as_u64().unwrap() as usize);
+        let wanted = wanted.as_object_mut().unwrap();
+        wanted.retain(|name, value| name != "v" && !value.is_null());
+        let found = hit["document"].as_object().unwrap();
+        let same = |name: &String| match (&found[name], &wanted[name]) {
+            (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
+            (a, b) => a == b,
+        };
+        assert!(
+            found.len() == wanted.len() && found.keys().all(same),
+            "{found:?} {wanted:?} after {reply}: {what}"
+        );
+    }
+}
+
+/// The snapshot of a folder.
+pub fn snapshot(files: &Files) -> Bytes {
+    let env: Arc<dyn Env> = Arc::new(env(files));
+    let c = Client::try_open(&env, json!({ "path": "dir", "readOnly": true })).unwrap();
+    let reply = c.raw("export", &json!({}), Vec::new()).unwrap();
+    match &reply.arrays[..] {
+        [Array::U8(bytes)] => Bytes::copy_from_slice(bytes),
+        other => panic!("{other:?}"),
+    }
 }
 
 pub fn manifest(files: &Files) -> Value {
