@@ -177,7 +177,8 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
   /**
    * Writes the collection as it is now into ONE read-only file, which `open` takes as a path or as bytes, on every
    * backend, and `importSnapshot` makes a folder of. Also a consistent backup beside running writes.
-   * @param path a file that is not there yet; it appears whole or not at all
+   * @param path a file that is not there yet. A failure or an abort leaves none; one that a crash cut short is refused when
+   * it is opened
    * @throws TercetError ERR_EXISTS, ERR_ARGUMENT, ERR_IO
    * @example await papers.exportSnapshot("papers.tercet");
    */

@@ -12,7 +12,7 @@ export const exportFile: Command = {
   usage: "<folder> <file> [--at version|tag]",
   about: `Writes a snapshot: one file that holds every document and every index, without deleted ones. Every command that
 reads takes the file in place of a folder, and so does open() in Node, in browsers and at the edge. A writer may go on
-meanwhile; the file must not be there yet, and appears whole or not at all.`,
+meanwhile; the file must not be there yet.`,
   options: { at: AT },
   examples: [
     ["tercet export ./papers papers.tercet", "also a backup"],
