@@ -58,7 +58,7 @@ fn schema() -> Value {
 fn document(id: usize, words: usize, dice: &mut Dice) -> Value {
     let text: Vec<String> = (0..words).map(|_| format!("w{}", dice.below(200) * dice.below(100))).collect();
     let mut d = json!({ "id": id, "text": text.join(" "), "tag": format!("tag {}", id % 5000) });
-    if id % 3 > 0 {
+    if !id.is_multiple_of(3) {
         d["n"] = json!(id);
         d["v"] = json!((0..64).map(|i| (id * i % 17) as f32 + 1.0).collect::<Vec<_>>());
     }
