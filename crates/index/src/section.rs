@@ -294,6 +294,6 @@ mod tests {
             (small.get(3).unwrap(), small.get(0).unwrap(), small.checked()),
             (3, 0, Some(&values[..4]))
         );
-        assert_eq!(*log.0.lock().unwrap(), [0..16]);
+        assert_eq!(log.0.lock().unwrap().as_slice(), std::slice::from_ref(&(0..16)));
     }
 }
