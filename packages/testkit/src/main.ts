@@ -14,6 +14,7 @@ import { evolution } from "./suites/evolve.js";
 import { files } from "./suites/files.js";
 import { filters } from "./suites/filters.js";
 import { flatIndex } from "./suites/flat-index.js";
+import { format } from "./suites/format.js";
 import { history } from "./suites/history.js";
 import { ingest } from "./suites/ingest.js";
 import { lexical } from "./suites/lexical.js";
@@ -44,6 +45,7 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       badInput,
       ingest,
       files,
+      format,
       durable,
       versions,
       snapshots,
