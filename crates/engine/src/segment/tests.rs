@@ -82,7 +82,9 @@ fn build(schema: &Schema, documents: &[Value]) -> Segment {
 }
 
 fn sections(file: &SectionFile) -> Vec<(String, Bytes)> {
-    file.names().map(|name| (name.to_owned(), file.section(name).unwrap())).collect()
+    // A file that was written says where it is from; what was built in memory does not.
+    let names = file.names().filter(|name| *name != "origin");
+    names.map(|name| (name.to_owned(), file.section(name).unwrap())).collect()
 }
 
 proptest! {
@@ -118,7 +120,7 @@ proptest! {
         let merged = Segment::open(&younger, &env, "merged").unwrap();
         merged.verify_structure().unwrap();
         let in_memory = Segment::merge_in_memory(&younger, &inputs, &control).unwrap();
-        prop_assert_eq!(in_memory.bytes(), merged.bytes());
+        prop_assert_eq!(sections(&in_memory.file), sections(&merged.file));
         // A segment that is as young as its schema keeps sections of fields that no document has.
         let mut expected = sections(&build(&younger, &kept).file);
         expected.retain(|(name, _)| merged.file.has(name));
