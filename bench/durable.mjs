@@ -37,10 +37,15 @@ const TMPFS = 0x01021994;
 const settings = read();
 mkdirSync(settings.scratch, { recursive: true });
 const clean = () => rmSync(settings.scratch, { recursive: true, force: true });
-process.once("SIGINT", () => {
-  clean();
-  process.exit(130);
-});
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+]) {
+  process.once(signal, () => {
+    clean();
+    process.exit(code);
+  });
+}
 const report = new Report(settings.out);
 try {
   report.machine({ node: settings.node, scratch: settings.scratch, seed: settings.seed, syncs: syncs() });
