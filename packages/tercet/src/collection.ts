@@ -383,7 +383,7 @@ class CoreCollection {
     this.#interval?.stop();
     const site = callSite(this[Symbol.dispose]);
     try {
-      if (!this.readOnly) invokeSync(this.#handle, "flush", "{}", [], site);
+      if (!this.readOnly) invokeSync(this.#handle, "close", "{}", [], site);
     } catch (error) {
       if (!isClosed(error)) throw error;
     } finally {
@@ -397,7 +397,7 @@ class CoreCollection {
     this.#interval?.stop();
     try {
       if (!this.readOnly)
-        await invoke({ binding: this.#binding, handle, verb: "flush", request: "{}", site });
+        await invoke({ binding: this.#binding, handle, verb: "close", request: "{}", site });
     } catch (error) {
       // The core closes a handle by itself after a defect; what was wrong has been said then.
       if (!isClosed(error)) throw error;

@@ -125,7 +125,9 @@ pub(super) fn plan(parts: &[Part], cap: Cap) -> Option<Range<usize>> {
         let mut start = 0;
         while start < parts.len() {
             let run = parts[start..].iter().take_while(|part| mergeable(part)).count();
-            if run >= FAN_IN {
+            // Smaller ones in between come along, but do not count: else a large one is rewritten for every few of them.
+            let of_level = parts[start..start + run].iter().filter(|part| level(part) == top).count();
+            if of_level >= FAN_IN {
                 let taken = cap.first(&parts[start..start + run]);
                 if taken >= 2 {
                     return Some(start..start + taken);
