@@ -128,7 +128,10 @@ fn every_cut(setting: &Setting) {
         let known = play(&env, setting, &steps);
         // What was synced is lost or kept in the same ways with every setting.
         let usual = cuts(cut).filter(|(mode, _)| setting.durable || *mode == PowerCut::Random);
-        for (mode, seed) in usual {
+        // A manifest that is found names files that are found, whichever name was lost.
+        let is_renamed = cut > 0 && calls[cut - 1].op == "rename";
+        let names = if is_renamed { env.unsynced_names() } else { 0 };
+        for (mode, seed) in usual.chain((0..names).map(|at| (PowerCut::AllButName(at), 0))) {
             let last = cut.checked_sub(1).map(|at| calls[at].to_string());
             let says = || format!("cut after call {cut} ({last:?}), {mode:?} by seed {seed}, {setting}");
             let _says = Says(&says);

@@ -46,6 +46,8 @@ fn what_was_not_synced_is_lost_and_what_was_is_kept() {
     assert_eq!(shown(PowerCut::Everything), "appended=first second, new=new, renamed=bytes");
     assert_eq!(shown(PowerCut::Names), "appended=first, new=, renamed=bytes");
     assert_eq!(shown(PowerCut::Bytes), "appended=first second, renamed=bytes, synced=bytes");
+    assert_eq!(env.unsynced_names(), 2);
+    assert_eq!(shown(PowerCut::AllButName(0)), "appended=first second, renamed=bytes");
 }
 
 /// Bytes and names that were synced are there whatever the seed; of the others every combination turns up.

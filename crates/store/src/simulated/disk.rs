@@ -182,12 +182,17 @@ impl Disk {
         names.into_iter().map(file).collect()
     }
 
+    pub(super) fn unsynced_names(&self) -> usize {
+        self.changes.len()
+    }
+
     /// Which changes of names arrived.
     fn fates(&self, cut: PowerCut, chance: &mut Chance) -> Vec<bool> {
         let count = self.changes.len();
         match cut {
             PowerCut::Nothing | PowerCut::Bytes => vec![false; count],
             PowerCut::Everything | PowerCut::Names => vec![true; count],
+            PowerCut::AllButName(lost) => (0..count).map(|at| at != lost).collect(),
             // A journal that was written up to somewhere.
             PowerCut::Random if chance.eighths(3) => {
                 let kept = chance.up_to(count);
@@ -203,7 +208,7 @@ impl Disk {
     fn content(&self, file: &Inode, cut: PowerCut, chance: &mut Chance) -> Vec<u8> {
         let synced = file.unsynced.first().map_or(file.bytes.len(), |write| write.start);
         match cut {
-            PowerCut::Everything | PowerCut::Bytes => file.bytes.clone(),
+            PowerCut::Everything | PowerCut::Bytes | PowerCut::AllButName(_) => file.bytes.clone(),
             PowerCut::Nothing | PowerCut::Names => self.patched(file, synced, &[], Fill::Zeros, chance),
             PowerCut::Random => {
                 let part = chance.next() % 9;

@@ -37,6 +37,8 @@ pub enum PowerCut {
     Names,
     /// The bytes but not the names.
     Bytes,
+    /// Everything but one change of names: of those that were not synced, the one with this number, from 0.
+    AllButName(usize),
     /// By the seed: any subset of both, with torn writes and holes.
     Random,
 }
@@ -155,6 +157,11 @@ impl SimulatedEnv {
     /// How many calls there were.
     pub fn call_count(&self) -> u64 {
         self.state().calls.len() as u64
+    }
+
+    /// How many changes of names no folder sync has covered.
+    pub fn unsynced_names(&self) -> usize {
+        self.state().disk.unsynced_names()
     }
 
     /// Moves the clock forward.
