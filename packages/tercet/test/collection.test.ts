@@ -258,7 +258,7 @@ describe("closing", () => {
     await Promise.all([collection.close(), collection.close()]);
     await collection[Symbol.asyncDispose]();
     collection[Symbol.dispose]();
-    expect(verbs()).toEqual(["flush", "(close)"]);
+    expect(verbs()).toEqual(["close", "(close)"]);
     expect(collection.closed).toBe(true);
     seen.length = 0;
     const calls = [
@@ -290,26 +290,26 @@ describe("closing", () => {
       using collection = one.collection;
       expect(collection.closed).toBe(false);
     }
-    expect(one.verbs()).toEqual(["flush", "(close)"]);
+    expect(one.verbs()).toEqual(["close", "(close)"]);
     const two = await collect();
     {
       await using collection = two.collection;
       expect(collection.closed).toBe(false);
     }
-    expect(two.verbs()).toEqual(["flush", "(close)"]);
+    expect(two.verbs()).toEqual(["close", "(close)"]);
   });
 
   test("says when the last flush failed, and closes all the same", async () => {
     const { collection, verbs } = await collect((call) =>
-      call.verb === "flush" ? refusal({ code: "ERR_IO", message: "disk" }) : undefined,
+      call.verb === "close" ? refusal({ code: "ERR_IO", message: "disk" }) : undefined,
     );
     await expect(collection.close()).rejects.toMatchObject({ code: "ERR_IO" });
-    expect(verbs()).toEqual(["flush", "(close)"]);
+    expect(verbs()).toEqual(["close", "(close)"]);
   });
 
   test("is quiet when the core closed the handle itself", async () => {
     const { collection } = await collect((call) =>
-      call.verb === "flush" ? refusal({ code: "ERR_CLOSED", message: "closed after a defect" }) : undefined,
+      call.verb === "close" ? refusal({ code: "ERR_CLOSED", message: "closed after a defect" }) : undefined,
     );
     await collection.close();
   });

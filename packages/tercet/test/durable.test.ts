@@ -209,7 +209,7 @@ describe("durability with an interval", () => {
       await vi.advanceTimersByTimeAsync(1_000);
       if (how === "close") await expect(collection.close()).rejects.toMatchObject({ code: "ERR_IO" });
       else expect(() => collection[Symbol.dispose]()).toThrow("no space");
-      expect(verbs().slice(-2)).toEqual(["flush", "(close)"]);
+      expect(verbs().slice(-2)).toEqual(["close", "(close)"]);
     }
   });
 
