@@ -182,6 +182,7 @@ export async function soak({ rounds, seed, log = () => {} }) {
     const round = newRound(seed, number, lanes);
     try {
       await live(path, round);
+      total.rounds += 1;
       rmSync(kept, { recursive: true, force: true });
       if (!existsSync(join(path, "MANIFEST"))) {
         // Killed before there was a collection.
@@ -197,7 +198,6 @@ export async function soak({ rounds, seed, log = () => {} }) {
       });
     }
     lanes = round.lanes;
-    total.rounds += 1;
     total.acknowledged += round.acknowledged;
     total.looks += round.looks;
     log(`round ${number}: ${round.acknowledged} batches, ${round.looks} looks`);
