@@ -17,12 +17,16 @@ use tercet_store::{Env, PowerCut, SimulatedEnv};
 
 /// Seeds of random workloads that failed once.
 const REGRESSIONS: &[u64] = &[];
+/// Calls and seeds of random cuts that failed once: a stale sector with a checksum of its own, inside a record.
+const CUT_REGRESSIONS: &[(usize, u64)] = &[(211, 12_718)];
 
 /// Every way to lose what may be lost after a call, the random one by several seeds.
 fn cuts(call: usize) -> impl Iterator<Item = (PowerCut, u64)> {
     let fixed = [PowerCut::Nothing, PowerCut::Everything, PowerCut::Names, PowerCut::Bytes];
     let seeds = runs(3);
     let random = (0..seeds).map(move |at| (PowerCut::Random, call as u64 * seeds + at));
+    let failed = CUT_REGRESSIONS.iter().filter(move |(of, _)| *of == call);
+    let random = random.chain(failed.map(|(_, seed)| (PowerCut::Random, *seed)));
     fixed.into_iter().map(|cut| (cut, 0)).chain(random)
 }
 

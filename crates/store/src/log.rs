@@ -190,10 +190,20 @@ impl LogWriter {
 pub struct LogContents {
     /// The records, oldest first. They share one buffer and begin at multiples of 8 in it.
     pub records: Vec<Bytes>,
+    /// Where each record's entry begins.
+    pub starts: Vec<u64>,
+    /// How many bytes of the file the entries that were read say were durable.
+    pub durable: u64,
     /// Where the next entry begins or would begin: what to pass as `from` to go on.
     pub end: u64,
     /// Bytes of a torn tail behind `end`; where a log is still being written, of an entry that is not complete yet.
     pub dropped: u64,
+}
+
+impl LogContents {
+    fn empty(start: u64) -> Self {
+        LogContents { records: Vec::new(), starts: Vec::new(), durable: 0, end: start, dropped: 0 }
+    }
 }
 
 /// Reads the log at `path` from byte `from` on: 0, or the `end` of an earlier reading. The file may be growing.
@@ -233,7 +243,7 @@ pub fn salvage_log(
         other => other.map(|()| None)?,
     };
     if env.size(path)? < start {
-        return Ok((LogContents { records: Vec::new(), end: start, dropped: 0 }, header));
+        return Ok((LogContents::empty(start), header));
     }
     let (contents, damage) = scan(&read_tail(env, path, start)?, path, identity, start);
     Ok((contents, damage.or(header)))
@@ -323,7 +333,7 @@ fn parse(bytes: &Bytes, path: &str, identity: u64, start: u64) -> Result<LogCont
 
 /// What can be read, and the damage that ends it.
 fn scan(bytes: &Bytes, path: &str, identity: u64, start: u64) -> (LogContents, Option<StoreError>) {
-    let mut contents = LogContents { records: Vec::new(), end: start, dropped: 0 };
+    let mut contents = LogContents::empty(start);
     let mut at = 0;
     let mut expected = (start == HEADER_BYTES as u64).then_some(0);
     while let Some(entry) = Entry::decode(bytes, at, start, identity) {
@@ -337,7 +347,9 @@ fn scan(bytes: &Bytes, path: &str, identity: u64, start: u64) -> (LogContents, O
         }
         if entry.kind == RECORD {
             contents.records.push(bytes.slice(at + ENTRY_BYTES..end));
+            contents.starts.push(start + at as u64);
         }
+        contents.durable = contents.durable.max(entry.durable);
         expected = entry.sequence.checked_add(1);
         at = next;
     }

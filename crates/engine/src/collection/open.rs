@@ -14,8 +14,8 @@ use super::manifest::{Manifest, SegmentEntry, State, any_file_number};
 use super::part::Part;
 use super::reader;
 use super::writer::{Log, Writer};
-use super::{Collection, Options, Parts, Snapshot, merging, record};
-use crate::api::{Control, Executor};
+use super::{Collection, Options, Parts, Snapshot, record};
+use crate::api::Executor;
 use crate::error::index_error;
 use crate::evolve::evolve;
 use crate::schema::Schema;
@@ -359,18 +359,15 @@ pub(super) fn replay_log(
     dir: &str,
     schema: &Schema,
     manifest: &Manifest,
-    mut parts: Vec<Part>,
+    parts: Vec<Part>,
 ) -> Result<Replayed, TercetError> {
     let Some(log) = &manifest.log else {
         return Ok(Replayed { parts, end: 0, recovered: None });
     };
     let path = join(dir, &log.file);
     let found = read_log(env, &path, log.identity, 0).map_err(|e| missing(e.into()))?;
-    for record in &found.records {
-        parts = record::replay(schema, parts, record, &path)?;
-        // As when they were committed: thousands of small ones would make each other slow.
-        parts = merging::settle(schema, parts, &Control::new())?;
-    }
-    let recovered = Recovered { batches: found.records.len() as u64, dropped_bytes: found.dropped };
-    Ok(Replayed { parts, end: found.end, recovered: Some(recovered) })
+    let done = record::replay_all(schema, parts, &found, &path)?;
+    let dropped_bytes = found.dropped + (found.end - done.end);
+    let recovered = Recovered { batches: done.batches, dropped_bytes };
+    Ok(Replayed { parts: done.parts, end: done.end, recovered: Some(recovered) })
 }

@@ -13,8 +13,7 @@ use super::manifest::{LogName, Manifest};
 use super::open::{read_parts, replay_log};
 use super::part::Part;
 use super::versions::{LEASE, gone};
-use super::{Collection, Snapshot, merging, record};
-use crate::api::Control;
+use super::{Collection, Snapshot, record};
 use crate::schema::Schema;
 use crate::wire::{Code, RefreshReply, TercetError, VersionName};
 
@@ -219,16 +218,13 @@ impl Collection {
         };
         let path = join(dir, &log.file);
         let found = read_log(self.env.as_ref(), &path, log.identity, reader.log_end)?;
-        let mut parts = current.parts.clone();
-        for record in &found.records {
-            parts = record::replay(&current.schema, parts, record, &path)?;
-            parts = merging::settle(&current.schema, parts, &Control::new())?;
-        }
+        let done = record::replay_all(&current.schema, current.parts.clone(), &found, &path)?;
         reader.log = Some(log.clone());
-        reader.log_end = found.end;
-        if found.records.is_empty() {
+        reader.log_end = done.end;
+        if done.batches == 0 {
             return Ok(false);
         }
+        let parts = done.parts;
         self.show(Snapshot { schema: current.schema.clone(), parts, version: current.version });
         Ok(true)
     }

@@ -5,8 +5,11 @@
 //! mean the same on any state that holds what came before them, however its segments were cut or merged.
 
 use bytes::Bytes;
+use tercet_store::LogContents;
 
+use super::merging;
 use super::part::{Part, without_ids};
+use crate::api::Control;
 use crate::schema::Schema;
 use crate::segment::Segment;
 use crate::wire::{Code, TercetError};
@@ -36,6 +39,44 @@ pub(super) fn removed<'a>(
     }
     record[1..5].copy_from_slice(&count.to_le_bytes());
     Ok(record)
+}
+
+/// What the records of a log made of the parts.
+pub(super) struct Replay {
+    pub(super) parts: Vec<Part>,
+    /// How many records were taken in.
+    pub(super) batches: u64,
+    /// Where the first one that was not begins.
+    pub(super) end: u64,
+}
+
+/// Takes the records of the log named `label` into `parts`, in their order.
+///
+/// A record that was never durable may be torn and pass its checksum all the same: a segment ends with a frame that holds
+/// its own checksum, and no sum of the same kind over both tells one such frame from another, which a disk that mixes
+/// old sectors with new ones can put there. Such a record cannot be opened; it ends the log like any torn tail.
+pub(super) fn replay_all(
+    schema: &Schema,
+    parts: Vec<Part>,
+    found: &LogContents,
+    label: &str,
+) -> Result<Replay, TercetError> {
+    let mut done = Replay { parts, batches: 0, end: found.end };
+    for (record, start) in found.records.iter().zip(&found.starts) {
+        // As when they were committed: thousands of small parts would make each other slow.
+        let next = replay(schema, done.parts.clone(), record, label)
+            .and_then(|parts| merging::settle(schema, parts, &Control::new()));
+        match next {
+            Ok(parts) => done.parts = parts,
+            Err(error) if error.code() == Code::Corrupt && *start >= found.durable => {
+                done.end = *start;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+        done.batches += 1;
+    }
+    Ok(done)
 }
 
 /// Takes a record of the log named `label` into `parts`.
