@@ -19,8 +19,10 @@
 //! - [`Isa::Scalar`] uses no fused multiply-add and one fixed order of summation: the same bits on every machine.
 //!   Whatever feeds a discontinuous choice that is stored (a sign, the number of a cell) is computed with it.
 //!
+//! - Integer kernels (codes) give the same numbers on every instruction set.
+//!
 //! # Where things are
-//! `generic.rs` the body, once; `vector.rs` what it asks of an instruction set; `arch/` those; `metric/` the metrics,
+//! `codes.rs` the kernels on integer codes. On f32: `generic.rs` the body, once; `vector.rs` what it asks of an instruction set; `arch/` those; `metric/` the metrics,
 //! a file each, and their table; `table.rs` the checked entries and the tables of function pointers.
 //!
 //! ```
@@ -32,12 +34,16 @@
 //! ```
 
 mod arch;
+mod codes;
 mod generic;
 mod isa;
 mod metric;
+mod prefetch;
 mod table;
 mod vector;
 
+pub use codes::CodeKernels;
 pub use isa::{Isa, IsaOverrideError};
 pub use metric::{METRICS, Metric};
-pub use table::{Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for};
+pub use prefetch::prefetch;
+pub use table::{Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for, variants_for};

@@ -1,26 +1,25 @@
 //! The checked entries and the tables of plain function pointers, one per instruction set, resolved once.
 //!
 //! The entries are the only way to the kernels and their checks the only ones: a wrong length is a programming error
-//! and panics. A table is handed out only where [`Isa::is_available`], which is what makes its entries safe to call.
+//! and panics. A table is handed out only where the machine has the instructions, which is what makes its entries safe to call.
 
 use std::sync::OnceLock;
 
-use crate::arch;
+use crate::arch::{self, scalar::Scalar};
+use crate::codes::{CodeKernels, Codes};
 use crate::isa::{Isa, IsaOverrideError};
 use crate::metric::{Distance, Metric, Table, kernels_of};
 
 /// The generic body compiled for one instruction set.
 pub(crate) trait Backend {
-    const ISA: Isa;
-
     /// # Safety
-    /// `ISA` is available and `query.len() == row.len()`.
+    /// The instruction set is available and `query.len() == row.len()`.
     unsafe fn pair<M: Distance>(query: &[f32], row: &[f32]) -> f32;
     /// # Safety
-    /// `ISA` is available and `rows.len() == query.len() * out.len()`.
+    /// The instruction set is available and `rows.len() == query.len() * out.len()`.
     unsafe fn batch<M: Distance>(query: &[f32], rows: &[f32], out: &mut [f32]);
     /// # Safety
-    /// `ISA` is available, every id numbers a whole row of `query.len()` floats in `rows`, and
+    /// The instruction set is available, every id numbers a whole row of `query.len()` floats in `rows`, and
     /// `out.len() == ids.len()`.
     unsafe fn gather<M: Distance>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]);
 }
@@ -45,22 +44,33 @@ pub struct MetricKernels {
     pub gather: fn(&[f32], &[f32], &[u32], &mut [f32]),
 }
 
-/// The kernels of one instruction set.
+/// The kernels of one instruction set, and of what this CPU has beside it (VNNI and the like).
 pub struct Kernels {
     /// The instruction set they use.
     pub isa: Isa,
     f32: Table,
+    codes: Codes,
 }
 
 impl Kernels {
-    const fn new<B: Backend>() -> Kernels {
-        Kernels { isa: B::ISA, f32: kernels_of::<B>() }
-    }
-
     /// The kernels of a metric on f32 vectors.
     #[inline]
     pub fn f32(&self, metric: Metric) -> &MetricKernels {
         &self.f32[metric as usize]
+    }
+
+    /// The kernels on codes of a byte each: the query has a signed byte for each.
+    #[inline]
+    pub fn u8(&self) -> &CodeKernels {
+        &self.codes.u8
+    }
+
+    /// The kernels on codes of 4 bits, packed two a byte. A row is cut into blocks of 64 bytes, the last of which may
+    /// have 32; in a block of `n` bytes, byte `j` holds code `j` in its low nibble and code `n + j` in its high one.
+    /// The query has a signed byte for each code, in the order of the codes: twice the stride.
+    #[inline]
+    pub fn u4(&self) -> &CodeKernels {
+        &self.codes.u4
     }
 }
 
@@ -77,7 +87,7 @@ pub(crate) const fn entry<B: Backend, M: Distance>() -> MetricKernels {
 
 fn pair<B: Backend, M: Distance>(query: &[f32], row: &[f32]) -> f32 {
     assert_eq!(query.len(), row.len(), "vectors of different lengths");
-    // SAFETY: the lengths are equal; the table this stands in is handed out only where `B::ISA` is available.
+    // SAFETY: the lengths are equal; the table this stands in is handed out only where `B`'s instruction set is.
     unsafe { B::pair::<M>(query, row) }
 }
 
@@ -99,37 +109,20 @@ fn gather<B: Backend, M: Distance>(query: &[f32], rows: &[f32], ids: &[u32], out
 
 /// The kernels of `isa`, where this machine has it.
 pub fn kernels_for(isa: Isa) -> Option<&'static Kernels> {
+    static TABLE: [OnceLock<Option<Kernels>>; Isa::ALL.len()] = [const { OnceLock::new() }; Isa::ALL.len()];
+    TABLE[isa as usize].get_or_init(|| variants_for(isa).pop()).as_ref()
+}
+
+/// Every set of kernels that this machine can run under the name of `isa`: the plainest first, what
+/// [`kernels_for`] gives last, none where the machine lacks it. They differ in what is optional beside the
+/// instruction set; tests run them all.
+pub fn variants_for(isa: Isa) -> Vec<Kernels> {
     if !isa.is_available() {
-        return None;
+        return Vec::new();
     }
-    match isa {
-        Isa::Scalar => {
-            static KERNELS: Kernels = Kernels::new::<arch::scalar::Scalar>();
-            Some(&KERNELS)
-        }
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => {
-            static KERNELS: Kernels = Kernels::new::<arch::avx2::Avx2>();
-            Some(&KERNELS)
-        }
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => {
-            static KERNELS: Kernels = Kernels::new::<arch::avx512::Avx512>();
-            Some(&KERNELS)
-        }
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon => {
-            static KERNELS: Kernels = Kernels::new::<arch::neon::Neon>();
-            Some(&KERNELS)
-        }
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => {
-            static KERNELS: Kernels = Kernels::new::<arch::simd128::Simd128>();
-            Some(&KERNELS)
-        }
-        #[allow(unreachable_patterns, reason = "reachable on every single architecture, not on their union")]
-        _ => None,
-    }
+    let Some(f32) = arch::f32_table(isa) else { return Vec::new() };
+    let codes = arch::code_tables(isa);
+    (0..codes.len()).map(|at| Kernels { isa, f32, codes: codes[at] }).collect()
 }
 
 /// The instruction sets this machine has, the preferred one last.
@@ -178,7 +171,11 @@ fn resolve(wanted: Option<&str>) -> Resolved {
 }
 
 fn best() -> &'static Kernels {
-    static SCALAR: Kernels = Kernels::new::<arch::scalar::Scalar>();
+    static SCALAR: Kernels = Kernels {
+        isa: Isa::Scalar,
+        f32: kernels_of::<Scalar>(),
+        codes: Codes::new::<arch::scalar::codes::Plain>(),
+    };
     Isa::ALL.into_iter().rev().find_map(kernels_for).unwrap_or(&SCALAR)
 }
 

@@ -4,14 +4,8 @@
 
 mod support;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use support::every_isa;
+use support::{every_isa, refused};
 use tercet_kernels::{METRICS, MetricKernels};
-
-fn refused(call: impl FnOnce()) -> bool {
-    catch_unwind(AssertUnwindSafe(call)).is_err()
-}
 
 fn every_kernel() -> impl Iterator<Item = &'static MetricKernels> {
     every_isa().into_iter().flat_map(|kernels| METRICS.map(|metric| kernels.f32(metric)))

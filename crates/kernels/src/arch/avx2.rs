@@ -1,12 +1,13 @@
 //! AVX2 with FMA: 8 lanes, 16 registers; tails by masked load.
 
+pub(crate) mod codes;
+
 use std::arch::x86_64::*;
 
 use super::backend;
-use crate::isa::Isa;
 use crate::vector::Vector;
 
-backend!(Avx2, Isa::Avx2, __m256, "avx2,fma");
+backend!(Avx2, __m256, "avx2,fma");
 
 /// A window of eight that starts at `8 - count` has `count` lanes set.
 static HEAD_MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];

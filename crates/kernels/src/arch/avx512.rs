@@ -1,12 +1,13 @@
 //! AVX-512F: 16 lanes, 32 registers; tails by masked load.
 
+pub(crate) mod codes;
+
 use std::arch::x86_64::*;
 
 use super::{avx2::sum4, backend};
-use crate::isa::Isa;
 use crate::vector::Vector;
 
-backend!(Avx512, Isa::Avx512, __m512, "avx512f");
+backend!(Avx512, __m512, "avx512f");
 
 impl Vector for __m512 {
     const LANES: usize = 16;

@@ -1,12 +1,13 @@
 //! Advanced SIMD: 4 lanes, 32 registers; a tail goes through a small buffer.
 
+pub(crate) mod codes;
+
 use std::arch::aarch64::*;
 
 use super::backend;
-use crate::isa::Isa;
 use crate::vector::Vector;
 
-backend!(Neon, Isa::Neon, float32x4_t, "neon");
+backend!(Neon, float32x4_t, "neon");
 
 impl Vector for float32x4_t {
     const LANES: usize = 4;

@@ -3,11 +3,12 @@
 //! Multiplies and adds are rounded apart and the order is fixed. Four lanes because a single chain of additions is
 //! bound by their latency; the compiler may put the lanes in a register, it may not reorder them.
 
+pub(crate) mod codes;
+
 use super::backend;
-use crate::isa::Isa;
 use crate::vector::Vector;
 
-backend!(Scalar, Isa::Scalar, Lanes);
+backend!(Scalar, Lanes);
 
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes([f32; 4]);

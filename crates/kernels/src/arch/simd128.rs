@@ -2,13 +2,14 @@
 //!
 //! Plain multiply and add: relaxed-simd's fused form rounds as the host likes, so results would differ between visitors.
 
+pub(crate) mod codes;
+
 use std::arch::wasm32::*;
 
 use super::backend;
-use crate::isa::Isa;
 use crate::vector::Vector;
 
-backend!(Simd128, Isa::Simd128, v128);
+backend!(Simd128, v128);
 
 impl Vector for v128 {
     const LANES: usize = 4;

@@ -1,7 +1,10 @@
 //! The naive f64 oracle, the written tolerance, and reproducible inputs.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use tercet_kernels::{Kernels, Metric, available, kernels_for};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use tercet_kernels::{Kernels, Metric, available, kernels_for, variants_for};
 
 /// Half an ulp of 1 in f32.
 const ROUNDING: f64 = 1.0 / (1u64 << 24) as f64;
@@ -90,5 +93,60 @@ impl Placed {
 
     pub(crate) fn values(&self) -> &[f32] {
         &self.buffer[self.start..self.start + self.len]
+    }
+}
+
+/// Every set of kernels that this machine can run: each instruction set, without and with what is optional beside it.
+pub(crate) fn every_variant() -> &'static [Kernels] {
+    static VARIANTS: OnceLock<Vec<Kernels>> = OnceLock::new();
+    VARIANTS.get_or_init(|| available().into_iter().flat_map(variants_for).collect())
+}
+
+/// Whether the call panics.
+pub(crate) fn refused(call: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(call)).is_err()
+}
+
+/// Bytes from the same generator as [`Numbers`].
+pub(crate) struct RandomBytes(pub(crate) u64);
+
+impl RandomBytes {
+    pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
+        let mut next = || {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 40) as u8
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    pub(crate) fn signed(&mut self, count: usize) -> Vec<i8> {
+        self.take(count).into_iter().map(|byte| byte as i8).collect()
+    }
+}
+
+/// Bytes at a given distance from a multiple of 64 in memory, with other bytes, all 0xa5, around them: whatever is
+/// read beyond shows in the sums.
+pub(crate) struct PlacedBytes {
+    buffer: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl PlacedBytes {
+    pub(crate) fn new(values: &[u8], start: usize) -> PlacedBytes {
+        let mut buffer = vec![0xa5; start + values.len() + 192];
+        let start = start + buffer.as_ptr().align_offset(64);
+        buffer[start..start + values.len()].copy_from_slice(values);
+        PlacedBytes { buffer, start, len: values.len() }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.start + self.len]
+    }
+
+    pub(crate) fn signed(&self) -> &[i8] {
+        let bytes = self.bytes();
+        // SAFETY: the same bytes; i8 and u8 have the same size, alignment and validity.
+        unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
     }
 }

@@ -1,0 +1,82 @@
+//! Codes on WebAssembly's simd128, by 16-bit products.
+
+use std::arch::wasm32::*;
+
+use crate::codes::{Bytes, code_backend};
+
+pub(crate) struct Dot128;
+
+code_backend!(Dot128);
+
+impl Bytes for Dot128 {
+    const NAME: &'static str = "simd128";
+    const STEP: usize = 16;
+    type Register = v128;
+    /// The lower bytes and the upper ones, as i16.
+    type Query = [v128; 2];
+    type Sums = v128;
+
+    #[inline(always)]
+    unsafe fn zero() -> v128 {
+        i32x4_splat(0)
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const u8) -> v128 {
+        // SAFETY: the caller vouches for 16 bytes; v128_load takes any alignment.
+        unsafe { v128_load(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn low(bytes: v128) -> v128 {
+        v128_and(bytes, u8x16_splat(15))
+    }
+
+    #[inline(always)]
+    unsafe fn high(bytes: v128) -> v128 {
+        u8x16_shr(bytes, 4)
+    }
+
+    #[inline(always)]
+    unsafe fn widen(query: v128) -> [v128; 2] {
+        [i16x8_extend_low_i8x16(query), i16x8_extend_high_i8x16(query)]
+    }
+
+    #[inline(always)]
+    unsafe fn add_products(sums: v128, [low, high]: [v128; 2], codes: v128) -> v128 {
+        let low = i32x4_dot_i16x8(low, u16x8_extend_low_u8x16(codes));
+        let high = i32x4_dot_i16x8(high, u16x8_extend_high_u8x16(codes));
+        i32x4_add(sums, i32x4_add(low, high))
+    }
+
+    /// The four products that meet in an i16 cannot wrap: `4 * 15 * 128` is far below `2^15`.
+    #[inline(always)]
+    unsafe fn add_nibbles(sums: v128, query: [v128; 2], codes: [v128; 2]) -> v128 {
+        let product = |half: usize| {
+            let low = i16x8_extmul_low_i8x16(query[half], codes[half]);
+            i16x8_add(low, i16x8_extmul_high_i8x16(query[half], codes[half]))
+        };
+        i32x4_add(sums, i32x4_extadd_pairwise_i16x8(i16x8_add(product(0), product(1))))
+    }
+
+    #[inline(always)]
+    unsafe fn totals([a, b, c, d]: [v128; 4]) -> [i32; 4] {
+        // Lanes 0, 2 of both rows plus lanes 1, 3 of both; then the same once more.
+        let even = |x, y| i32x4_shuffle::<0, 2, 4, 6>(x, y);
+        let odd = |x, y| i32x4_shuffle::<1, 3, 5, 7>(x, y);
+        let (ab, cd) = (i32x4_add(even(a, b), odd(a, b)), i32x4_add(even(c, d), odd(c, d)));
+        let all = i32x4_add(even(ab, cd), odd(ab, cd));
+        [
+            i32x4_extract_lane::<0>(all),
+            i32x4_extract_lane::<1>(all),
+            i32x4_extract_lane::<2>(all),
+            i32x4_extract_lane::<3>(all),
+        ]
+    }
+
+    #[inline(always)]
+    unsafe fn total(sums: v128) -> i32 {
+        let pairs = i32x4_add(sums, i32x4_shuffle::<2, 3, 0, 1>(sums, sums));
+        i32x4_extract_lane::<0>(pairs).wrapping_add(i32x4_extract_lane::<1>(pairs))
+    }
+}
