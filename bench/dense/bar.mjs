@@ -73,6 +73,7 @@ function building({ of }) {
       ];
     });
   const scaling = [...byEngine(of("scaling"))].flatMap(([engine, lines]) => {
+    if (!graph(engine)) return [];
     const two = lines.find((line) => line.processes === 1)?.build_s;
     const apart = lines.filter((line) => line.processes === 2).map((line) => line.build_s);
     if (two === undefined || apart.length < 2) return [];
