@@ -21,6 +21,7 @@ mod bitmap;
 mod dense;
 pub mod flat;
 pub mod inverted;
+pub mod reduce;
 pub mod registry;
 mod section;
 mod sections;

@@ -1,0 +1,151 @@
+//! Linear reductions in front of an index: fewer dimensions to walk with, all of them to re-rank with.
+//!
+//! Two mechanisms: a prefix of the components, which embeddings trained for it allow (Matryoshka representation
+//! learning, arXiv 2205.13147), and a projection onto the principal axes of a sample (LeanVec-ID, arXiv 2312.16335).
+//!
+//! Invariants:
+//! - the same input gives the same bits on every machine, in finding the axes ([`pca`]) and in projecting
+//!   ([`Reduction::apply`]): one order of operations, no fused multiply-add, no function but the square root;
+//! - axes are orthonormal, so that distances of projected vectors never exceed the distances of the vectors
+//!   by more than rounding.
+//!
+//! Sections: `reduction` u32 x 5: layout version, kind (0 none, 1 prefix, 2 principal axes), dims, reduced, the bits of
+//! the kept share as f32; for principal axes also `mean` f32 x dims and `axes` f32 x dims x reduced, row-major.
+
+mod covariance;
+mod eigen;
+mod pca;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+pub use pca::{PCA_DIMS_MAX, energy_share, pca, pca_keeping, spectrum};
+
+use crate::IndexError;
+use std::borrow::Cow;
+
+/// The most components of a vector.
+pub(crate) const DIMS_MAX: usize = 65_535;
+
+/// An affine map onto a few axes: `matrix^T (x - mean)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Projection {
+    /// What is taken off first: `dims` components, zeros for none.
+    pub mean: Vec<f32>,
+    /// The axes as columns: component `i` of axis `j` stands at `i * reduced + j`.
+    pub matrix: Vec<f32>,
+    /// Components of a vector.
+    pub dims: usize,
+    /// Components of its projection.
+    pub reduced: usize,
+    /// The share of the sample's energy that the axes hold, 0 to 1.
+    pub kept: f32,
+}
+
+/// What is done to a vector before it is indexed, and to a query before it searches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Reduction {
+    /// Nothing.
+    #[default]
+    None,
+    /// The first components alone.
+    Prefix {
+        /// How many.
+        reduced: usize,
+    },
+    /// A projection onto principal axes.
+    Pca(Projection),
+}
+
+/// The reduction to the first `reduced` of `dims` components. [`IndexError::Shape`] unless 1 <= reduced <= dims,
+/// [`IndexError::TooLarge`] above 65,535 dimensions.
+pub fn prefix(dims: usize, reduced: usize) -> Result<Reduction, IndexError> {
+    check_reduced(dims, reduced)?;
+    Ok(Reduction::Prefix { reduced })
+}
+
+impl Reduction {
+    /// Components of the reduced form of a vector of `dims` components.
+    pub fn reduced(&self, dims: usize) -> usize {
+        match self {
+            Reduction::None => dims,
+            Reduction::Prefix { reduced } => *reduced,
+            Reduction::Pca(projection) => projection.reduced,
+        }
+    }
+
+    /// Writes the reduced form of a vector, [`Reduction::reduced`] components. Nothing is scaled: where lengths count
+    /// (cosine), a reduced vector is normalised by whoever needs it. Of slices of other lengths what fits is used.
+    /// Cost: dims x reduced multiplications for principal axes.
+    pub fn apply(&self, vector: &[f32], out: &mut [f32]) {
+        match self {
+            Reduction::None | Reduction::Prefix { .. } => {
+                out.iter_mut().zip(vector).for_each(|(out, &value)| *out = value);
+            }
+            Reduction::Pca(projection) => projection.apply(vector, out),
+        }
+    }
+
+    /// The same without a copy where there is nothing to compute.
+    pub fn applied<'v>(&self, vector: &'v [f32]) -> Result<Cow<'v, [f32]>, IndexError> {
+        match self {
+            Reduction::None => Ok(Cow::Borrowed(vector)),
+            Reduction::Prefix { reduced } => Ok(Cow::Borrowed(vector.get(..*reduced).unwrap_or(vector))),
+            Reduction::Pca(projection) => {
+                let mut out = covariance::zeros(projection.reduced)?;
+                projection.apply(vector, &mut out);
+                Ok(Cow::Owned(out))
+            }
+        }
+    }
+}
+
+/// Axes whose sums stay in registers.
+const AXES: usize = 32;
+
+impl Projection {
+    /// `out[j]` = the sum over `i`, ascending, of `matrix[i][j] * (vector[i] - mean[i])`, a multiplication and an
+    /// addition each. Lengths and cost as in [`Reduction::apply`].
+    pub fn apply(&self, vector: &[f32], out: &mut [f32]) {
+        // The order is the one of a matrix-vector kernel over columns: such a kernel, given `vector - mean`, can take
+        // this loop's place without a change in the bits.
+        let reduced = self.reduced.max(1);
+        let (blocks, rest) = out.as_chunks_mut::<AXES>();
+        let whole = blocks.len() * AXES;
+        for (at, block) in blocks.iter_mut().enumerate() {
+            let mut sums = [0.0; AXES];
+            for (row, x) in self.matrix.chunks_exact(reduced).zip(self.centred(vector)) {
+                let Some(axes) = row.get(at * AXES..).and_then(<[f32]>::first_chunk::<AXES>) else { break };
+                for (sum, axis) in sums.iter_mut().zip(axes) {
+                    *sum += axis * x;
+                }
+            }
+            *block = sums;
+        }
+        rest.fill(0.0);
+        for (row, x) in self.matrix.chunks_exact(reduced).zip(self.centred(vector)) {
+            for (sum, axis) in rest.iter_mut().zip(row.iter().skip(whole)) {
+                *sum += axis * x;
+            }
+        }
+    }
+
+    #[inline]
+    fn centred<'v>(&'v self, vector: &'v [f32]) -> impl Iterator<Item = f32> + 'v {
+        vector.iter().zip(&self.mean).map(|(x, mean)| x - mean)
+    }
+}
+
+/// Refuses numbers of dimensions that no reduction has.
+fn check_reduced(dims: usize, reduced: usize) -> Result<(), IndexError> {
+    if dims > DIMS_MAX {
+        return Err(IndexError::too_large("dimensions of a vector", DIMS_MAX as u64));
+    }
+    if reduced == 0 {
+        return Err(IndexError::shape("dimensions to reduce to", 1, 0));
+    }
+    if reduced > dims {
+        return Err(IndexError::shape("dimensions to reduce to", dims as u64, reduced as u64));
+    }
+    Ok(())
+}
