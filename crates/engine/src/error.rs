@@ -48,6 +48,10 @@ pub(crate) fn index_error(error: IndexError, file: &str) -> TercetError {
                 Err(other) => TercetError::new(Code::Io, format!("{file}: {other}")).file(file),
             },
         },
+        IndexError::Cancelled => {
+            TercetError::new(Code::Aborted, "the call was cancelled; nothing was changed")
+        }
+        IndexError::Unsupported { .. } => TercetError::new(Code::Unsupported, message),
         IndexError::Memory { .. } => TercetError::new(Code::Memory, message),
         IndexError::TooLarge { .. } => TercetError::new(Code::Limit, message),
         IndexError::Version { .. } => TercetError::new(Code::Version, message).file(file),

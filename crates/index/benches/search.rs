@@ -8,8 +8,8 @@ use common::{Rng, subset};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tercet_index::{
-    Accumulators, Bm25, Counters, DenseInput, DenseSpec, InvertedBuilder, InvertedReader, MemorySections,
-    Metric, TopK, WeightedTerm, dense_kind, idf,
+    Accumulators, Bm25, Counters, DenseInput, DenseSearch, DenseSpec, InvertedBuilder, InvertedReader,
+    MemorySections, Metric, TopK, Values, WeightedTerm, Work, dense_kind, idf,
 };
 
 fn flat(criterion: &mut Criterion) {
@@ -19,8 +19,13 @@ fn flat(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("flat 100000 x 384, k 10");
     group.sample_size(10);
     for metric in [Metric::Dot, Metric::L2, Metric::Cosine] {
-        let (spec, kind) = (DenseSpec { dims, metric }, dense_kind("flat").unwrap());
-        let sections = (kind.build)(&spec, &DenseInput { rows, present: None, values: &values }).unwrap();
+        let (spec, kind) = (DenseSpec::new(dims, metric), dense_kind("flat").unwrap());
+        let sections = (kind.build)(
+            &spec,
+            &DenseInput { rows, present: None, values: Values::F32(&values) },
+            &Work::inline(),
+        )
+        .unwrap();
         let reader = (kind.open)(&spec, rows, &MemorySections::new(&sections)).unwrap();
         drop(sections);
         for share in [1.0, 0.5, 0.01] {
@@ -30,7 +35,14 @@ fn flat(criterion: &mut Criterion) {
                 bencher.iter(|| {
                     let mut top = TopK::new(10);
                     reader
-                        .search(black_box(&query), allowed.as_ref(), &mut top, &mut Counters::default())
+                        .search(
+                            &DenseSearch {
+                                allowed: allowed.as_ref(),
+                                ..DenseSearch::new(Values::F32(black_box(&query)))
+                            },
+                            &mut top,
+                            &mut Counters::default(),
+                        )
                         .unwrap();
                     top.into_sorted()
                 });

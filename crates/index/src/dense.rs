@@ -2,7 +2,9 @@
 //! registry. Callers hold a `Box<dyn DenseReader>` and never ask which kind it is: they read its capabilities
 //! and its estimate of the cost.
 
+use crate::values::{Dtype, Values};
 use crate::{Bitmap, Counters, IndexError, SectionSink, SectionSource, Sections, TopK};
+use std::any::Any;
 use std::borrow::Cow;
 use tercet_kernels::Metric;
 
@@ -12,7 +14,112 @@ pub struct DenseSpec {
     /// Components per vector, at least 1.
     pub dims: usize,
     /// How two vectors are compared.
-    pub metric: Metric,
+    pub metric: Distance,
+    /// The type of the components as they are given and kept.
+    pub dtype: Dtype,
+    /// How they are coded, and the shape of a graph.
+    pub options: DenseOptions,
+}
+
+impl DenseSpec {
+    /// Vectors of f32 with the usual options.
+    pub fn new(dims: usize, metric: Metric) -> Self {
+        let metric = match metric {
+            Metric::Dot => Distance::Dot,
+            Metric::L2 => Distance::L2,
+            Metric::Cosine => Distance::Cosine,
+        };
+        DenseSpec { dims, metric, dtype: Dtype::F32, options: DenseOptions::default() }
+    }
+}
+
+/// How two vectors are compared. Scores are "higher is better".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distance {
+    /// The inner product.
+    Dot,
+    /// Minus the squared Euclidean distance.
+    L2,
+    /// The cosine of the angle.
+    Cosine,
+    /// Minus the number of bits that differ; only for bits.
+    Hamming,
+    /// Bits in common over bits in either; only for bits.
+    Jaccard,
+}
+
+impl Distance {
+    /// The metric on numbers; `None` for those on bits.
+    pub fn on_numbers(self) -> Option<Metric> {
+        match self {
+            Distance::Dot => Some(Metric::Dot),
+            Distance::L2 => Some(Metric::L2),
+            Distance::Cosine => Some(Metric::Cosine),
+            Distance::Hamming | Distance::Jaccard => None,
+        }
+    }
+}
+
+/// The codes that a search reads first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codec {
+    /// What the kind takes to be best: the vectors themselves for `flat`; for `hnsw` 4- or 8-bit codes of the
+    /// principal axes, two cache lines a vector, in front of 8-bit codes of the whole vector.
+    #[default]
+    Auto,
+    /// The vectors as f32.
+    F32,
+    /// The vectors as f16.
+    F16,
+    /// 8 bits a component, scaled by vector (Aguerrebere et al., arXiv 2304.04759).
+    Lvq8,
+    /// 4 bits a component, then 8 bits to re-rank.
+    Lvq4x8,
+}
+
+/// What makes vectors shorter before they are coded. Distances of the codes are then of the shorter vectors; a search
+/// re-ranks by the whole ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reduce {
+    /// What the codec takes to be best.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// The leading principal axes, so many (LeanVec-ID, arXiv 2312.16335).
+    Pca(u32),
+    /// The first components, so many (Matryoshka embeddings, arXiv 2205.13147).
+    Prefix(u32),
+}
+
+/// How vectors are coded, and the shape of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenseOptions {
+    /// The codes that a search reads first.
+    pub codec: Codec,
+    /// What comes before the codes.
+    pub reduce: Reduce,
+    /// Whether the vectors themselves are kept, to re-rank and to give back. Without them scores come from the codes.
+    pub keep: bool,
+    /// Links of a node above the lowest level; twice as many on it. 4 to 64.
+    pub m: u16,
+    /// Candidates that a new node is linked from, `m` to 4,096.
+    pub ef_construction: u16,
+    /// What decides levels and order.
+    pub seed: u64,
+}
+
+impl Default for DenseOptions {
+    fn default() -> Self {
+        DenseOptions {
+            codec: Codec::Auto,
+            reduce: Reduce::Auto,
+            keep: true,
+            m: 16,
+            ef_construction: 200,
+            seed: 0,
+        }
+    }
 }
 
 /// The vectors of one segment.
@@ -22,17 +129,147 @@ pub struct DenseInput<'a> {
     pub rows: u32,
     /// The ascending rows that have a vector; `None` when all have one.
     pub present: Option<&'a [u32]>,
-    /// The vectors one after the other, `dims` components each, in order of their rows.
-    pub values: &'a [f32],
+    /// The vectors one after the other, in order of their rows.
+    pub values: Values<'a>,
 }
 
 /// What takes vectors one by one: the row and its vector.
-pub type EachVector<'a> = dyn FnMut(u32, &[f32]) -> Result<(), IndexError> + 'a;
+pub type EachVector<'a> = dyn FnMut(u32, Values<'_>) -> Result<(), IndexError> + 'a;
 
 /// The vectors of a segment that is being merged, too many to be held.
 pub trait DenseStream {
     /// Calls back with every row that has a vector, rows ascending. May be asked again and gives the same.
     fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError>;
+
+    /// The readers that the vectors come from: what they have built may be used again.
+    fn sources(&self) -> Vec<DenseSource<'_>> {
+        Vec::new()
+    }
+}
+
+/// A reader whose vectors are merged.
+pub struct DenseSource<'a> {
+    /// The reader.
+    pub reader: &'a dyn DenseReader,
+    /// Its rows that are kept, ascending, each with its row in the merged segment.
+    pub kept: Box<dyn Iterator<Item = (u32, u32)> + 'a>,
+}
+
+/// Runs pieces of work side by side where there are threads.
+pub trait Parallel: Sync {
+    /// How many pieces run at once, at least 1.
+    fn threads(&self) -> usize;
+    /// Runs `body(0)`, ..., `body(tasks - 1)` in any order, on any threads, and returns when all are done.
+    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync));
+}
+
+/// One piece after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Inline;
+
+impl Parallel for Inline {
+    fn threads(&self) -> usize {
+        1
+    }
+
+    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        (0..tasks).for_each(body);
+    }
+}
+
+/// What a long piece of work is given.
+#[derive(Clone, Copy)]
+pub struct Work<'a> {
+    /// Threads. What is built does not depend on how many there are.
+    pub parallel: &'a dyn Parallel,
+    /// Told how much is done of how much; answers false to stop, which is [`IndexError::Cancelled`].
+    pub progress: &'a (dyn Fn(u64, u64) -> bool + Sync),
+}
+
+impl Work<'static> {
+    /// On this thread, not to be stopped.
+    pub fn inline() -> Self {
+        Work { parallel: &Inline, progress: &|_, _| true }
+    }
+}
+
+impl Work<'_> {
+    /// Reports progress.
+    pub fn step(&self, done: u64, total: u64) -> Result<(), IndexError> {
+        if (self.progress)(done, total) { Ok(()) } else { Err(IndexError::Cancelled) }
+    }
+}
+
+/// How hard an approximate search tries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// What the kind takes to be usual.
+    #[default]
+    Usual,
+    /// Candidates that are kept while the graph is walked; raised to `k`.
+    Ef(u32),
+    /// All vectors are compared.
+    Exact,
+}
+
+/// One search.
+#[derive(Clone, Copy)]
+pub struct DenseSearch<'a> {
+    /// The query: f32, or of the index's own type.
+    pub query: Values<'a>,
+    /// How hard to try.
+    pub effort: Effort,
+    /// The rows that may be found; `None`: all.
+    pub allowed: Option<&'a Bitmap>,
+    /// Stops the walk after so many nodes that did not change the best `k`.
+    pub patience: Option<u32>,
+    /// Looked at now and then; true stops the search with what it has.
+    pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
+}
+
+impl<'a> DenseSearch<'a> {
+    /// The usual search.
+    pub fn new(query: Values<'a>) -> Self {
+        DenseSearch { query, effort: Effort::Usual, allowed: None, patience: None, stop: None }
+    }
+}
+
+/// How a search was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What was found is the true best `k`.
+    pub exact: bool,
+    /// The search ran to its end: it was not stopped.
+    pub complete: bool,
+    /// The way it took.
+    pub path: Path,
+}
+
+impl Answered {
+    /// An exact answer by a scan.
+    pub const SCAN: Answered = Answered { exact: true, complete: true, path: Path::Scan };
+}
+
+/// The ways to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// All allowed vectors were compared.
+    Scan,
+    /// The graph was walked.
+    Graph,
+    /// The graph was walked through rows that are not allowed as well.
+    FilteredGraph,
+}
+
+impl Path {
+    /// The name in an explanation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Path::Scan => "scan",
+            Path::Graph => "graph",
+            Path::FilteredGraph => "filtered graph",
+        }
+    }
 }
 
 /// What a kind of index can do.
@@ -42,7 +279,7 @@ pub struct Capabilities {
     pub exact: bool,
     /// A search takes the allowed rows into account itself instead of dropping hits afterwards.
     pub filtered: bool,
-    /// The original vectors come back bit for bit.
+    /// The original vectors come back bit for bit, where they are kept.
     pub originals: bool,
 }
 
@@ -60,20 +297,26 @@ pub trait DenseReader: Send + Sync {
         self.len() == 0
     }
 
-    /// The vector of a row as it was given, bit for bit; `None` when the row has none.
-    fn vector(&self, row: u32) -> Result<Option<Cow<'_, [f32]>>, IndexError>;
+    /// The vector of a row as it was given, bit for bit (or what the codes say, where it is not kept); `None` when the
+    /// row has none.
+    fn stored(&self, row: u32) -> Result<Option<Stored<'_>>, IndexError>;
 
-    /// Offers rows and their scores to `top`: all of them, or those in `allowed`.
+    /// The vector of a row as f32; bits as 0 and 1.
+    fn vector(&self, row: u32) -> Result<Option<Cow<'_, [f32]>>, IndexError> {
+        Ok(self.stored(row)?.map(Stored::into_f32))
+    }
+
+    /// Offers rows and their scores to `top`: all of them, or those in `allowed`. A collector with a radius asks for all
+    /// rows within it, up to its `k`.
     fn search(
         &self,
-        query: &[f32],
-        allowed: Option<&Bitmap>,
+        search: &DenseSearch<'_>,
         top: &mut TopK,
         counters: &mut Counters,
-    ) -> Result<(), IndexError>;
+    ) -> Result<Answered, IndexError>;
 
     /// The score of one row; `None` when it has no vector.
-    fn score(&self, query: &[f32], row: u32) -> Result<Option<f32>, IndexError>;
+    fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError>;
 
     /// What this index can do.
     fn capabilities(&self) -> Capabilities;
@@ -83,14 +326,45 @@ pub trait DenseReader: Send + Sync {
 
     /// Checks all that opening did not. Cost: a pass over every section.
     fn verify(&self) -> Result<(), IndexError>;
+
+    /// The reader itself, for a merge that looks for one of its own kind.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// A vector that comes out of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored<'a> {
+    /// As it lies there.
+    Kept(Values<'a>),
+    /// Made from codes.
+    Decoded(Vec<f32>),
+}
+
+impl<'a> Stored<'a> {
+    /// As values.
+    pub fn values(&self) -> Values<'_> {
+        match self {
+            Stored::Kept(values) => *values,
+            Stored::Decoded(values) => Values::F32(values),
+        }
+    }
+
+    /// As f32; bits as 0 and 1.
+    pub fn into_f32(self) -> Cow<'a, [f32]> {
+        match self {
+            Stored::Kept(Values::F32(values)) => Cow::Borrowed(values),
+            Stored::Kept(values) => Cow::Owned(values.to_f32()),
+            Stored::Decoded(values) => Cow::Owned(values),
+        }
+    }
 }
 
 /// Builds the sections of one segment.
-pub type DenseBuild = fn(&DenseSpec, &DenseInput<'_>) -> Result<Sections, IndexError>;
+pub type DenseBuild = fn(&DenseSpec, &DenseInput<'_>, &Work<'_>) -> Result<Sections, IndexError>;
 
-/// Writes the sections of one segment of `rows` rows: the very bytes that building it from these vectors gives.
-/// Holds no more than some bytes a row.
-pub type DenseMerge = fn(&DenseSpec, u32, &dyn DenseStream, &mut dyn SectionSink) -> Result<(), IndexError>;
+/// Writes the sections of one segment of `rows` rows. What is kept of the vectors is never held whole.
+pub type DenseMerge =
+    fn(&DenseSpec, u32, &dyn DenseStream, &mut dyn SectionSink, &Work<'_>) -> Result<(), IndexError>;
 
 /// Opens the sections of one segment of `rows` rows. Cost: constant.
 pub type DenseOpen = fn(&DenseSpec, u32, &dyn SectionSource) -> Result<Box<dyn DenseReader>, IndexError>;

@@ -26,11 +26,13 @@ pub mod registry;
 mod section;
 mod sections;
 mod topk;
+mod values;
 
 pub use bitmap::Bitmap;
 pub use dense::{
-    Capabilities, DenseBuild, DenseInput, DenseKind, DenseMerge, DenseOpen, DenseReader, DenseSpec,
-    DenseStream, EachVector,
+    Answered, Capabilities, Codec, DenseBuild, DenseInput, DenseKind, DenseMerge, DenseOpen, DenseOptions,
+    DenseReader, DenseSearch, DenseSource, DenseSpec, DenseStream, Distance, EachVector, Effort, Inline,
+    Parallel, Path, Reduce, Stored, Work,
 };
 pub use inverted::{
     Accumulators, Bm25, InvertedBuilder, InvertedReader, RowMap, TermId, WeightedTerm, idf, merge_inverted,
@@ -42,12 +44,15 @@ pub use sections::{
 };
 pub use tercet_kernels::Metric;
 pub use topk::{Scored, TopK};
+pub use values::{Dtype, Values};
 
 /// What a search did, counted the same on every machine. Searches add to it and never reset it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Vectors whose distance to the query was computed.
     pub vectors_scored: u64,
+    /// Nodes of a graph whose links were followed.
+    pub hops: u64,
     /// Postings whose contribution was added to a score.
     pub postings_scored: u64,
 }

@@ -56,6 +56,15 @@ pub enum IndexError {
         /// The row that is not above it.
         row: u32,
     },
+    /// Stopped by the caller; nothing was kept.
+    #[error("the work was cancelled")]
+    Cancelled,
+    /// Not possible with this kind of index.
+    #[error("{what} is not supported by this kind of index")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// More than the layout can hold.
     #[error("{what} would exceed {limit}")]
     TooLarge {

@@ -21,6 +21,8 @@ pub struct Scored {
 #[derive(Clone, Debug)]
 pub struct TopK {
     k: usize,
+    /// No lower score enters.
+    radius: f32,
     heap: BinaryHeap<Reverse<u64>>,
     truncated: bool,
 }
@@ -42,7 +44,17 @@ fn scored(key: u64) -> Scored {
 impl TopK {
     /// An empty collector of at most `k` results. Allocates nothing yet, whatever `k` is.
     pub fn new(k: usize) -> Self {
-        TopK { k, heap: BinaryHeap::new(), truncated: false }
+        Self::within(k, f32::NEG_INFINITY)
+    }
+
+    /// An empty collector of at most `k` results that score `radius` or more.
+    pub fn within(k: usize, radius: f32) -> Self {
+        TopK { k, radius, heap: BinaryHeap::new(), truncated: false }
+    }
+
+    /// The score that every result must reach; `None` when any will do.
+    pub fn radius(&self) -> Option<f32> {
+        (self.radius > f32::NEG_INFINITY).then_some(self.radius)
     }
 
     /// The number of results asked for.
@@ -63,7 +75,7 @@ impl TopK {
     /// Offers a row. NaN scores never enter.
     #[inline]
     pub fn push(&mut self, score: f32, row: u32) {
-        if score.is_nan() {
+        if score.is_nan() || score < self.radius {
             return;
         }
         let key = key(score, row);
@@ -86,10 +98,10 @@ impl TopK {
         Some(self.heap.peek().map_or(f32::INFINITY, |worst| scored(worst.0).score))
     }
 
-    /// [`threshold`](Self::threshold) for inner loops: negative infinity while everything may enter.
+    /// [`threshold`](Self::threshold) for inner loops: the radius, or negative infinity, while there is room.
     #[inline]
     pub(crate) fn floor(&self) -> f32 {
-        self.threshold().unwrap_or(f32::NEG_INFINITY)
+        self.threshold().unwrap_or(self.radius)
     }
 
     /// Whether memory ran out before `k` results were held: what is held is then the best of what fitted.

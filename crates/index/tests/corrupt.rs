@@ -5,9 +5,9 @@ mod common;
 
 use common::{Rng, subset};
 use tercet_index::{
-    Accumulators, Bitmap, Bm25, Counters, DENSE_KINDS, DenseInput, DenseReader, DenseSpec, IndexError,
-    InvertedBuilder, InvertedReader, MemorySections, Metric, RowMap, Sections, TermId, TopK, WeightedTerm,
-    merge_inverted,
+    Accumulators, Bitmap, Bm25, Counters, DENSE_KINDS, DenseInput, DenseReader, DenseSearch, DenseSpec,
+    IndexError, InvertedBuilder, InvertedReader, MemorySections, Metric, RowMap, Sections, TermId, TopK,
+    Values, WeightedTerm, Work, merge_inverted,
 };
 
 const ROUNDS: u32 = 3000;
@@ -41,14 +41,18 @@ fn use_dense(reader: &dyn DenseReader, dims: usize, rows: u32, filters: &[Bitmap
     let query = vec![0.5; dims];
     for allowed in std::iter::once(None).chain(filters.iter().map(Some)) {
         let mut top = TopK::new(20);
-        let _ = reader.search(&query, allowed, &mut top, &mut Counters::default());
+        let _ = reader.search(
+            &DenseSearch { allowed, ..DenseSearch::new(Values::F32(&query)) },
+            &mut top,
+            &mut Counters::default(),
+        );
         for hit in top.into_sorted() {
             assert!(hit.row < rows && !hit.score.is_nan());
             assert!(allowed.is_none_or(|allowed| allowed.contains(hit.row)));
         }
     }
     for row in 0..rows + 2 {
-        let _ = (reader.vector(row), reader.score(&query, row));
+        let _ = (reader.vector(row), reader.score(Values::F32(&query), row));
     }
     let _ = (reader.verify(), reader.len(), reader.cost_ns(10, None));
 }
@@ -63,9 +67,9 @@ fn dense_kinds_survive() {
             let present = (share < 1.0).then(|| subset(&mut rng, rows, share).iter().collect::<Vec<_>>());
             let count = present.as_ref().map_or(rows as usize, Vec::len);
             let values: Vec<f32> = (0..count * dims).map(|_| rng.component()).collect();
-            let spec = DenseSpec { dims, metric };
-            let input = DenseInput { rows, present: present.as_deref(), values: &values };
-            let sections = (kind.build)(&spec, &input).unwrap();
+            let spec = DenseSpec::new(dims, metric);
+            let input = DenseInput { rows, present: present.as_deref(), values: Values::F32(&values) };
+            let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
             for _ in 0..ROUNDS / 3 {
                 let changed = damage(&mut rng, &sections);
                 match (kind.open)(&spec, rows, &MemorySections::new(&changed)) {

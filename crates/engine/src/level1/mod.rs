@@ -13,7 +13,7 @@ mod parts;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use tercet_index::{Bitmap, Counters, Scored, TopK};
+use tercet_index::{Bitmap, Counters, DenseSearch, Scored, TopK, Values};
 use tercet_store::Env;
 
 use crate::document::check_vector;
@@ -109,7 +109,11 @@ impl VectorIndex {
         let mut best = |at: usize, part: &IndexPart| {
             let rows = allowed.and_then(|allowed| allowed.get(at)).or(part.live.as_ref());
             let mut top = TopK::new(k);
-            let found = part.stored.reader.search(query, rows, &mut top, &mut counters);
+            let found = part.stored.reader.search(
+                &DenseSearch { allowed: rows, ..DenseSearch::new(Values::F32(query)) },
+                &mut top,
+                &mut counters,
+            );
             found.map_err(|e| index_error(e, part.stored.file.label()))?;
             check_whole(&top, k)?;
             Ok::<_, TercetError>(top)

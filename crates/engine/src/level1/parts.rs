@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tercet_index::{Bitmap, DenseInput, DenseKind, DenseReader, IndexError, dense_kind};
+use tercet_index::{Bitmap, DenseInput, DenseKind, DenseReader, IndexError, Values, Work, dense_kind};
 use tercet_store::{SectionFile, SectionFileWriter};
 
 use super::Spec;
@@ -41,16 +41,16 @@ fn kind(spec: &Spec) -> Result<&'static DenseKind, TercetError> {
 }
 
 fn index_spec(spec: &Spec) -> tercet_index::DenseSpec {
-    tercet_index::DenseSpec { dims: spec.dims as usize, metric: metric(spec.metric) }
+    tercet_index::DenseSpec::new(spec.dims as usize, metric(spec.metric))
 }
 
 impl IndexPart {
     /// Builds a part over row-major vectors.
     pub(super) fn build(spec: &Spec, first: u32, vectors: &[f32]) -> Result<Self, TercetError> {
         let rows = (vectors.len() / spec.dims as usize) as u32;
-        let input = DenseInput { rows, present: None, values: vectors };
-        let sections =
-            (kind(spec)?.build)(&index_spec(spec), &input).map_err(|e| index_error(e, "(index)"))?;
+        let input = DenseInput { rows, present: None, values: Values::F32(vectors) };
+        let sections = (kind(spec)?.build)(&index_spec(spec), &input, &Work::inline())
+            .map_err(|e| index_error(e, "(index)"))?;
         let mut writer = SectionFileWriter::new(KIND);
         for (name, bytes) in &sections {
             writer.add(name, bytes.as_slice());

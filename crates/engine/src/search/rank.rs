@@ -1,6 +1,6 @@
 //! Ranking: each kind of query over all segments.
 
-use tercet_index::TopK;
+use tercet_index::{DenseSearch, TopK, Values};
 
 use super::compile::Compiled;
 use super::{Candidate, Context, by_rank, fuse, lexical};
@@ -44,10 +44,11 @@ fn near(field: usize, vector: &[f32], context: &mut Context<'_>, k: usize) -> Re
     for (at, part) in context.snapshot.parts.iter().enumerate() {
         let Some(reader) = part.segment.dense(field) else { continue };
         let mut top = TopK::new(k);
-        reader
-            .search(vector, context.allowed[at].as_ref(), &mut top, &mut context.counters)
-            .map_err(|e| part.segment.error(e))?;
-        exact &= reader.capabilities().exact;
+        let search =
+            DenseSearch { allowed: context.allowed[at].as_ref(), ..DenseSearch::new(Values::F32(vector)) };
+        let answered =
+            reader.search(&search, &mut top, &mut context.counters).map_err(|e| part.segment.error(e))?;
+        exact &= answered.exact;
         found.push((at as u32, top));
     }
     Ok(Ranking::leaf(best(found, k)?, exact))

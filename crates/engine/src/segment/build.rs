@@ -1,7 +1,8 @@
 //! From checked documents to the sections of a segment.
 
 use tercet_index::{
-    Bitmap, DenseInput, IndexError, InvertedBuilder, SectionSink, Sections, array_bytes, dense_kind,
+    Bitmap, DenseInput, IndexError, InvertedBuilder, SectionSink, Sections, Values, Work, array_bytes,
+    dense_kind,
 };
 use tercet_text::Analyzer;
 
@@ -87,7 +88,11 @@ impl FieldBuilder {
                 let present = (present.len() as u64 != u64::from(rows)).then_some(present);
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
-                (kind.build)(&dense_spec(&spec), &DenseInput { rows, present, values: &values })
+                (kind.build)(
+                    &dense_spec(&spec),
+                    &DenseInput { rows, present, values: Values::F32(&values) },
+                    &Work::inline(),
+                )
             }
         }
     }

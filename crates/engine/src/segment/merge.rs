@@ -6,8 +6,8 @@
 //! keywords or ordinals: 4 GiB each, which is more than the inputs of one merge may have.
 
 use tercet_index::{
-    ArraySink, Bitmap, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink, dense_kind,
-    merge_inverted,
+    ArraySink, Bitmap, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink, Work,
+    dense_kind, merge_inverted,
 };
 
 use super::build::LAYOUT;
@@ -153,7 +153,7 @@ impl Merging<'_> {
             FieldSpec::Dense(spec) => {
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
-                (kind.merge)(&dense_spec(spec), self.rows, self, sink)?;
+                (kind.merge)(&dense_spec(spec), self.rows, self, sink, &Work::inline())?;
             }
         }
         write_presence(&self.present()?, sink)
@@ -233,8 +233,8 @@ impl DenseStream for Merging<'_> {
             };
             let set = field.present.set()?;
             for (old, new) in map.kept().filter(|(old, _)| set.is_none_or(|set| set.contains(*old))) {
-                match reader.vector(old)? {
-                    Some(vector) => each(new, &vector)?,
+                match reader.stored(old)? {
+                    Some(vector) => each(new, vector.values())?,
                     None => {
                         return Err(IndexError::corrupt(
                             &self.field.name,

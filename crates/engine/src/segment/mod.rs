@@ -82,7 +82,7 @@ pub(crate) fn field_prefix(name: &str) -> String {
 
 /// The index crate's view of a dense field.
 pub(crate) fn dense_spec(spec: &DenseSpec) -> tercet_index::DenseSpec {
-    tercet_index::DenseSpec { dims: spec.dims as usize, metric: metric(spec.metric) }
+    tercet_index::DenseSpec::new(spec.dims as usize, metric(spec.metric))
 }
 
 /// The kernel crate's metric.

@@ -1,29 +1,34 @@
 //! Vectors in, sections out.
 
 use super::{FLAG_NORMS, FLAG_ROWS, VERSION};
-use crate::dense::{DenseInput, DenseSpec, DenseStream};
+use crate::dense::{DenseInput, DenseSpec, DenseStream, Distance, Work};
 use crate::sections::{array_bytes, reserved};
+use crate::values::Values;
 use crate::{IndexError, SectionSink, Sections};
-use tercet_kernels::Metric;
 
-pub(super) fn build(spec: &DenseSpec, input: &DenseInput<'_>) -> Result<Sections, IndexError> {
+pub(super) fn build(
+    spec: &DenseSpec,
+    input: &DenseInput<'_>,
+    _work: &Work<'_>,
+) -> Result<Sections, IndexError> {
+    let values = floats(input.values)?;
     let dims = checked_dims(spec)?;
     let count = check_rows(input)?;
     let expected = u64::from(count) * u64::from(dims);
-    if input.values.len() as u64 != expected {
-        return Err(IndexError::shape("components of all vectors", expected, input.values.len() as u64));
+    if values.len() as u64 != expected {
+        return Err(IndexError::shape("components of all vectors", expected, values.len() as u64));
     }
     let sparse = input.present.filter(|_| count != input.rows);
     let mut flags = 0;
-    let mut sections = vec![("values".to_owned(), array_bytes(input.values)?)];
+    let mut sections = vec![("values".to_owned(), array_bytes(values)?)];
     if let Some(rows) = sparse {
         flags |= FLAG_ROWS;
         sections.push(("rows".to_owned(), array_bytes(rows)?));
     }
-    if spec.metric == Metric::Cosine {
+    if spec.metric == Distance::Cosine {
         flags |= FLAG_NORMS;
         let mut norms = reserved(count as usize)?;
-        norms.extend(input.values.chunks_exact(spec.dims).map(reciprocal_length));
+        norms.extend(values.chunks_exact(spec.dims).map(reciprocal_length));
         sections.push(("norms".to_owned(), array_bytes(&norms)?));
     }
     sections.push(("meta".to_owned(), array_bytes(&[VERSION, dims, count, flags])?));
@@ -36,12 +41,14 @@ pub(super) fn merge(
     rows: u32,
     vectors: &dyn DenseStream,
     sink: &mut dyn SectionSink,
+    work: &Work<'_>,
 ) -> Result<(), IndexError> {
     let dims = checked_dims(spec)?;
-    let cosine = spec.metric == Metric::Cosine;
+    let cosine = spec.metric == Distance::Cosine;
     let (mut slots, mut norms): (Vec<u32>, Vec<f32>) = (Vec::new(), Vec::new());
     sink.begin("values")?;
     vectors.for_each(&mut |row, vector| {
+        let vector = floats(vector)?;
         if vector.len() != spec.dims {
             return Err(IndexError::shape("components of a vector", dims.into(), vector.len() as u64));
         }
@@ -57,6 +64,9 @@ pub(super) fn merge(
         if cosine {
             norms.try_reserve(1).map_err(memory)?;
             norms.push(reciprocal_length(vector));
+        }
+        if slots.len().is_multiple_of(1_024) {
+            work.step(slots.len() as u64, rows.into())?;
         }
         sink.write(bytemuck::cast_slice(vector))
     })?;
@@ -74,6 +84,14 @@ pub(super) fn merge(
     }
     sink.begin("meta")?;
     sink.write(bytemuck::cast_slice(&[VERSION, dims, count, flags]))
+}
+
+/// Vectors of another type are not kept yet.
+fn floats(values: Values<'_>) -> Result<&[f32], IndexError> {
+    match values {
+        Values::F32(values) => Ok(values),
+        other => Err(IndexError::Unsupported { what: other.dtype().name() }),
+    }
 }
 
 pub(super) fn checked_dims(spec: &DenseSpec) -> Result<u32, IndexError> {

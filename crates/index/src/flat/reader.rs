@@ -2,9 +2,11 @@
 
 use super::build::{checked_dims, length, reciprocal_length};
 use super::{CAPABILITIES, FLAG_NORMS, FLAG_ROWS, VERSION, scan};
-use crate::dense::{Capabilities, DenseReader, DenseSpec};
+use crate::dense::{Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Distance, Stored};
 use crate::section::Array;
-use crate::{Bitmap, Counters, IndexError, SectionSource, TopK};
+use crate::values::Values;
+use crate::{Counters, IndexError, SectionSource, TopK};
+use std::any::Any;
 use std::borrow::Cow;
 use tercet_kernels::{Metric, MetricKernels, kernels};
 
@@ -46,7 +48,8 @@ impl FlatReader {
             return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
         }
         let sparse = flags & FLAG_ROWS != 0;
-        let cosine = spec.metric == Metric::Cosine;
+        let cosine = spec.metric == Distance::Cosine;
+        let metric = spec.metric.on_numbers().ok_or(IndexError::Unsupported { what: "bits" })?;
         if stored_dims != dims || cosine != (flags & FLAG_NORMS != 0) || flags > (FLAG_ROWS | FLAG_NORMS) {
             let what =
                 format!("dims {stored_dims} and flags {flags} do not fit {dims} dims, {:?}", spec.metric);
@@ -58,8 +61,8 @@ impl FlatReader {
         let components = u64::from(count) * u64::from(dims);
         Ok(FlatReader {
             dims: spec.dims,
-            metric: spec.metric,
-            kernels: kernels().f32(if cosine { Metric::Dot } else { spec.metric }),
+            metric,
+            kernels: kernels().f32(if cosine { Metric::Dot } else { metric }),
             rows,
             count,
             values: Array::open_len(source, "values", components)?,
@@ -102,6 +105,13 @@ impl FlatReader {
     }
 }
 
+fn as_floats(values: Values<'_>) -> Cow<'_, [f32]> {
+    match values {
+        Values::F32(values) => Cow::Borrowed(values),
+        other => Cow::Owned(other.to_f32()),
+    }
+}
+
 /// Turns what the kernel gives for a vector into a score.
 #[inline]
 pub(super) fn finish(metric: Metric, raw: f32, norm: Option<f32>) -> f32 {
@@ -117,30 +127,31 @@ impl DenseReader for FlatReader {
         self.count as usize
     }
 
-    fn vector(&self, row: u32) -> Result<Option<Cow<'_, [f32]>>, IndexError> {
+    fn stored(&self, row: u32) -> Result<Option<Stored<'_>>, IndexError> {
         match self.slot(row)? {
-            Some(slot) => Ok(Some(Cow::Borrowed(self.values_of(slot)?))),
+            Some(slot) => Ok(Some(Stored::Kept(Values::F32(self.values_of(slot)?)))),
             None => Ok(None),
         }
     }
 
     fn search(
         &self,
-        query: &[f32],
-        allowed: Option<&Bitmap>,
+        search: &DenseSearch<'_>,
         top: &mut TopK,
         counters: &mut Counters,
-    ) -> Result<(), IndexError> {
+    ) -> Result<Answered, IndexError> {
+        let query = as_floats(search.query);
         if query.len() == self.dims && self.count > 0 && top.k() > 0 {
-            counters.vectors_scored += scan::search(self, &self.prepare(query), allowed, top)?;
+            counters.vectors_scored += scan::search(self, &self.prepare(&query), search.allowed, top)?;
         }
-        Ok(())
+        Ok(Answered::SCAN)
     }
 
-    fn score(&self, query: &[f32], row: u32) -> Result<Option<f32>, IndexError> {
+    fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError> {
+        let query = as_floats(query);
         let Some(slot) = self.slot(row)?.filter(|_| query.len() == self.dims) else { return Ok(None) };
         let mut raw = [0.0];
-        (self.kernels.batch)(&self.prepare(query), self.values_of(slot)?, &mut raw);
+        (self.kernels.batch)(&self.prepare(&query), self.values_of(slot)?, &mut raw);
         let norm = self.norms.as_ref().map(|norms| norms.get(slot)).transpose()?;
         Ok(Some(finish(self.metric, raw[0], norm)))
     }
@@ -157,6 +168,10 @@ impl DenseReader for FlatReader {
             cost += if self.slots.is_some() { f64::from(self.count) } else { f64::from(self.rows) / 64.0 };
         }
         cost as u64
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn verify(&self) -> Result<(), IndexError> {
