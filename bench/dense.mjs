@@ -50,7 +50,7 @@ const SIZES = {
     rounds: 3,
     parts: ["build", "search", "node", "filter", "churn", "cold", "scaling"],
     peers: ["hnswlib", "svs-lvq8", "svs-leanvec", "faiss-hnsw-sq8", "usearch-f16", "ivf-pqfs+refine"],
-    nodePeers: ["usearch-i8", "zvec", "hnswlib-node", "hnswlib-wasm"],
+    nodePeers: ["usearch-i8", "usearch-f32", "zvec", "hnswlib-node", "hnswlib-wasm"],
     filterPeers: ["flat", "hnswlib", "faiss-hnsw", "ivf-pqfs+refine"],
   },
 };
