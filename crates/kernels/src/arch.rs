@@ -3,9 +3,11 @@
 //! `backend!` is what would otherwise be copied per instruction set: three functions that carry the target feature
 //! and hold the inlined body.
 
-use crate::codes::Codes;
+use crate::bits::{BitBackend, BitKernels};
+use crate::codes::{CodeBackend, Codes};
 use crate::isa::Isa;
-use crate::metric::{Table, kernels_of};
+use crate::metric::{HalfTable, Table, halves_of, kernels_of};
+use crate::table::{Backend, Project, project};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -17,48 +19,77 @@ pub(crate) mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub(crate) mod simd128;
 
-/// The f32 kernels of an instruction set; none where this is no architecture for it.
-pub(crate) fn f32_table(isa: Isa) -> Option<Table> {
-    match isa {
-        Isa::Scalar => Some(kernels_of::<scalar::Scalar>()),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => Some(kernels_of::<avx2::Avx2>()),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => Some(kernels_of::<avx512::Avx512>()),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon => Some(kernels_of::<neon::Neon>()),
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => Some(kernels_of::<simd128::Simd128>()),
-        #[allow(unreachable_patterns, reason = "reachable on every single architecture, not on their union")]
-        _ => None,
-    }
+/// What this machine can run under the name of an instruction set, which it has: of each kind the plainest first, the
+/// best last, at least one.
+pub(crate) struct Choices {
+    pub(crate) f32: Table,
+    pub(crate) project: Project,
+    pub(crate) f16: Vec<HalfTable>,
+    pub(crate) codes: Vec<Codes>,
+    pub(crate) bits: Vec<BitKernels>,
 }
 
-/// The kernels on codes that this machine can run under the name of `isa`, which it has; the best last.
-pub(crate) fn code_tables(isa: Isa) -> Vec<Codes> {
-    let all = match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => vec![
-            (true, Codes::new::<avx2::codes::Madd256>()),
-            (is_x86_feature_detected!("avxvnni"), Codes::new::<avx2::codes::Vnni256>()),
-        ],
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => {
-            let bw = is_x86_feature_detected!("avx512bw");
-            let vnni = bw && is_x86_feature_detected!("avx512vnni");
-            vec![
-                (true, Codes::new::<avx2::codes::Madd256>()),
-                (bw, Codes::new::<avx512::codes::Madd512>()),
-                (vnni, Codes::new::<avx512::codes::Vnni512>()),
-            ]
+impl Choices {
+    /// For an instruction set that implies all that its kernels use.
+    fn plain<B: Backend, H: Backend, C: CodeBackend + BitBackend>() -> Choices {
+        Choices {
+            f32: kernels_of::<B>(),
+            project: project::<B>,
+            f16: vec![halves_of::<H>()],
+            codes: vec![Codes::new::<C>()],
+            bits: vec![BitKernels::new::<C>()],
         }
-        #[cfg(target_arch = "aarch64")]
-        Isa::Neon => vec![(true, Codes::new::<neon::codes::Widening128>())],
-        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-        Isa::Simd128 => vec![(true, Codes::new::<simd128::codes::Dot128>())],
-        _ => vec![(true, Codes::new::<scalar::codes::Plain>())],
-    };
-    all.into_iter().filter(|(available, _)| *available).map(|(_, codes)| codes).collect()
+    }
+
+    /// None where this is no architecture for it.
+    pub(crate) fn of(isa: Isa) -> Option<Choices> {
+        match isa {
+            Isa::Scalar => Some(Choices::plain::<scalar::Scalar, scalar::Scalar, scalar::codes::Plain>()),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Some(Choices::avx2()),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Some(Choices::avx512()),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => Some(Choices::plain::<neon::Neon, neon::Neon, neon::codes::Widening128>()),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Simd128 => {
+                Some(Choices::plain::<simd128::Simd128, simd128::Simd128, simd128::codes::Dot128>())
+            }
+            #[allow(
+                unreachable_patterns,
+                reason = "reachable on every single architecture, not on their union"
+            )]
+            _ => None,
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn avx2() -> Choices {
+        let mut all = Choices::plain::<avx2::Avx2, scalar::Scalar, avx2::codes::Madd256>();
+        if is_x86_feature_detected!("f16c") {
+            all.f16.push(halves_of::<avx2::Avx2F16c>());
+        }
+        if is_x86_feature_detected!("avxvnni") {
+            all.codes.push(Codes::new::<avx2::codes::Vnni256>());
+        }
+        all
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn avx512() -> Choices {
+        // AVX-512F implies AVX2.
+        let mut all = Choices::plain::<avx512::Avx512, avx512::Avx512, avx2::codes::Madd256>();
+        if is_x86_feature_detected!("avx512bw") {
+            all.codes.push(Codes::new::<avx512::codes::Madd512>());
+            if is_x86_feature_detected!("avx512vnni") {
+                all.codes.push(Codes::new::<avx512::codes::Vnni512>());
+            }
+            if is_x86_feature_detected!("avx512vpopcntdq") {
+                all.bits.push(BitKernels::new::<avx512::codes::Madd512>());
+            }
+        }
+        all
+    }
 }
 
 /// Compiles the generic body for a register type under the given target features.
@@ -68,21 +99,38 @@ macro_rules! backend {
 
         impl crate::table::Backend for $backend {
             $(#[target_feature(enable = $features)])?
-            unsafe fn pair<M: crate::metric::Distance>(query: &[f32], row: &[f32]) -> f32 {
+            unsafe fn pair<M: crate::metric::Distance, E: crate::vector::Element>(query: &[f32], row: &[E]) -> f32 {
                 // SAFETY: the caller vouches for the instruction set and for equal lengths.
-                unsafe { crate::generic::pair::<$vector, M>(query, row) }
+                unsafe { crate::generic::pair::<$vector, M, E>(query, row) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn batch<M: crate::metric::Distance>(query: &[f32], rows: &[f32], out: &mut [f32]) {
+            unsafe fn batch<M: crate::metric::Distance, E: crate::vector::Element>(query: &[f32], rows: &[E], out: &mut [f32]) {
                 // SAFETY: the caller vouches for the instruction set and for `out.len()` whole rows.
-                unsafe { crate::generic::batch::<$vector, M>(query, rows, out) }
+                unsafe { crate::generic::batch::<$vector, M, E>(query, rows, out) }
             }
 
             $(#[target_feature(enable = $features)])?
-            unsafe fn gather<M: crate::metric::Distance>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+            unsafe fn gather<M: crate::metric::Distance, E: crate::vector::Element>(
+ query: &[f32],
+ rows: &[E],
+ ids: &[u32],
+ out: &mut [f32],
+) {
                 // SAFETY: the caller vouches for the instruction set, for the ids and for `out.len() == ids.len()`.
-                unsafe { crate::generic::gather::<$vector, M>(query, rows, ids, out) }
+                unsafe { crate::generic::gather::<$vector, M, E>(query, rows, ids, out) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn tile<M: crate::metric::Distance>(queries: &[f32], rows: &[f32], dims: usize, out: &mut [f32]) {
+                // SAFETY: the caller vouches for the instruction set and the lengths.
+                unsafe { crate::tile::tile::<$vector, M>(queries, rows, dims, out) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn project(x: &[f32], matrix: &[f32], out: &mut [f32]) {
+                // SAFETY: the caller vouches for the instruction set and the lengths.
+                unsafe { crate::project::project::<$vector>(x, matrix, out) }
             }
         }
     };

@@ -22,6 +22,7 @@
 
 pub(crate) mod coding;
 mod entries;
+pub(crate) mod tile;
 
 pub use entries::CodeKernels;
 pub(crate) use entries::Codes;
@@ -32,13 +33,13 @@ use coding::Coding;
 pub(crate) const GRAIN: usize = 32;
 
 /// Rows summed side by side.
-const ROWS: usize = 4;
+pub(crate) const ROWS: usize = 4;
 
 /// How far ahead of a scan to prefetch, at least, in bytes: as for f32 (`generic.rs`).
 const BYTES_AHEAD: usize = 6144;
 
 /// Bytes in a cache line.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// What the body asks of an instruction set: registers of bytes, and their products summed in lanes of i32.
 ///
@@ -48,6 +49,8 @@ const LINE: usize = 64;
 pub(crate) trait Bytes {
     /// Its name, for tests and benchmarks.
     const NAME: &'static str;
+    /// Registers that the instruction set names; the tile's shape follows from it.
+    const REGISTERS: usize;
     /// Bytes in a register: 16, 32 or 64.
     const STEP: usize;
     /// A register of bytes.
@@ -102,6 +105,10 @@ pub(crate) trait CodeBackend {
     /// # Safety
     /// The instruction set is available, the query fits the coding, and `out.len() == ids.len()`.
     unsafe fn gather<C: Coding>(query: &[i8], rows: &[u8], ids: &[u32], out: &mut [i32]);
+    /// # Safety
+    /// The instruction set is available, `stride > 0` fits the coding, `queries` and `rows` are whole, and `out` has a
+    /// place for every pair of them.
+    unsafe fn tile<C: Coding>(queries: &[i8], rows: &[u8], stride: usize, out: &mut [i32]);
 }
 
 /// Compiles the body for one instruction set under the given target features.
@@ -125,6 +132,17 @@ macro_rules! code_backend {
             ) {
                 // SAFETY: the caller vouches for the instruction set and the lengths; the ids are checked inside.
                 unsafe { crate::codes::gather::<$bytes, C>(query, rows, ids, out) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn tile<C: crate::codes::coding::Coding>(
+                queries: &[i8],
+                rows: &[u8],
+                stride: usize,
+                out: &mut [i32],
+            ) {
+                // SAFETY: the caller vouches for the instruction set and the lengths.
+                unsafe { crate::codes::tile::tile::<$bytes, C>(queries, rows, stride, out) }
             }
         }
     };

@@ -1,4 +1,4 @@
-//! The body of every kernel, written once over [`Vector`] and [`Distance`].
+//! The body of every distance kernel, written once over [`Vector`], [`Distance`] and the rows' [`Element`].
 //!
 //! ```text
 //! block(query, R rows):
@@ -27,14 +27,14 @@
 #![allow(clippy::needless_range_loop, reason = "several arrays are walked side by side, unrolled")]
 
 use crate::metric::{Distance, Dot, Sums};
-use crate::vector::Vector;
+use crate::vector::{Element, Vector};
 
-/// How far ahead to prefetch, at least, in floats: 6 KiB. Beyond the 4 KiB page at which the hardware's own prefetcher
-/// stops; measured flat from 4 to 12 KiB.
-const FLOATS_AHEAD: usize = 1536;
+/// How far ahead to prefetch, at least. Beyond the 4 KiB page at which the hardware's own prefetcher stops; measured
+/// flat from 4 to 12 KiB.
+const BYTES_AHEAD: usize = 6144;
 
-/// Floats in a cache line of 64 bytes.
-const FLOATS_PER_LINE: usize = 16;
+/// Bytes in a cache line.
+const LINE: usize = 64;
 
 /// The most rows in a block; every R divides it.
 const ROWS_MAX: usize = 4;
@@ -44,10 +44,10 @@ const ROWS_MAX: usize = 4;
 /// # Safety
 /// `query.len() == row.len()`, and the instruction set of `V` is available.
 #[inline(always)]
-pub(crate) unsafe fn pair<V: Vector, M: Distance>(query: &[f32], row: &[f32]) -> f32 {
+pub(crate) unsafe fn pair<V: Vector, M: Distance, E: Element>(query: &[f32], row: &[E]) -> f32 {
     let mut out = [0.0];
-    // SAFETY: one row of `query.len()` floats.
-    unsafe { shaped::<V, M, _>(query, &Alone { row: row.as_ptr() }, &mut out) };
+    // SAFETY: one row of `query.len()` elements.
+    unsafe { shaped::<V, M, E, _>(query, &Alone { row: row.as_ptr() }, &mut out) };
     out[0]
 }
 
@@ -56,92 +56,92 @@ pub(crate) unsafe fn pair<V: Vector, M: Distance>(query: &[f32], row: &[f32]) ->
 /// # Safety
 /// `rows.len() == query.len() * out.len()`, and the instruction set of `V` is available.
 #[inline(always)]
-pub(crate) unsafe fn batch<V: Vector, M: Distance>(query: &[f32], rows: &[f32], out: &mut [f32]) {
+pub(crate) unsafe fn batch<V: Vector, M: Distance, E: Element>(query: &[f32], rows: &[E], out: &mut [f32]) {
     let (first, dims) = (rows.as_ptr(), query.len());
     let whole_blocks = (ROWS_MAX * dims).max(1);
-    let ahead = FLOATS_AHEAD.div_ceil(whole_blocks) * whole_blocks;
+    let ahead = (BYTES_AHEAD / size_of::<E>()).div_ceil(whole_blocks) * whole_blocks;
     // SAFETY: `out.len()` rows lie one after another.
-    unsafe { shaped::<V, M, _>(query, &Contiguous { first, dims, ahead }, out) }
+    unsafe { shaped::<V, M, E, _>(query, &Contiguous { first, dims, ahead }, out) }
 }
 
 /// One query against the rows `ids`.
 ///
 /// # Safety
-/// Every id numbers a whole row of `query.len()` floats inside `rows`, `out.len() == ids.len()`, and the instruction
+/// Every id numbers a whole row of `query.len()` elements inside `rows`, `out.len() == ids.len()`, and the instruction
 /// set of `V` is available.
 #[inline(always)]
-pub(crate) unsafe fn gather<V: Vector, M: Distance>(
+pub(crate) unsafe fn gather<V: Vector, M: Distance, E: Element>(
     query: &[f32],
-    rows: &[f32],
+    rows: &[E],
     ids: &[u32],
     out: &mut [f32],
 ) {
     // SAFETY: every id numbers a row.
-    unsafe { shaped::<V, M, _>(query, &ById { first: rows.as_ptr(), dims: query.len(), ids }, out) }
+    unsafe { shaped::<V, M, E, _>(query, &ById { first: rows.as_ptr(), dims: query.len(), ids }, out) }
 }
 
 /// Where the rows are.
-trait Rows {
+trait Rows<E> {
     /// The row at `at`; valid below the number of rows.
-    unsafe fn row(&self, at: usize) -> *const f32;
+    unsafe fn row(&self, at: usize) -> *const E;
     /// What to prefetch while the row at `at`, one of a block of `block`, is read; any address will do.
-    unsafe fn ahead(&self, at: usize, block: usize) -> Option<*const f32>;
+    unsafe fn ahead(&self, at: usize, block: usize) -> Option<*const E>;
 }
 
 /// A single row: nothing to prefetch.
-struct Alone {
-    row: *const f32,
+struct Alone<E> {
+    row: *const E,
 }
 
-impl Rows for Alone {
+impl<E> Rows<E> for Alone<E> {
     #[inline(always)]
-    unsafe fn row(&self, _: usize) -> *const f32 {
+    unsafe fn row(&self, _: usize) -> *const E {
         self.row
     }
 
     #[inline(always)]
-    unsafe fn ahead(&self, _: usize, _: usize) -> Option<*const f32> {
+    unsafe fn ahead(&self, _: usize, _: usize) -> Option<*const E> {
         None
     }
 }
 
 /// One row after another.
-struct Contiguous {
-    first: *const f32,
+struct Contiguous<E> {
+    first: *const E,
     dims: usize,
-    /// How far ahead to prefetch, in floats.
+    /// How far ahead to prefetch, in elements.
     ahead: usize,
 }
 
-impl Rows for Contiguous {
+impl<E> Rows<E> for Contiguous<E> {
     #[inline(always)]
-    unsafe fn row(&self, at: usize) -> *const f32 {
+    unsafe fn row(&self, at: usize) -> *const E {
         // SAFETY: the caller keeps `at` below the number of rows.
         unsafe { self.first.add(at * self.dims) }
     }
 
     #[inline(always)]
-    unsafe fn ahead(&self, at: usize, _: usize) -> Option<*const f32> {
+    unsafe fn ahead(&self, at: usize, _: usize) -> Option<*const E> {
         Some(self.first.wrapping_add(at * self.dims + self.ahead))
     }
 }
 
 /// Rows by number; the next block is prefetched.
-struct ById<'a> {
-    first: *const f32,
+struct ById<'a, E> {
+    first: *const E,
     dims: usize,
     ids: &'a [u32],
 }
 
-impl Rows for ById<'_> {
+impl<E> Rows<E> for ById<'_, E> {
     #[inline(always)]
-    unsafe fn row(&self, at: usize) -> *const f32 {
+    unsafe fn row(&self, at: usize) -> *const E {
         // SAFETY: the caller keeps `at` below the number of ids, and every id numbers a row.
         unsafe { self.first.add(*self.ids.get_unchecked(at) as usize * self.dims) }
     }
 
     #[inline(always)]
-    unsafe fn ahead(&self, at: usize, block: usize) -> Option<*const f32> {
+    unsafe fn ahead(&self, at: usize, block: usize) -> Option<*const E> {
         // SAFETY: the last row at most.
         Some(unsafe { self.row((at + block).min(self.ids.len() - 1)) })
     }
@@ -149,42 +149,42 @@ impl Rows for ById<'_> {
 
 /// Chooses the block's shape, at compile time.
 #[inline(always)]
-unsafe fn shaped<V: Vector, M: Distance, S: Rows>(query: &[f32], rows: &S, out: &mut [f32]) {
+unsafe fn shaped<V: Vector, M: Distance, E: Element, S: Rows<E>>(query: &[f32], rows: &S, out: &mut [f32]) {
     // SAFETY: the caller's promises are handed on.
     unsafe {
         match (M::Sums::<V>::COUNT, V::REGISTERS) {
-            (1, 32..) => scan::<V, M, S, 4, 4>(query, rows, out),
-            (1, 16..) => scan::<V, M, S, 2, 4>(query, rows, out),
-            (1, _) => scan::<V, M, S, 1, 4>(query, rows, out),
-            (_, 32..) => scan::<V, M, S, 4, 2>(query, rows, out),
-            (_, 16..) => scan::<V, M, S, 2, 2>(query, rows, out),
-            (_, _) => scan::<V, M, S, 1, 2>(query, rows, out),
+            (1, 32..) => scan::<V, M, E, S, 4, 4>(query, rows, out),
+            (1, 16..) => scan::<V, M, E, S, 2, 4>(query, rows, out),
+            (1, _) => scan::<V, M, E, S, 1, 4>(query, rows, out),
+            (_, 32..) => scan::<V, M, E, S, 4, 2>(query, rows, out),
+            (_, 16..) => scan::<V, M, E, S, 2, 2>(query, rows, out),
+            (_, _) => scan::<V, M, E, S, 1, 2>(query, rows, out),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn scan<V: Vector, M: Distance, S: Rows, const R: usize, const U: usize>(
+unsafe fn scan<V: Vector, M: Distance, E: Element, S: Rows<E>, const R: usize, const U: usize>(
     query: &[f32],
     rows: &S,
     out: &mut [f32],
 ) {
-    // SAFETY: `out.len()` rows of `query.len()` floats can be read, and `at` stays below that number.
+    // SAFETY: `out.len()` rows of `query.len()` elements can be read, and `at` stays below that number.
     unsafe {
         let norm = if M::NEEDS_QUERY_NORM { norm_squared::<V, U>(query) } else { 0.0 };
         let (whole, rest) = out.as_chunks_mut::<R>();
         let mut at = 0;
         for values in whole {
-            let (mut row, mut ahead) = ([query.as_ptr(); R], [None; R]);
+            let (mut row, mut ahead) = ([rows.row(at); R], [None; R]);
             for r in 0..R {
                 row[r] = rows.row(at + r);
                 ahead[r] = rows.ahead(at + r, R);
             }
-            *values = block::<V, M, R, U>(query, norm, row, ahead);
+            *values = block::<V, M, E, R, U>(query, norm, row, ahead);
             at += R;
         }
         for value in rest {
-            [*value] = block::<V, M, 1, U>(query, norm, [rows.row(at)], [rows.ahead(at, 1)]);
+            [*value] = block::<V, M, E, 1, U>(query, norm, [rows.row(at)], [rows.ahead(at, 1)]);
             at += 1;
         }
     }
@@ -192,21 +192,21 @@ unsafe fn scan<V: Vector, M: Distance, S: Rows, const R: usize, const U: usize>(
 
 /// The query's squared norm.
 #[inline(always)]
-unsafe fn norm_squared<V: Vector, const U: usize>(query: &[f32]) -> f32 {
+pub(crate) unsafe fn norm_squared<V: Vector, const U: usize>(query: &[f32]) -> f32 {
     // SAFETY: the query is one row of its own length.
-    unsafe { block::<V, Dot, 1, U>(query, 0.0, [query.as_ptr()], [None])[0] }
+    unsafe { block::<V, Dot, f32, 1, U>(query, 0.0, [query.as_ptr()], [None])[0] }
 }
 
-/// R rows of `query.len()` floats; the rows `ahead` are prefetched at the offsets being read.
+/// R rows of `query.len()` elements; the rows `ahead` are prefetched at the offsets being read.
 #[inline(always)]
-unsafe fn block<V: Vector, M: Distance, const R: usize, const U: usize>(
+unsafe fn block<V: Vector, M: Distance, E: Element, const R: usize, const U: usize>(
     query: &[f32],
     query_norm_squared: f32,
-    rows: [*const f32; R],
-    ahead: [Option<*const f32>; R],
+    rows: [*const E; R],
+    ahead: [Option<*const E>; R],
 ) -> [f32; R] {
     let (first, dims) = (query.as_ptr(), query.len());
-    // SAFETY: every row has `dims` floats; `i` plus what is loaded from there stays within `dims`.
+    // SAFETY: every row has `dims` elements; `i` plus what is loaded from there stays within `dims`.
     unsafe {
         let mut sums = [[M::Sums::<V>::zero(); U]; R];
         let mut i = 0;
@@ -214,28 +214,28 @@ unsafe fn block<V: Vector, M: Distance, const R: usize, const U: usize>(
             for u in 0..U {
                 let q = V::load(first.add(i + u * V::LANES));
                 for r in 0..R {
-                    sums[r][u] = M::step(sums[r][u], q, V::load(rows[r].add(i + u * V::LANES)));
+                    sums[r][u] = M::step(sums[r][u], q, E::load(rows[r].add(i + u * V::LANES)));
                 }
             }
-            prefetch::<V, R>(&ahead, i, U * V::LANES);
+            prefetch::<V, E, R>(&ahead, i, U * V::LANES);
             i += U * V::LANES;
         }
         for u in 0..U - 1 {
             if dims - i >= V::LANES {
                 let q = V::load(first.add(i));
                 for r in 0..R {
-                    sums[r][u] = M::step(sums[r][u], q, V::load(rows[r].add(i)));
+                    sums[r][u] = M::step(sums[r][u], q, E::load(rows[r].add(i)));
                 }
-                prefetch::<V, R>(&ahead, i, V::LANES);
+                prefetch::<V, E, R>(&ahead, i, V::LANES);
                 i += V::LANES;
             }
         }
         if i < dims {
             let q = V::load_head(first.add(i), dims - i);
             for r in 0..R {
-                sums[r][0] = M::step(sums[r][0], q, V::load_head(rows[r].add(i), dims - i));
+                sums[r][0] = M::step(sums[r][0], q, E::load_head(rows[r].add(i), dims - i));
             }
-            prefetch::<V, R>(&ahead, i, 1);
+            prefetch::<V, E, R>(&ahead, i, 1);
         }
         let mut out = [0.0; R];
         for r in 0..R {
@@ -247,7 +247,7 @@ unsafe fn block<V: Vector, M: Distance, const R: usize, const U: usize>(
 
 /// Adds U sums in halves: with four, `(0 + 2) + (1 + 3)`.
 #[inline(always)]
-unsafe fn folded<V: Vector, T: Sums<V>, const U: usize>(mut sums: [T; U]) -> T {
+pub(crate) unsafe fn folded<V: Vector, T: Sums<V>, const U: usize>(mut sums: [T; U]) -> T {
     let mut width = U;
     while width > 1 {
         width /= 2;
@@ -259,15 +259,19 @@ unsafe fn folded<V: Vector, T: Sums<V>, const U: usize>(mut sums: [T; U]) -> T {
     sums[0]
 }
 
-/// Asks for the lines that hold `floats` floats from `i` on, in each row.
+/// Asks for the lines that hold `count` elements from `i` on, in each row.
 #[inline(always)]
-unsafe fn prefetch<V: Vector, const R: usize>(rows: &[Option<*const f32>; R], i: usize, floats: usize) {
+unsafe fn prefetch<V: Vector, E: Element, const R: usize>(
+    rows: &[Option<*const E>; R],
+    i: usize,
+    count: usize,
+) {
     for row in rows.iter().flatten() {
         let mut line = 0;
-        while line < floats {
+        while line < count {
             // SAFETY: a prefetch may name any address.
-            unsafe { V::prefetch(row.wrapping_add(i + line)) };
-            line += FLOATS_PER_LINE;
+            unsafe { V::prefetch(row.wrapping_add(i + line).cast()) };
+            line += LINE / size_of::<E>();
         }
     }
 }

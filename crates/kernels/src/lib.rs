@@ -18,12 +18,13 @@
 //!   against an f64 oracle.
 //! - [`Isa::Scalar`] uses no fused multiply-add and one fixed order of summation: the same bits on every machine.
 //!   Whatever feeds a discontinuous choice that is stored (a sign, the number of a cell) is computed with it.
-//!
-//! - Integer kernels (codes) give the same numbers on every instruction set.
+//! - Codes, bits, conversions and the projection give the same bits on every instruction set.
 //!
 //! # Where things are
-//! `codes.rs` the kernels on integer codes. On f32: `generic.rs` the body, once; `vector.rs` what it asks of an instruction set; `arch/` those; `metric/` the metrics,
-//! a file each, and their table; `table.rs` the checked entries and the tables of function pointers.
+//! Distances: `generic.rs` the body, once; `vector.rs` what it asks of an instruction set; `tile.rs` the body for many
+//! queries; `metric/` the metrics, a file each, and their table; `half.rs` half precision. `project.rs` a vector times a
+//! matrix. `codes.rs` integer codes, `bits.rs` bit sets. `arch/` the instruction sets; `table.rs` the checked entries
+//! and the tables of function pointers.
 //!
 //! ```
 //! use tercet_kernels::{Metric, kernels};
@@ -34,16 +35,24 @@
 //! ```
 
 mod arch;
+mod bits;
 mod codes;
 mod generic;
+mod half;
 mod isa;
 mod metric;
 mod prefetch;
+mod project;
 mod table;
+mod tile;
 mod vector;
 
+pub use bits::BitKernels;
 pub use codes::CodeKernels;
+pub use half::{f16_to_f32, f16s_to_f32s, f32_to_f16, f32s_to_f16s};
 pub use isa::{Isa, IsaOverrideError};
 pub use metric::{METRICS, Metric};
 pub use prefetch::prefetch;
-pub use table::{Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for, variants_for};
+pub use table::{
+    HalfKernels, Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for, variants_for,
+};

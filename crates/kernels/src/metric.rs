@@ -6,7 +6,7 @@ mod l2;
 
 pub(crate) use dot::Dot;
 
-use crate::table::{Backend, MetricKernels, entry};
+use crate::table::{Backend, HalfKernels, MetricKernels, entry, half_entry};
 use crate::vector::Vector;
 
 /// What a metric adds up over the components, and what it makes of the sums.
@@ -79,7 +79,13 @@ macro_rules! metrics {
             [$(entry::<B, $kind>(),)+]
         }
 
+        /// The same on rows of half precision.
+        pub(crate) const fn halves_of<B: Backend>() -> [HalfKernels; COUNT] {
+            [$(half_entry::<B, $kind>(),)+]
+        }
+
         pub(crate) type Table = [MetricKernels; COUNT];
+        pub(crate) type HalfTable = [HalfKernels; COUNT];
     };
 }
 

@@ -5,23 +5,33 @@
 
 use std::sync::OnceLock;
 
-use crate::arch::{self, scalar::Scalar};
-use crate::codes::{CodeKernels, Codes};
+use crate::arch::Choices;
+use crate::arch::scalar::{Scalar, codes::Plain};
+use crate::bits::BitKernels;
+use crate::codes::{CodeKernels, Codes, check_ids};
 use crate::isa::{Isa, IsaOverrideError};
-use crate::metric::{Distance, Metric, Table, kernels_of};
+use crate::metric::{Distance, HalfTable, Metric, Table, halves_of, kernels_of};
+use crate::vector::Element;
 
 /// The generic body compiled for one instruction set.
 pub(crate) trait Backend {
     /// # Safety
     /// The instruction set is available and `query.len() == row.len()`.
-    unsafe fn pair<M: Distance>(query: &[f32], row: &[f32]) -> f32;
+    unsafe fn pair<M: Distance, E: Element>(query: &[f32], row: &[E]) -> f32;
     /// # Safety
     /// The instruction set is available and `rows.len() == query.len() * out.len()`.
-    unsafe fn batch<M: Distance>(query: &[f32], rows: &[f32], out: &mut [f32]);
+    unsafe fn batch<M: Distance, E: Element>(query: &[f32], rows: &[E], out: &mut [f32]);
     /// # Safety
-    /// The instruction set is available, every id numbers a whole row of `query.len()` floats in `rows`, and
+    /// The instruction set is available, every id numbers a whole row of `query.len()` elements in `rows`, and
     /// `out.len() == ids.len()`.
-    unsafe fn gather<M: Distance>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]);
+    unsafe fn gather<M: Distance, E: Element>(query: &[f32], rows: &[E], ids: &[u32], out: &mut [f32]);
+    /// # Safety
+    /// The instruction set is available, `dims > 0`, `queries` and `rows` hold whole vectors of it, and `out` has a
+    /// place for every pair of them.
+    unsafe fn tile<M: Distance>(queries: &[f32], rows: &[f32], dims: usize, out: &mut [f32]);
+    /// # Safety
+    /// The instruction set is available and `matrix.len() == x.len() * out.len()`.
+    unsafe fn project(x: &[f32], matrix: &[f32], out: &mut [f32]);
 }
 
 /// One metric's kernels on f32. They read each row once, allocate nothing and accept any alignment.
@@ -42,14 +52,44 @@ pub struct MetricKernels {
     /// Panics unless `ids.len() == out.len()` and every row asked for lies wholly within `rows`.
     #[allow(clippy::type_complexity, reason = "the signature is the documentation")]
     pub gather: fn(&[f32], &[f32], &[u32], &mut [f32]),
+    /// `tile(queries, rows, dims, out)`: `out[q * R + r]` becomes the distance of query `q` to row `r` of R rows, with
+    /// the bits of `pair`. Queries and rows lie one after another.
+    ///
+    /// Panics unless both hold whole vectors of `dims` components (none where `dims` is 0) and `out` has a place for
+    /// every pair.
+    pub tile: fn(&[f32], &[f32], usize, &mut [f32]),
 }
+
+/// One metric's kernels on rows of half precision (the bits of IEEE 754 binary16) against a query of f32. The rows are
+/// widened exactly, so everything else is as in [`MetricKernels`].
+#[derive(Clone, Copy)]
+pub struct HalfKernels {
+    /// As [`MetricKernels::pair`].
+    pub pair: fn(&[f32], &[u16]) -> f32,
+    /// As [`MetricKernels::batch`].
+    pub batch: fn(&[f32], &[u16], &mut [f32]),
+    /// As [`MetricKernels::gather`].
+    #[allow(clippy::type_complexity, reason = "the signature is the documentation")]
+    pub gather: fn(&[f32], &[u16], &[u32], &mut [f32]),
+}
+
+/// A vector times a matrix.
+pub(crate) type Project = fn(&[f32], &[f32], &mut [f32]);
 
 /// The kernels of one instruction set, and of what this CPU has beside it (VNNI and the like).
 pub struct Kernels {
     /// The instruction set they use.
     pub isa: Isa,
+    /// `project(x, matrix, out)`: `out` becomes `x` times the matrix, which has a row of `out.len()` numbers for each
+    /// of `x`. The same bits on every instruction set: `out[j]` starts at 0, then `x[i] * matrix[i][j]` is added for
+    /// `i` ascending, product and sum each rounded.
+    ///
+    /// Panics unless `matrix.len() == x.len() * out.len()`.
+    pub project: fn(&[f32], &[f32], &mut [f32]),
     f32: Table,
+    f16: HalfTable,
     codes: Codes,
+    bits: BitKernels,
 }
 
 impl Kernels {
@@ -57,6 +97,18 @@ impl Kernels {
     #[inline]
     pub fn f32(&self, metric: Metric) -> &MetricKernels {
         &self.f32[metric as usize]
+    }
+
+    /// The kernels of a metric on rows of half precision against a query of f32.
+    #[inline]
+    pub fn f16(&self, metric: Metric) -> &HalfKernels {
+        &self.f16[metric as usize]
+    }
+
+    /// The kernels on bit sets.
+    #[inline]
+    pub fn bits(&self) -> &BitKernels {
+        &self.bits
     }
 
     /// The kernels on codes of a byte each: the query has a signed byte for each.
@@ -82,29 +134,58 @@ impl std::fmt::Debug for Kernels {
 
 /// The checked entries of one metric on one instruction set.
 pub(crate) const fn entry<B: Backend, M: Distance>() -> MetricKernels {
-    MetricKernels { pair: pair::<B, M>, batch: batch::<B, M>, gather: gather::<B, M> }
+    MetricKernels {
+        pair: pair::<B, M, f32>,
+        batch: batch::<B, M, f32>,
+        gather: gather::<B, M, f32>,
+        tile: tile::<B, M>,
+    }
 }
 
-fn pair<B: Backend, M: Distance>(query: &[f32], row: &[f32]) -> f32 {
+/// The same on rows of half precision.
+pub(crate) const fn half_entry<B: Backend, M: Distance>() -> HalfKernels {
+    HalfKernels { pair: pair::<B, M, u16>, batch: batch::<B, M, u16>, gather: gather::<B, M, u16> }
+}
+
+fn pair<B: Backend, M: Distance, E: Element>(query: &[f32], row: &[E]) -> f32 {
     assert_eq!(query.len(), row.len(), "vectors of different lengths");
     // SAFETY: the lengths are equal; the table this stands in is handed out only where `B`'s instruction set is.
-    unsafe { B::pair::<M>(query, row) }
+    unsafe { B::pair::<M, E>(query, row) }
 }
 
-fn batch<B: Backend, M: Distance>(query: &[f32], rows: &[f32], out: &mut [f32]) {
+fn batch<B: Backend, M: Distance, E: Element>(query: &[f32], rows: &[E], out: &mut [f32]) {
     assert_eq!(query.len().checked_mul(out.len()), Some(rows.len()), "rows that do not fill the output");
     // SAFETY: there are `out.len()` whole rows; the instruction set is as in `pair`.
-    unsafe { B::batch::<M>(query, rows, out) }
+    unsafe { B::batch::<M, E>(query, rows, out) }
 }
 
-fn gather<B: Backend, M: Distance>(query: &[f32], rows: &[f32], ids: &[u32], out: &mut [f32]) {
+fn gather<B: Backend, M: Distance, E: Element>(query: &[f32], rows: &[E], ids: &[u32], out: &mut [f32]) {
     assert_eq!(ids.len(), out.len(), "as many ids as outputs");
-    if let Some(last) = ids.iter().copied().max() {
-        let end = (last as usize).checked_add(1).and_then(|count| count.checked_mul(query.len()));
-        assert!(end.is_some_and(|end| end <= rows.len()), "a row id out of bounds");
-    }
+    check_ids(ids, rows.len(), query.len());
     // SAFETY: the last of the rows asked for ends within `rows`; the instruction set is as in `pair`.
-    unsafe { B::gather::<M>(query, rows, ids, out) }
+    unsafe { B::gather::<M, E>(query, rows, ids, out) }
+}
+
+fn tile<B: Backend, M: Distance>(queries: &[f32], rows: &[f32], dims: usize, out: &mut [f32]) {
+    if check_tile(queries.len(), rows.len(), dims, out.len()) {
+        // SAFETY: whole vectors and a place for every pair; the instruction set is as in `pair`.
+        unsafe { B::tile::<M>(queries, rows, dims, out) }
+    }
+}
+
+/// Panics unless whole vectors of `dims` fill `queries` and `rows` and their pairs `out`; whether there are any.
+pub(crate) fn check_tile(queries: usize, rows: usize, dims: usize, out: usize) -> bool {
+    let count = |len: usize| len.checked_div(dims).unwrap_or(0);
+    let whole = |len: usize| count(len) * dims == len;
+    assert!(whole(queries) && whole(rows), "vectors that are not whole");
+    assert_eq!(count(queries).checked_mul(count(rows)), Some(out), "pairs that do not fill the output");
+    out > 0
+}
+
+pub(crate) fn project<B: Backend>(x: &[f32], matrix: &[f32], out: &mut [f32]) {
+    assert_eq!(x.len().checked_mul(out.len()), Some(matrix.len()), "a matrix of another shape");
+    // SAFETY: the matrix has a row for each of `x`; the instruction set is as in `pair`.
+    unsafe { B::project(x, matrix, out) }
 }
 
 /// The kernels of `isa`, where this machine has it.
@@ -120,9 +201,21 @@ pub fn variants_for(isa: Isa) -> Vec<Kernels> {
     if !isa.is_available() {
         return Vec::new();
     }
-    let Some(f32) = arch::f32_table(isa) else { return Vec::new() };
-    let codes = arch::code_tables(isa);
-    (0..codes.len()).map(|at| Kernels { isa, f32, codes: codes[at] }).collect()
+    let Some(all) = Choices::of(isa) else { return Vec::new() };
+    let count = all.f16.len().max(all.codes.len()).max(all.bits.len());
+    // Where a kind has fewer choices than another, its best goes with all that follow.
+    fn nth<T: Copy>(choices: &[T], at: usize) -> T {
+        choices[at.min(choices.len() - 1)]
+    }
+    let variant = |at: usize| Kernels {
+        isa,
+        project: all.project,
+        f32: all.f32,
+        f16: nth(&all.f16, at),
+        codes: nth(&all.codes, at),
+        bits: nth(&all.bits, at),
+    };
+    (0..count).map(variant).collect()
 }
 
 /// The instruction sets this machine has, the preferred one last.
@@ -173,8 +266,11 @@ fn resolve(wanted: Option<&str>) -> Resolved {
 fn best() -> &'static Kernels {
     static SCALAR: Kernels = Kernels {
         isa: Isa::Scalar,
+        project: project::<Scalar>,
         f32: kernels_of::<Scalar>(),
-        codes: Codes::new::<arch::scalar::codes::Plain>(),
+        f16: halves_of::<Scalar>(),
+        codes: Codes::new::<Plain>(),
+        bits: BitKernels::new::<Plain>(),
     };
     Isa::ALL.into_iter().rev().find_map(kernels_for).unwrap_or(&SCALAR)
 }

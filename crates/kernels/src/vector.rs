@@ -1,8 +1,13 @@
-//! What the one body asks of an instruction set: a register of f32 lanes and eight operations on it.
+//! What the one body asks of an instruction set: a register of f32 lanes and the operations on it.
 //!
 //! Every method is `inline(always)` and without a target feature of its own: it takes on the features of the function
 //! that it is inlined into (`arch.rs`), which is what lets one body serve every instruction set. Called from a
 //! function without the features it would compile to calls, correct but slow; only `arch.rs` calls the body.
+
+use crate::half::f16_to_f32;
+
+/// Lanes in the widest register.
+pub(crate) const LANES_MAX: usize = 16;
 
 /// A register of f32 lanes.
 ///
@@ -21,6 +26,34 @@ pub(crate) trait Vector: Copy {
     unsafe fn load(from: *const f32) -> Self;
     /// Loads the first `count < LANES` floats, reads nothing beyond them, and fills with zero.
     unsafe fn load_head(from: *const f32, count: usize) -> Self;
+    /// Loads `LANES` half-precision floats, at any alignment, and converts them: exactly.
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> Self {
+        let mut lanes = [0.0; LANES_MAX];
+        for (i, lane) in lanes.iter_mut().take(Self::LANES).enumerate() {
+            // SAFETY: the caller vouches for `LANES` halves.
+            *lane = f16_to_f32(unsafe { from.add(i).read() });
+        }
+        // SAFETY: the buffer has the lanes of the widest register.
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
+    /// Loads the first `count < LANES` halves, reads nothing beyond them, and fills with zero.
+    #[inline(always)]
+    unsafe fn load_f16_head(from: *const u16, count: usize) -> Self {
+        debug_assert!(count < Self::LANES);
+        let mut head = [0; LANES_MAX];
+        // SAFETY: the caller vouches for `count` halves, fewer than the buffer has.
+        unsafe {
+            from.copy_to_nonoverlapping(head.as_mut_ptr(), count);
+            Self::load_f16(head.as_ptr())
+        }
+    }
+    /// Stores the lanes, at any alignment.
+    unsafe fn store(self, to: *mut f32);
+    /// All lanes `value`.
+    unsafe fn splat(value: f32) -> Self;
+    /// `self * other`.
+    unsafe fn mul(self, other: Self) -> Self;
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
     /// `self - other`.
@@ -31,5 +64,45 @@ pub(crate) trait Vector: Copy {
     unsafe fn sum(self) -> f32;
     /// Asks for the cache line at `at`, which need not be a valid address.
     #[inline(always)]
-    unsafe fn prefetch(_at: *const f32) {}
+    unsafe fn prefetch(_at: *const u8) {}
+}
+
+/// What a row is made of; the query and the sums are f32.
+///
+/// # Safety
+/// As for [`Vector`].
+pub(crate) trait Element: Copy {
+    /// Loads `LANES` elements, at any alignment.
+    unsafe fn load<V: Vector>(from: *const Self) -> V;
+    /// Loads the first `count < LANES` elements, reads nothing beyond them, and fills with zero.
+    unsafe fn load_head<V: Vector>(from: *const Self, count: usize) -> V;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const f32) -> V {
+        // SAFETY: the caller vouches for the floats and the instruction set.
+        unsafe { V::load(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_head<V: Vector>(from: *const f32, count: usize) -> V {
+        // SAFETY: as in `load`.
+        unsafe { V::load_head(from, count) }
+    }
+}
+
+/// Half precision.
+impl Element for u16 {
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const u16) -> V {
+        // SAFETY: the caller vouches for the halves and the instruction set.
+        unsafe { V::load_f16(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_head<V: Vector>(from: *const u16, count: usize) -> V {
+        // SAFETY: as in `load`.
+        unsafe { V::load_f16_head(from, count) }
+    }
 }

@@ -1,5 +1,6 @@
 //! AVX2 with FMA: 8 lanes, 16 registers; tails by masked load.
 
+mod bits;
 pub(crate) mod codes;
 
 use std::arch::x86_64::*;
@@ -8,6 +9,7 @@ use super::backend;
 use crate::vector::Vector;
 
 backend!(Avx2, __m256, "avx2,fma");
+backend!(Avx2F16c, __m256, "avx2,fma,f16c");
 
 /// A window of eight that starts at `8 - count` has `count` lanes set.
 static HEAD_MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -39,6 +41,30 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> __m256 {
+        // SAFETY: the caller vouches for eight halves and for F16C.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { _mm256_storeu_ps(to, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m256 {
+        // SAFETY: AVX2 is there.
+        unsafe { _mm256_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: __m256) -> __m256 {
+        // SAFETY: AVX2 is there.
+        unsafe { _mm256_mul_ps(self, other) }
+    }
+
+    #[inline(always)]
     unsafe fn add(self, other: __m256) -> __m256 {
         // SAFETY: AVX2 is there.
         unsafe { _mm256_add_ps(self, other) }
@@ -63,7 +89,7 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
-    unsafe fn prefetch(at: *const f32) {
+    unsafe fn prefetch(at: *const u8) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }

@@ -1,5 +1,6 @@
 //! AVX-512F: 16 lanes, 32 registers; tails by masked load.
 
+mod bits;
 pub(crate) mod codes;
 
 use std::arch::x86_64::*;
@@ -33,6 +34,30 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> __m512 {
+        // SAFETY: the caller vouches for sixteen halves.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { _mm512_storeu_ps(to, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> __m512 {
+        // SAFETY: AVX-512F is there.
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: __m512) -> __m512 {
+        // SAFETY: AVX-512F is there.
+        unsafe { _mm512_mul_ps(self, other) }
+    }
+
+    #[inline(always)]
     unsafe fn add(self, other: __m512) -> __m512 {
         // SAFETY: AVX-512F is there.
         unsafe { _mm512_add_ps(self, other) }
@@ -61,7 +86,7 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
-    unsafe fn prefetch(at: *const f32) {
+    unsafe fn prefetch(at: *const u8) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }

@@ -1,5 +1,6 @@
 //! Advanced SIMD: 4 lanes, 32 registers; a tail goes through a small buffer.
 
+mod bits;
 pub(crate) mod codes;
 
 use std::arch::aarch64::*;
@@ -36,6 +37,41 @@ impl Vector for float32x4_t {
         }
     }
 
+    /// By name because the intrinsic's types are younger than the oldest compiler supported; the instruction is as
+    /// old as the architecture.
+    #[inline(always)]
+    unsafe fn load_f16(from: *const u16) -> float32x4_t {
+        let floats: float32x4_t;
+        // SAFETY: the caller vouches for four halves; the instruction touches its two registers alone.
+        unsafe {
+            std::arch::asm!(
+                "fcvtl {floats:v}.4s, {halves:v}.4h",
+                floats = out(vreg) floats,
+                halves = in(vreg) vld1_u16(from),
+                options(pure, nomem, nostack, preserves_flags)
+            );
+        }
+        floats
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for the room.
+        unsafe { vst1q_f32(to, self) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> float32x4_t {
+        // SAFETY: Advanced SIMD is there.
+        unsafe { vdupq_n_f32(value) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: float32x4_t) -> float32x4_t {
+        // SAFETY: Advanced SIMD is there.
+        unsafe { vmulq_f32(self, other) }
+    }
+
     #[inline(always)]
     unsafe fn add(self, other: float32x4_t) -> float32x4_t {
         // SAFETY: Advanced SIMD is there.
@@ -58,5 +94,10 @@ impl Vector for float32x4_t {
     unsafe fn sum(self) -> f32 {
         // SAFETY: Advanced SIMD is there.
         unsafe { vaddvq_f32(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const u8) {
+        crate::prefetch::line(at);
     }
 }

@@ -3,6 +3,7 @@
 //! Multiplies and adds are rounded apart and the order is fixed. Four lanes because a single chain of additions is
 //! bound by their latency; the compiler may put the lanes in a register, it may not reorder them.
 
+mod bits;
 pub(crate) mod codes;
 
 use super::backend;
@@ -36,6 +37,23 @@ impl Vector for Lanes {
         // SAFETY: the caller vouches for `count` floats, fewer than there are lanes.
         unsafe { from.copy_to_nonoverlapping(lanes.as_mut_ptr(), count) };
         Lanes(lanes)
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for the room; an array has the alignment of its elements.
+        unsafe { to.cast::<[f32; 4]>().write(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Lanes {
+        Lanes([value; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(mut self, other: Lanes) -> Lanes {
+        self.0.iter_mut().zip(other.0).for_each(|(lane, other)| *lane *= other);
+        self
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use super::coding::{Coding, U4, U8};
 use super::{CodeBackend, GRAIN};
+use crate::table::check_tile;
 
 /// Kernels on integer codes. They read each row once, allocate nothing, accept any alignment, and give the same
 /// numbers on every instruction set.
@@ -21,6 +22,12 @@ pub struct CodeKernels {
     /// wholly within `rows`.
     #[allow(clippy::type_complexity, reason = "the signature is the documentation")]
     pub gather: fn(&[i8], &[u8], &[u32], &mut [i32]),
+    /// `tile(queries, rows, stride, out)`: `out[q * R + r]` becomes the sum of the products of query `q` and row `r` of
+    /// R rows of `stride` bytes. Queries and rows lie one after another.
+    ///
+    /// Panics unless the stride is a multiple of 32 bytes, both hold whole vectors (none where the stride is 0) and
+    /// `out` has a place for every pair.
+    pub tile: fn(&[i8], &[u8], usize, &mut [i32]),
 }
 
 /// The kernels of both codings.
@@ -38,7 +45,7 @@ impl Codes {
 }
 
 const fn entry<B: CodeBackend, C: Coding>() -> CodeKernels {
-    CodeKernels { name: B::NAME, batch: batch::<B, C>, gather: gather::<B, C> }
+    CodeKernels { name: B::NAME, batch: batch::<B, C>, gather: gather::<B, C>, tile: tile::<B, C> }
 }
 
 /// The bytes of a row for a query.
@@ -60,4 +67,13 @@ fn gather<B: CodeBackend, C: Coding>(query: &[i8], rows: &[u8], ids: &[u32], out
     assert_eq!(ids.len(), out.len(), "as many ids as outputs");
     // SAFETY: the lengths are as asked, the body checks the ids; the instruction set is as in `batch`.
     unsafe { B::gather::<C>(query, rows, ids, out) }
+}
+
+fn tile<B: CodeBackend, C: Coding>(queries: &[i8], rows: &[u8], stride: usize, out: &mut [i32]) {
+    assert!(stride.is_multiple_of(GRAIN), "a stride that is no multiple of 32 bytes");
+    assert!(queries.len().is_multiple_of(C::QUERY_BYTES), "queries that are not whole");
+    if check_tile(queries.len() / C::QUERY_BYTES, rows.len(), stride, out.len()) {
+        // SAFETY: whole vectors and a place for every pair; the instruction set is as in `batch`.
+        unsafe { B::tile::<C>(queries, rows, stride, out) }
+    }
 }

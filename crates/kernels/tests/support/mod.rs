@@ -150,3 +150,22 @@ impl PlacedBytes {
         unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
     }
 }
+
+/// Halves from place `start` of a longer buffer, not-a-number all around.
+pub(crate) struct PlacedHalves {
+    buffer: Vec<u16>,
+    start: usize,
+    len: usize,
+}
+
+impl PlacedHalves {
+    pub(crate) fn new(values: &[u16], start: usize) -> PlacedHalves {
+        let mut buffer = vec![0x7e00; start + values.len() + 64];
+        buffer[start..start + values.len()].copy_from_slice(values);
+        PlacedHalves { buffer, start, len: values.len() }
+    }
+
+    pub(crate) fn values(&self) -> &[u16] {
+        &self.buffer[self.start..self.start + self.len]
+    }
+}

@@ -15,6 +15,7 @@ code_backend!(Vnni256, "avx2,avxvnni");
 
 impl Bytes for Madd256 {
     const NAME: &'static str = "avx2";
+    const REGISTERS: usize = 16;
     const STEP: usize = 32;
     type Register = __m256i;
     /// The even bytes and the odd ones, as i16.
@@ -98,6 +99,7 @@ impl Bytes for Madd256 {
 
 impl Bytes for Vnni256 {
     const NAME: &'static str = "avxvnni";
+    const REGISTERS: usize = 16;
     const STEP: usize = 32;
     type Register = __m256i;
     type Query = __m256i;

@@ -13,6 +13,7 @@ code_backend!(Vnni512, "avx512f,avx512bw,avx512vnni");
 
 impl Bytes for Madd512 {
     const NAME: &'static str = "avx512bw";
+    const REGISTERS: usize = 32;
     const STEP: usize = 64;
     type Register = __m512i;
     /// The even bytes and the odd ones, as i16 (`avx2/codes.rs` says why).
@@ -114,6 +115,7 @@ unsafe fn folded(x: __m512i) -> __m128i {
 
 impl Bytes for Vnni512 {
     const NAME: &'static str = "avx512vnni";
+    const REGISTERS: usize = 32;
     const STEP: usize = 64;
     type Register = __m512i;
     type Query = __m512i;

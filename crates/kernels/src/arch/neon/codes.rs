@@ -10,6 +10,7 @@ code_backend!(Widening128, "neon");
 
 impl Bytes for Widening128 {
     const NAME: &'static str = "neon";
+    const REGISTERS: usize = 32;
     const STEP: usize = 16;
     type Register = uint8x16_t;
     /// The lower bytes and the upper ones.

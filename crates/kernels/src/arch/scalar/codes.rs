@@ -12,6 +12,7 @@ const LANES: usize = 8;
 
 impl Bytes for Plain {
     const NAME: &'static str = "scalar";
+    const REGISTERS: usize = 8;
     const STEP: usize = STEP;
     type Register = [u8; STEP];
     type Query = [i8; STEP];

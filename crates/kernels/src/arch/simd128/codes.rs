@@ -10,6 +10,7 @@ code_backend!(Dot128);
 
 impl Bytes for Dot128 {
     const NAME: &'static str = "simd128";
+    const REGISTERS: usize = 16;
     const STEP: usize = 16;
     type Register = v128;
     /// The lower bytes and the upper ones, as i16.
