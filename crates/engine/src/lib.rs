@@ -5,6 +5,7 @@
 pub mod api;
 mod batch;
 mod collection;
+mod dense;
 mod document;
 mod error;
 pub mod evaluate;

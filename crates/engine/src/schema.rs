@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tercet_text::{Analyzer, analyzer_names};
 
-use crate::wire::{Code, FieldSpec, SchemaSpec, TercetError, shown};
+use crate::wire::{Code, DenseSpec, FieldSpec, SchemaSpec, TercetError, shown};
 
 /// The most fields a schema may have.
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -14,8 +14,6 @@ pub(crate) const FIELDS_MAX: usize = 1_000;
 const NAME_BYTES_MAX: usize = 200;
 /// The longest key: a name with a number behind it.
 const KEY_BYTES_MAX: usize = 220;
-/// The most components a vector may have.
-pub(crate) const DIMS_MAX: u32 = 65_535;
 
 const RESERVED: [&str; 4] = ["id", "and", "or", "not"];
 
@@ -30,6 +28,8 @@ pub(crate) struct Field {
     pub(crate) spec: FieldSpec,
     /// The analyzer of a text field.
     pub(crate) analyzer: Option<Analyzer>,
+    /// The index of a dense field was not said: that of the stored schema will do.
+    pub(crate) any_index: bool,
 }
 
 /// All fields, in the order of declaration.
@@ -150,7 +150,7 @@ impl Schema {
                         format!("the stored schema has a field `{}`, the given one has not", field.name),
                     ));
                 }
-                Some(at) if self.fields[at].spec != field.spec => {
+                Some(at) if !self.fields[at].agrees(field) => {
                     let text = |spec: &FieldSpec| serde_json::to_string(spec).unwrap_or_default();
                     return Some((
                         field.name.clone(),
@@ -180,6 +180,16 @@ impl Field {
         Ok(Field { name: name.to_owned(), ..field })
     }
 
+    /// Whether documents of a stored field can be taken for those of this one.
+    fn agrees(&self, stored: &Field) -> bool {
+        match (&self.spec, &stored.spec) {
+            (FieldSpec::Dense(given), FieldSpec::Dense(stored)) if self.any_index => {
+                DenseSpec { index: stored.index.clone(), ..given.clone() } == *stored
+            }
+            (given, stored) => given == stored,
+        }
+    }
+
     fn parse(name: &str, value: &Value) -> Result<Field, TercetError> {
         let wrong = |message: String| TercetError::new(Code::Schema, message).field(name);
         check_name(name)?;
@@ -202,16 +212,11 @@ impl Field {
                 range(name, "k1", text.k1, 0.0, 10.0)?;
                 range(name, "b", text.b, 0.0, 1.0)?;
             }
-            FieldSpec::Dense(dense) if dense.dims == 0 || dense.dims > DIMS_MAX => {
-                return Err(wrong(format!(
-                    "field `{name}`: dims must be 1 to {DIMS_MAX}, found {}",
-                    dense.dims
-                ))
-                .expected(format!("1 to {DIMS_MAX}"), dense.dims.to_string()));
-            }
+            FieldSpec::Dense(dense) => crate::dense::check(Some(name), dense.dims, &dense.index)?,
             _ => {}
         }
-        Ok(Field { name: name.to_owned(), key: name.to_owned(), spec, analyzer })
+        let any_index = value.get("index").is_none();
+        Ok(Field { name: name.to_owned(), key: name.to_owned(), spec, analyzer, any_index })
     }
 }
 

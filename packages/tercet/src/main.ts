@@ -33,8 +33,11 @@ export {
   type DenseOptions,
   date,
   dense,
+  type FlatSettings,
   flat,
   float,
+  type HnswSettings,
+  hnsw,
   type InferDocument,
   type InferInput,
   integer,
@@ -51,6 +54,7 @@ export type { GetOptions, HighlightRange, Hit, Page, SearchRequest } from "./typ
 export { VERSION } from "./version.js";
 export type {
   Code,
+  CodecName,
   CommitReply,
   CompactReply,
   DenseIndexSpec,
@@ -68,6 +72,7 @@ export type {
   PlanStep,
   Problem,
   Recovered,
+  ReduceSpec,
   RefreshReply,
   RemoveReply,
   RepairReply,

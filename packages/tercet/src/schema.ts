@@ -4,7 +4,7 @@
  * A builder returns exactly the wire type of its field, so a schema survives JSON; the literal types of its settings
  * are kept, and `InferDocument` and `InferInput` read them.
  */
-import type { DenseIndexSpec, FieldSpec, Id, MetricName } from "./wire/index.js";
+import type { CodecName, DenseIndexSpec, FieldSpec, Id, MetricName, ReduceSpec } from "./wire/index.js";
 
 /** Analyzers that every build has. Any other name is refused with ERR_SCHEMA. */
 export type AnalyzerName =
@@ -127,9 +127,53 @@ export function dense<const O extends DenseOptions>(options: O): FieldOf<"dense"
   return { type: "dense", ...options } as FieldOf<"dense", O>;
 }
 
-/** The index kind that compares every vector: exact, no build time, cost linear in the number of vectors. */
-export function flat(): { readonly kind: "flat" } {
-  return { kind: "flat" };
+/** Settings of {@link flat}. */
+export interface FlatSettings {
+  /** The codes that are compared. Default `auto`: the vectors themselves. */
+  readonly codec?: CodecName;
+  /** Keep the vectors beside codes, to re-rank by and to give back bit for bit. Default true. */
+  readonly keep?: boolean;
+}
+
+/** Settings of {@link hnsw}. */
+export interface HnswSettings {
+  /** Links of a node above the lowest level, and half of those on it: 4 to 64. Default 16. */
+  readonly M?: number;
+  /** Candidates that a new node's links are chosen from: `M` to 4,096. Default 200. */
+  readonly efConstruction?: number;
+  /** The codes that the graph is walked by. Default `auto`. */
+  readonly codec?: CodecName;
+  /** What makes vectors shorter before they are coded; answers are re-ranked by whole vectors. Default: what suits the codec. */
+  readonly reduce?: ReduceSpec;
+  /** Keep the vectors, to re-rank by and to give back bit for bit; without them both come from the codes. Default true. */
+  readonly keep?: boolean;
+  /** What decides levels and order, 0 to 2^53 - 1: the same vectors and seed give the same graph. Default 0. */
+  readonly seed?: number;
+}
+
+type HnswOf<O> = Merge<
+  { readonly kind: "hnsw" } & { readonly [K in keyof O as K extends "M" ? "m" : K]: O[K] }
+>;
+
+/**
+ * The index kind that compares every vector: exact, no build time, cost linear in the number of vectors.
+ * @example vector: dense({ dims: 384, index: flat() })
+ */
+export function flat<const O extends FlatSettings = Record<never, never>>(
+  settings?: O,
+): Merge<{ readonly kind: "flat" } & O> {
+  return { kind: "flat", ...settings } as Merge<{ readonly kind: "flat" } & O>;
+}
+
+/**
+ * The index kind that walks a graph (HNSW, Malkov & Yashunin): approximate, with cost that grows like the logarithm of
+ * the number of vectors. Small sets and narrow filters are compared vector by vector all the same, and a search says
+ * whether its answer is `exact`.
+ * @example vector: dense({ dims: 384, metric: "cosine", index: hnsw({ M: 16 }) })
+ */
+export function hnsw<const O extends HnswSettings = Record<never, never>>(settings?: O): HnswOf<O> {
+  const { M, ...rest } = (settings ?? {}) as HnswSettings;
+  return { kind: "hnsw", ...(M === undefined ? undefined : { m: M }), ...rest } as unknown as HnswOf<O>;
 }
 
 /** The fields of a collection's documents beside `id`: name to kind. Made with {@link text} and its sisters. */

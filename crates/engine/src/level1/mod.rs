@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tercet_index::{Bitmap, Counters, DenseSearch, Scored, TopK, Values};
 use tercet_store::Env;
 
+use crate::dense::DIMS_MAX;
 use crate::document::check_vector;
 use crate::error::index_error;
-use crate::schema::DIMS_MAX;
 use crate::search::{DEPTH_MAX, bounded, check_whole};
 use crate::wire::{Code, DenseIndexSpec, IndexInfo, MetricName, TercetError};
 

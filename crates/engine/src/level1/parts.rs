@@ -8,7 +8,6 @@ use tercet_store::{SectionFile, SectionFileWriter};
 use super::Spec;
 use crate::error::index_error;
 use crate::sections::Within;
-use crate::segment::metric;
 use crate::wire::{Code, TercetError};
 
 /// The kind of section file that an index is.
@@ -41,7 +40,7 @@ fn kind(spec: &Spec) -> Result<&'static DenseKind, TercetError> {
 }
 
 fn index_spec(spec: &Spec) -> tercet_index::DenseSpec {
-    tercet_index::DenseSpec::new(spec.dims as usize, metric(spec.metric))
+    crate::dense::index_spec(spec.dims, spec.metric, &spec.index)
 }
 
 impl IndexPart {

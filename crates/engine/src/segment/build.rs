@@ -9,7 +9,8 @@ use tercet_text::Analyzer;
 use super::columns::KeywordBuilder;
 use super::docs::DocsWriter;
 use super::present::write_presence;
-use super::{dense_spec, field_prefix, ids};
+use super::{field_prefix, ids};
+use crate::dense::field_spec;
 use crate::document::{Document, FieldValue};
 use crate::schema::{Field, Schema};
 use crate::sections::Prefixed;
@@ -89,7 +90,7 @@ impl FieldBuilder {
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
                 (kind.build)(
-                    &dense_spec(&spec),
+                    &field_spec(&spec),
                     &DenseInput { rows, present, values: Values::F32(&values) },
                     &Work::inline(),
                 )

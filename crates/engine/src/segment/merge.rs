@@ -13,10 +13,9 @@ use tercet_index::{
 use super::build::LAYOUT;
 use super::docs::DocsWriter;
 use super::present::{Presence, write_presence};
-use super::{
-    BlockCache, FieldReader, Numbers, Segment, SegmentField, dense_spec, field_prefix, ids, keywords,
-};
+use super::{BlockCache, FieldReader, Numbers, Segment, SegmentField, field_prefix, ids, keywords};
 use crate::api::Control;
+use crate::dense::field_spec;
 use crate::schema::{Field, Schema};
 use crate::sections::Prefixed;
 use crate::wire::{FieldSpec, TercetError};
@@ -153,7 +152,7 @@ impl Merging<'_> {
             FieldSpec::Dense(spec) => {
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
-                (kind.merge)(&dense_spec(spec), self.rows, self, sink, &Work::inline())?;
+                (kind.merge)(&field_spec(spec), self.rows, self, sink, &Work::inline())?;
             }
         }
         write_presence(&self.present()?, sink)

@@ -19,14 +19,15 @@ mod snapshot;
 mod tests;
 
 use bytes::Bytes;
-use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader, Metric, dense_kind};
+use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader};
 use tercet_store::{AlignedBuf, Env, SectionFile, SectionFileWriter, SectionStream};
 
 use crate::api::Control;
+use crate::dense;
 use crate::error::index_error;
 use crate::schema::{Field, Schema};
 use crate::sections::{FileSink, Within};
-use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, TercetError};
+use crate::wire::{FieldSpec, TercetError};
 
 pub(crate) use build::SegmentBuilder;
 pub(crate) use columns::{Keywords, Numbers, passing};
@@ -78,20 +79,6 @@ pub(crate) struct Segment {
 /// The prefix of a field's sections.
 pub(crate) fn field_prefix(name: &str) -> String {
     format!("field/{name}/")
-}
-
-/// The index crate's view of a dense field.
-pub(crate) fn dense_spec(spec: &DenseSpec) -> tercet_index::DenseSpec {
-    tercet_index::DenseSpec::new(spec.dims as usize, metric(spec.metric))
-}
-
-/// The kernel crate's metric.
-pub(crate) fn metric(name: MetricName) -> Metric {
-    match name {
-        MetricName::Cosine => Metric::Cosine,
-        MetricName::Dot => Metric::Dot,
-        MetricName::L2 => Metric::L2,
-    }
 }
 
 impl Segment {
@@ -297,14 +284,8 @@ fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentFie
         }
         FieldSpec::Float(_) => FieldReader::Numbers(Numbers::open(rows, true, &source)?),
         FieldSpec::Dense(spec) => {
-            let name = spec.index.kind();
-            let kind = dense_kind(name).ok_or_else(|| {
-                PartError::Tercet(TercetError::new(
-                    Code::Unsupported,
-                    format!("no dense index kind `{name}` in this build"),
-                ))
-            })?;
-            FieldReader::Dense((kind.open)(&dense_spec(spec), rows, &source)?)
+            let kind = dense::kind(&spec.index).map_err(PartError::Tercet)?;
+            FieldReader::Dense((kind.open)(&dense::field_spec(spec), rows, &source)?)
         }
     };
     Ok(SegmentField { reader, present })

@@ -39,7 +39,7 @@ macro_rules! exported {
 #[rustfmt::skip]
 exported!(
     Code, WireError, Id,
-    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, MetricName,
+    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, ReduceSpec, ReducedSpec, MetricName,
     VectorRef, FieldBoosts, Operator, MatchQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
     SearchRequest, HitExplain, PlanStep, PageExplain, WireHit, SearchReply,
     OnCommit, Interval, Durability, VerifyMode, VersionName, Evolve, OpenRequest, Recovered, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,

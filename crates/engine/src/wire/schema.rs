@@ -19,6 +19,12 @@ fn b() -> f32 {
 fn cosine() -> MetricName {
     MetricName::Cosine
 }
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+fn is_true(value: &bool) -> bool {
+    *value
+}
 
 /// The default saturation of term frequency.
 pub const DEFAULT_K1: f32 = 1.2;
@@ -128,26 +134,119 @@ pub struct DenseSpec {
     pub optional: bool,
 }
 
-/// A dense index kind.
+/// A dense index kind and its settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum DenseIndexSpec {
     /// Every vector is compared: exact.
-    Flat {},
+    Flat(FlatSpec),
+    /// A navigable graph (Malkov & Yashunin, arXiv 1603.09320): approximate, and fast where there are many vectors.
+    Hnsw(HnswSpec),
+}
+
+/// Settings of a `flat` index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct FlatSpec {
+    /// The codes that are compared. With any but `auto` and `f32` answers are as exact as the codes.
+    #[serde(skip_serializing_if = "is_default")]
+    #[ts(optional, as = "Option<_>")]
+    pub codec: CodecName,
+    /// Keep the vectors themselves beside codes, to re-rank by and to give back bit for bit.
+    #[serde(skip_serializing_if = "is_true")]
+    #[ts(optional, as = "Option<_>")]
+    pub keep: bool,
+}
+
+/// Settings of an `hnsw` index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct HnswSpec {
+    /// Links of a node above the lowest level, and half of those on it: 4 to 64. More make the graph larger and recall
+    /// higher.
+    #[ts(optional, as = "Option<_>")]
+    pub m: u32,
+    /// Candidates that a new node's links are chosen from: `m` to 4,096. More make building slower and recall higher.
+    #[ts(optional, as = "Option<_>")]
+    pub ef_construction: u32,
+    /// The codes that the graph is walked by.
+    #[ts(optional, as = "Option<_>")]
+    pub codec: CodecName,
+    /// What makes vectors shorter before they are coded; what the codec takes to be best when absent. Answers are
+    /// re-ranked by whole vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reduce: Option<ReduceSpec>,
+    /// Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from the codes.
+    #[ts(optional, as = "Option<_>")]
+    pub keep: bool,
+    /// What decides levels and order, 0 to 2^53 - 1: the same vectors and seed give the same graph.
+    #[ts(optional, type = "number")]
+    pub seed: u64,
+}
+
+/// How vectors are coded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum CodecName {
+    /// What the kind takes to be best.
+    #[default]
+    Auto,
+    /// 32-bit floats: the vectors themselves.
+    F32,
+    /// 16-bit floats.
+    F16,
+    /// 8 bits a component, scaled by vector (LVQ, arXiv 2304.04759).
+    Lvq8,
+    /// 4 bits a component to walk by, 8 more to re-rank by.
+    Lvq4x8,
+}
+
+/// What makes vectors shorter before they are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ReduceSpec {
+    /// Nothing.
+    None {},
+    /// The leading principal axes of the data (arXiv 2312.16335).
+    Pca(ReducedSpec),
+    /// The first components of every vector, for embeddings that were trained so (Matryoshka, arXiv 2205.13147).
+    Prefix(ReducedSpec),
+}
+
+/// How short vectors become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ReducedSpec {
+    /// Components that stay: 1 to those of a vector.
+    pub dims: u32,
+}
+
+impl Default for FlatSpec {
+    fn default() -> Self {
+        FlatSpec { codec: CodecName::Auto, keep: true }
+    }
+}
+
+impl Default for HnswSpec {
+    fn default() -> Self {
+        HnswSpec { m: 16, ef_construction: 200, codec: CodecName::Auto, reduce: None, keep: true, seed: 0 }
+    }
 }
 
 impl DenseIndexSpec {
     /// The name under which the index crate's registry knows the kind.
     pub fn kind(&self) -> &'static str {
         match self {
-            DenseIndexSpec::Flat {} => "flat",
+            DenseIndexSpec::Flat(_) => "flat",
+            DenseIndexSpec::Hnsw(_) => "hnsw",
         }
     }
 }
 
 impl Default for DenseIndexSpec {
     fn default() -> Self {
-        DenseIndexSpec::Flat {}
+        DenseIndexSpec::Flat(FlatSpec::default())
     }
 }
 

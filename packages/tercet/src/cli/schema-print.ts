@@ -12,6 +12,14 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   optional: false,
 };
 
+const INDEX_DEFAULTS: Readonly<Record<string, unknown>> = {
+  M: 16,
+  efConstruction: 200,
+  codec: "auto",
+  keep: true,
+  seed: 0,
+};
+
 /** The builders of `tercet` for a schema, ready to paste: `{ title: text({ analyzer: "english" }), ... }`. */
 export function printSchema(schema: Schema): string {
   const lines = Object.entries(schema).map(([name, spec]) => `  ${printKey(name)}: ${printField(spec)},`);
@@ -38,7 +46,12 @@ function printField(spec: FieldSpec): string {
 
 function printValue(key: string, value: unknown): string {
   if (key === "index" && typeof value === "object" && value !== null && "kind" in value) {
-    const { kind, ...rest } = value as Record<string, unknown>;
+    const { kind, m: M, ...others } = value as Record<string, unknown>;
+    const rest = Object.fromEntries(
+      Object.entries({ M, ...others }).filter(
+        ([name, it]) => it !== undefined && it !== INDEX_DEFAULTS[name],
+      ),
+    );
     return Object.keys(rest).length === 0 ? `${String(kind)}()` : `${String(kind)}(${JSON.stringify(rest)})`;
   }
   return JSON.stringify(value);

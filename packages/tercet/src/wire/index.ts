@@ -142,9 +142,72 @@ index?: DenseIndexSpec,
 optional?: boolean, };
 
 /**
- * A dense index kind.
+ * A dense index kind and its settings.
  */
-export type DenseIndexSpec = { "kind": "flat", };
+export type DenseIndexSpec = { "kind": "flat" } & FlatSpec | { "kind": "hnsw" } & HnswSpec;
+
+/**
+ * Settings of a `flat` index.
+ */
+export type FlatSpec = { 
+/**
+ * The codes that are compared. With any but `auto` and `f32` answers are as exact as the codes.
+ */
+codec?: CodecName, 
+/**
+ * Keep the vectors themselves beside codes, to re-rank by and to give back bit for bit.
+ */
+keep?: boolean, };
+
+/**
+ * Settings of an `hnsw` index.
+ */
+export type HnswSpec = { 
+/**
+ * Links of a node above the lowest level, and half of those on it: 4 to 64. More make the graph larger and recall
+ * higher.
+ */
+m?: number, 
+/**
+ * Candidates that a new node's links are chosen from: `m` to 4,096. More make building slower and recall higher.
+ */
+efConstruction?: number, 
+/**
+ * The codes that the graph is walked by.
+ */
+codec?: CodecName, 
+/**
+ * What makes vectors shorter before they are coded; what the codec takes to be best when absent. Answers are
+ * re-ranked by whole vectors.
+ */
+reduce?: ReduceSpec, 
+/**
+ * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from the codes.
+ */
+keep?: boolean, 
+/**
+ * What decides levels and order, 0 to 2^53 - 1: the same vectors and seed give the same graph.
+ */
+seed?: number, };
+
+/**
+ * How vectors are coded.
+ */
+export type CodecName = "auto" | "f32" | "f16" | "lvq8" | "lvq4x8";
+
+/**
+ * What makes vectors shorter before they are coded.
+ */
+export type ReduceSpec = { "kind": "none", } | { "kind": "pca" } & ReducedSpec | { "kind": "prefix" } & ReducedSpec;
+
+/**
+ * How short vectors become.
+ */
+export type ReducedSpec = { 
+/**
+ * Components that stay: 1 to those of a vector.
+ */
+dims: number, };
 
 /**
  * How two vectors are compared. Scores are higher for nearer vectors under every metric.
