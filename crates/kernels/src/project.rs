@@ -14,9 +14,8 @@
 
 use crate::vector::Vector;
 
-/// Registers of outputs in a block; with the factor and a product they fit in 16.
-const WIDE: usize = 8;
-
+/// Blocks of 8 registers, which with the factor and a product fit in 16, then the halves that are left.
+///
 /// # Safety
 /// `matrix.len() == x.len() * out.len()`, and the instruction set of `V` is available.
 #[inline(always)]
@@ -24,13 +23,16 @@ pub(crate) unsafe fn project<V: Vector>(x: &[f32], matrix: &[f32], out: &mut [f3
     let mut j = 0;
     // SAFETY: each block ends within the outputs, the last partial register is loaded and stored in part.
     unsafe {
-        while out.len() - j >= WIDE * V::LANES {
-            columns::<V, WIDE>(x, matrix, out, j);
-            j += WIDE * V::LANES;
-        }
-        while out.len() - j >= V::LANES {
-            columns::<V, 1>(x, matrix, out, j);
-            j += V::LANES;
+        while j < out.len() {
+            let registers = (out.len() - j) / V::LANES;
+            j += V::LANES
+                * match registers {
+                    8.. => columns::<V, 8>(x, matrix, out, j),
+                    4.. => columns::<V, 4>(x, matrix, out, j),
+                    2.. => columns::<V, 2>(x, matrix, out, j),
+                    1 => columns::<V, 1>(x, matrix, out, j),
+                    0 => break,
+                };
         }
         if j < out.len() {
             last_columns::<V>(x, matrix, out, j);
@@ -38,9 +40,9 @@ pub(crate) unsafe fn project<V: Vector>(x: &[f32], matrix: &[f32], out: &mut [f3
     }
 }
 
-/// The outputs of N whole registers from `j` on.
+/// The outputs of N whole registers from `j` on; gives N.
 #[inline(always)]
-unsafe fn columns<V: Vector, const N: usize>(x: &[f32], matrix: &[f32], out: &mut [f32], j: usize) {
+unsafe fn columns<V: Vector, const N: usize>(x: &[f32], matrix: &[f32], out: &mut [f32], j: usize) -> usize {
     // SAFETY: `j + N * LANES <= out.len()`, and the matrix has `out.len()` columns.
     unsafe {
         let mut sums = [V::zero(); N];
@@ -56,6 +58,7 @@ unsafe fn columns<V: Vector, const N: usize>(x: &[f32], matrix: &[f32], out: &mu
             sums[n].store(out.as_mut_ptr().add(j + n * V::LANES));
         }
     }
+    N
 }
 
 /// The outputs from `j` on, fewer than a register.

@@ -4,14 +4,15 @@
 
 use std::process::Command;
 
-use tercet_kernels::{Isa, available, isa_override_error, kernels, kernels_for};
+use tercet_kernels::{Isa, available, isa_override_error, kernels, kernels_for, variants_for};
 
 /// What the machine has, asked as independently of the crate as can be: on Linux by the kernel's own list.
+fn listed(flag: &str) -> bool {
+    std::fs::read_to_string("/proc/cpuinfo")
+        .is_ok_and(|text| text.split_whitespace().any(|word| word == flag))
+}
+
 fn machine_has(isa: Isa) -> bool {
-    let listed = |flag: &str| {
-        std::fs::read_to_string("/proc/cpuinfo")
-            .is_ok_and(|text| text.split_whitespace().any(|word| word == flag))
-    };
     let compiled_for = |architecture: &str| std::env::consts::ARCH == architecture;
     match isa {
         Isa::Scalar => true,
@@ -31,6 +32,25 @@ fn every_instruction_set_of_the_machine_has_kernels() {
         assert_eq!(tested, available().contains(&isa));
         assert_eq!(tested, isa.is_available());
         assert!(kernels_for(isa).is_none_or(|kernels| kernels.isa == isa));
+    }
+}
+
+/// The kernels on codes say what they use; each choice that the CPU offers beside an instruction set is among them, so
+/// that the suites run it, and the best of them is what is used.
+#[test]
+fn every_choice_beside_an_instruction_set_is_tested() {
+    for (isa, flag, name) in [
+        (Isa::Avx2, "avx2", "avx2"),
+        (Isa::Avx2, "avx_vnni", "avxvnni"),
+        (Isa::Avx512, "avx512f", "avx2"),
+        (Isa::Avx512, "avx512bw", "avx512bw"),
+        (Isa::Avx512, "avx512_vnni", "avx512vnni"),
+    ] {
+        let names: Vec<_> = variants_for(isa).iter().map(|kernels| kernels.u8().name).collect();
+        let tested = names.contains(&name);
+        println!("{name} for {isa}: {}", if tested { "tested" } else { "not on this machine" });
+        assert!(tested || !machine_has(isa) || !listed(flag), "the CPU has {flag} and nothing here tests it");
+        assert_eq!(names.last().copied(), kernels_for(isa).map(|kernels| kernels.u8().name));
     }
 }
 
