@@ -148,8 +148,8 @@ unsafe fn block<B: Bits, M: Measure>(
     // SAFETY: the caller's promises are handed on.
     unsafe {
         let counts = counts::<B, M, ROWS>(query, rows, ahead);
-        let (first, second) =
-            (B::Base::totals(counts.map(|two| two[0])), B::Base::totals(counts.map(|two| two[1])));
+        let [[a, e], [b, f], [c, g], [d, h]] = counts;
+        let (first, second) = (B::Base::totals([a, b, c, d]), B::Base::totals([e, f, g, h]));
         std::array::from_fn(|r| M::finish(first[r].cast_unsigned(), second[r].cast_unsigned()))
     }
 }
@@ -180,13 +180,9 @@ unsafe fn counts<B: Bits, M: Measure, const R: usize>(
         let mut counts = [[B::Base::zero(); 2]; R];
         let mut i = 0;
         while i < bytes {
-            let whole = bytes - i >= B::Base::STEP;
-            let load = |row: *const u8| {
-                if whole { B::Base::load(row.add(i)) } else { B::load_head(row.add(i), bytes - i) }
-            };
-            let query = load(first);
+            let query = load::<B>(first.add(i), bytes - i);
             for r in 0..R {
-                counts[r] = M::add::<B>(counts[r], query, load(rows[r]));
+                counts[r] = M::add::<B>(counts[r], query, load::<B>(rows[r].add(i), bytes - i));
             }
             if let Some(ahead) = ahead
                 && i % LINE == 0
@@ -199,4 +195,11 @@ unsafe fn counts<B: Bits, M: Measure, const R: usize>(
         }
         counts
     }
+}
+
+/// A register of `left` bytes, or as many as it has.
+#[inline(always)]
+unsafe fn load<B: Bits>(from: *const u8, left: usize) -> <B::Base as Bytes>::Register {
+    // SAFETY: the caller vouches for `left` bytes and the instruction set.
+    unsafe { if left >= B::Base::STEP { B::Base::load(from) } else { B::load_head(from, left) } }
 }

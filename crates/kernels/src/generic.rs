@@ -10,7 +10,7 @@
 //!     prefetch the same places of R rows that come later
 //!   the whole registers that are left: into sums[r][0], sums[r][1], ...
 //!   the last, partial register, filled with zeros: into sums[r][0]
-//!   per row: fold the U sums in halves, add the lanes, finish
+//!   per row: fold the U sums in halves, add the lanes (of four rows together), finish
 //! ```
 //!
 //! Why several sums a row (U): a fused multiply-add takes 4 cycles and two start per cycle, so eight independent chains
@@ -237,9 +237,35 @@ unsafe fn block<V: Vector, M: Distance, E: Element, const R: usize, const U: usi
             }
             prefetch::<V, E, R>(&ahead, i, 1);
         }
-        let mut out = [0.0; R];
+        let mut whole = [M::Sums::<V>::zero(); R];
         for r in 0..R {
-            out[r] = M::finish(folded(sums[r]), query_norm_squared);
+            whole[r] = folded(sums[r]);
+        }
+        finished::<V, M, R>(whole, query_norm_squared)
+    }
+}
+
+/// The distances from one query's sums with several rows, four at a time as far as they go.
+#[inline(always)]
+pub(crate) unsafe fn finished<V: Vector, M: Distance, const R: usize>(
+    sums: [M::Sums<V>; R],
+    query_norm_squared: f32,
+) -> [f32; R] {
+    let (fours, rest) = sums.as_chunks::<4>();
+    let mut out = [0.0; R];
+    // SAFETY: the caller vouches for the instruction set.
+    unsafe {
+        let mut at = 0;
+        for four in fours {
+            let totals = M::Sums::<V>::totals_of_four(*four);
+            for i in 0..4 {
+                out[at + i] = M::finish(totals[i], query_norm_squared);
+            }
+            at += 4;
+        }
+        for one in rest {
+            out[at] = M::finish(one.totals(), query_norm_squared);
+            at += 1;
         }
         out
     }
@@ -247,7 +273,7 @@ unsafe fn block<V: Vector, M: Distance, E: Element, const R: usize, const U: usi
 
 /// Adds U sums in halves: with four, `(0 + 2) + (1 + 3)`.
 #[inline(always)]
-pub(crate) unsafe fn folded<V: Vector, T: Sums<V>, const U: usize>(mut sums: [T; U]) -> T {
+unsafe fn folded<V: Vector, T: Sums<V>, const U: usize>(mut sums: [T; U]) -> T {
     let mut width = U;
     while width > 1 {
         width /= 2;

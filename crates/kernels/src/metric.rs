@@ -1,5 +1,7 @@
 //! The metrics and their table. A new metric is a file in this folder and a line in the table below.
 
+#![allow(clippy::needless_range_loop, reason = "several arrays are walked side by side, unrolled")]
+
 mod cosine;
 mod dot;
 mod l2;
@@ -15,29 +17,38 @@ use crate::vector::Vector;
 /// As for [`Vector`]: to be called only where its instruction set is available.
 pub(crate) trait Distance {
     /// The sums kept per row.
-    type Sums<V: Vector>: Sums<V>;
+    type Sums<V: Vector>: Sums<V, Totals = Self::Totals>;
+    /// Those sums with their lanes added.
+    type Totals: Copy;
     /// Whether the query's squared norm is asked for; computed once a batch.
     const NEEDS_QUERY_NORM: bool;
 
     /// Takes in `LANES` components of the query and of the row. Zeros on both sides must change nothing: tails are
     /// filled with them.
     unsafe fn step<V: Vector>(sums: Self::Sums<V>, query: V, row: V) -> Self::Sums<V>;
-    /// The distance from the complete sums and the query's squared norm (0 where not asked for).
-    unsafe fn finish<V: Vector>(sums: Self::Sums<V>, query_norm_squared: f32) -> f32;
+    /// The distance from the totals and the query's squared norm (0 where not asked for).
+    fn finish(totals: Self::Totals, query_norm_squared: f32) -> f32;
 }
 
 /// A few registers of running sums.
 pub(crate) trait Sums<V: Vector>: Copy {
     /// How many registers.
     const COUNT: usize;
+    /// A number for each register.
+    type Totals: Copy;
     /// Nothing summed yet.
     unsafe fn zero() -> Self;
     /// Both together.
     unsafe fn add(self, other: Self) -> Self;
+    /// The sum of the lanes of each register.
+    unsafe fn totals(self) -> Self::Totals;
+    /// The same for four rows together, with the same bits.
+    unsafe fn totals_of_four(four: [Self; 4]) -> [Self::Totals; 4];
 }
 
 impl<V: Vector, const N: usize> Sums<V> for [V; N] {
     const COUNT: usize = N;
+    type Totals = [f32; N];
 
     #[inline(always)]
     unsafe fn zero() -> Self {
@@ -52,6 +63,29 @@ impl<V: Vector, const N: usize> Sums<V> for [V; N] {
             *sum = unsafe { sum.add(more) };
         }
         self
+    }
+
+    #[inline(always)]
+    unsafe fn totals(self) -> [f32; N] {
+        let mut totals = [0.0; N];
+        for n in 0..N {
+            // SAFETY: the caller vouches for the instruction set.
+            totals[n] = unsafe { self[n].sum() };
+        }
+        totals
+    }
+
+    #[inline(always)]
+    unsafe fn totals_of_four([a, b, c, d]: [Self; 4]) -> [[f32; N]; 4] {
+        let mut totals = [[0.0; N]; 4];
+        for n in 0..N {
+            // SAFETY: the caller vouches for the instruction set.
+            let sums = unsafe { V::sum_of_four([a[n], b[n], c[n], d[n]]) };
+            for r in 0..4 {
+                totals[r][n] = sums[r];
+            }
+        }
+        totals
     }
 }
 

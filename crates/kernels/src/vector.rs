@@ -2,7 +2,8 @@
 //!
 //! Every method is `inline(always)` and without a target feature of its own: it takes on the features of the function
 //! that it is inlined into (`arch.rs`), which is what lets one body serve every instruction set. Called from a
-//! function without the features it would compile to calls, correct but slow; only `arch.rs` calls the body.
+//! function without the features it would compile to calls, correct but slow; only `arch.rs` calls the body. A closure is
+//! such a function until it is inlined itself: none takes or gives a register here.
 
 use crate::half::f16_to_f32;
 
@@ -62,6 +63,12 @@ pub(crate) trait Vector: Copy {
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
     /// The sum of the lanes, in an order of its own, always the same.
     unsafe fn sum(self) -> f32;
+    /// The sums of four, each with the bits of [`Vector::sum`].
+    #[inline(always)]
+    unsafe fn sum_of_four([a, b, c, d]: [Self; 4]) -> [f32; 4] {
+        // SAFETY: the caller vouches for the instruction set.
+        unsafe { [a.sum(), b.sum(), c.sum(), d.sum()] }
+    }
     /// Asks for the cache line at `at`, which need not be a valid address.
     #[inline(always)]
     unsafe fn prefetch(_at: *const u8) {}

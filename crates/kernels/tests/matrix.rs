@@ -99,6 +99,15 @@ fn a_tile_has_the_bits_of_its_pairs() {
 }
 
 #[test]
+fn a_tile_of_many_queries_has_the_bits_of_its_pairs() {
+    let mut numbers = Numbers(6);
+    let (queries, rows) = (numbers.take(20 * 131), numbers.take(20 * 9));
+    for count in [63, 64, 65, 128, 131] {
+        check_tile(&queries[..20 * count], &rows, 20);
+    }
+}
+
+#[test]
 fn a_tile_reads_nothing_beyond_its_vectors() {
     let mut numbers = Numbers(4);
     for dims in [1, 3, 8, 15, 17, 33, 65] {

@@ -89,6 +89,19 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn sum_of_four([a, b, c, d]: [__m256; 4]) -> [f32; 4] {
+        // SAFETY: AVX2 is there.
+        unsafe {
+            let (ab, cd) = (halves_of_two(a, b), halves_of_two(c, d));
+            // In each half: 0 + 2 of its row and of the other pair's, then 1 + 3 of the two.
+            let sums = _mm256_add_ps(_mm256_unpacklo_ps(ab, cd), _mm256_unpackhi_ps(ab, cd));
+            let sums = _mm256_add_ps(sums, _mm256_permute_ps::<0b11_10_11_10>(sums));
+            let (ac, bd) = (_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums));
+            as_array(_mm_unpacklo_ps(ac, bd))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const u8) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
@@ -103,4 +116,20 @@ pub(super) unsafe fn sum4(x: __m128) -> f32 {
         let pairs = _mm_add_ps(x, _mm_movehl_ps(x, x));
         _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)))
     }
+}
+
+/// The halves of each added, of `a` in the lower half and of `b` in the upper: for both what `sum` does first for one.
+#[inline(always)]
+unsafe fn halves_of_two(a: __m256, b: __m256) -> __m256 {
+    // SAFETY: the caller vouches for AVX2.
+    unsafe { _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b)) }
+}
+
+/// The lanes.
+#[inline(always)]
+pub(super) unsafe fn as_array(x: __m128) -> [f32; 4] {
+    let mut lanes = [0.0; 4];
+    // SAFETY: SSE is part of x86-64; the array has four lanes.
+    unsafe { _mm_storeu_ps(lanes.as_mut_ptr(), x) };
+    lanes
 }

@@ -5,7 +5,8 @@ pub(crate) mod codes;
 
 use std::arch::x86_64::*;
 
-use super::{avx2::sum4, backend};
+use super::avx2::{as_array, sum4};
+use super::backend;
 use crate::vector::Vector;
 
 backend!(Avx512, __m512, "avx512f");
@@ -86,8 +87,33 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn sum_of_four([a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+        // SAFETY: AVX-512F is there.
+        unsafe {
+            // As `sum` does: upper half to lower, upper quarter to lower; the quarters of the four beside each other.
+            let (ab, cd) = (halves_of_two(a, b), halves_of_two(c, d));
+            let even = _mm512_shuffle_f32x4::<0b10_00_10_00>(ab, cd);
+            let quarters = _mm512_add_ps(even, _mm512_shuffle_f32x4::<0b11_01_11_01>(ab, cd));
+            // Then as in `sum4`, in each quarter, and the first lane of each.
+            let pairs = _mm512_add_ps(quarters, _mm512_permute_ps::<0b11_10_11_10>(quarters));
+            let sums = _mm512_add_ps(pairs, _mm512_permute_ps::<0b01_01_01_01>(pairs));
+            as_array(_mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, sums)))
+        }
+    }
+
+    #[inline(always)]
     unsafe fn prefetch(at: *const u8) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+/// The halves of each added, of `a` in the lower half and of `b` in the upper: for both what `sum` does first for one.
+#[inline(always)]
+unsafe fn halves_of_two(a: __m512, b: __m512) -> __m512 {
+    // SAFETY: the caller vouches for AVX-512F.
+    unsafe {
+        let lower = _mm512_shuffle_f32x4::<0b01_00_01_00>(a, b);
+        _mm512_add_ps(lower, _mm512_shuffle_f32x4::<0b11_10_11_10>(a, b))
     }
 }

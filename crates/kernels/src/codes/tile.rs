@@ -72,7 +72,10 @@ unsafe fn block<B: Bytes, C: Coding, const Q: usize>(
         let mut sums = [[B::zero(); ROWS]; Q];
         let mut i = 0;
         while stride - i >= B::STEP {
-            let query = first.map(|first| C::query::<B>(first, i, stride));
+            let mut query = [C::query::<B>(first[0], i, stride); Q];
+            for q in 1..Q {
+                query[q] = C::query::<B>(first[q], i, stride);
+            }
             for r in 0..ROWS {
                 let codes = B::load(rows[r].add(i));
                 for q in 0..Q {
@@ -82,7 +85,10 @@ unsafe fn block<B: Bytes, C: Coding, const Q: usize>(
             i += B::STEP;
         }
         if B::STEP > GRAIN && i < stride {
-            let query = first.map(|first| C::query_half::<B>(first, i));
+            let mut query = [C::query_half::<B>(first[0], i); Q];
+            for q in 1..Q {
+                query[q] = C::query_half::<B>(first[q], i);
+            }
             for r in 0..ROWS {
                 let codes = B::load_half(rows[r].add(i));
                 for q in 0..Q {
@@ -90,6 +96,10 @@ unsafe fn block<B: Bytes, C: Coding, const Q: usize>(
                 }
             }
         }
-        sums.map(|sums| B::totals(sums))
+        let mut totals = [[0; ROWS]; Q];
+        for q in 0..Q {
+            totals[q] = B::totals(sums[q]);
+        }
+        totals
     }
 }

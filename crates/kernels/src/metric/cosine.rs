@@ -12,6 +12,7 @@ pub(crate) struct Cosine;
 
 impl Distance for Cosine {
     type Sums<V: Vector> = [V; 2];
+    type Totals = [f32; 2];
     const NEEDS_QUERY_NORM: bool = true;
 
     #[inline(always)]
@@ -21,9 +22,7 @@ impl Distance for Cosine {
     }
 
     #[inline(always)]
-    unsafe fn finish<V: Vector>([dot, norm_squared]: [V; 2], query_norm_squared: f32) -> f32 {
-        // SAFETY: the caller vouches for the instruction set.
-        let (dot, norm_squared) = unsafe { (dot.sum(), norm_squared.sum()) };
+    fn finish([dot, norm_squared]: [f32; 2], query_norm_squared: f32) -> f32 {
         if query_norm_squared == 0.0 || norm_squared == 0.0 {
             return 0.0;
         }

@@ -7,6 +7,7 @@ pub(crate) struct Dot;
 
 impl Distance for Dot {
     type Sums<V: Vector> = [V; 1];
+    type Totals = [f32; 1];
     const NEEDS_QUERY_NORM: bool = false;
 
     #[inline(always)]
@@ -16,8 +17,7 @@ impl Distance for Dot {
     }
 
     #[inline(always)]
-    unsafe fn finish<V: Vector>([dot]: [V; 1], _: f32) -> f32 {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe { dot.sum() }
+    fn finish([total]: [f32; 1], _: f32) -> f32 {
+        total
     }
 }

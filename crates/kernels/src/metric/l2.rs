@@ -9,6 +9,7 @@ pub(crate) struct L2;
 
 impl Distance for L2 {
     type Sums<V: Vector> = [V; 1];
+    type Totals = [f32; 1];
     const NEEDS_QUERY_NORM: bool = false;
 
     #[inline(always)]
@@ -21,8 +22,7 @@ impl Distance for L2 {
     }
 
     #[inline(always)]
-    unsafe fn finish<V: Vector>([squares]: [V; 1], _: f32) -> f32 {
-        // SAFETY: the caller vouches for the instruction set.
-        unsafe { squares.sum() }
+    fn finish([total]: [f32; 1], _: f32) -> f32 {
+        total
     }
 }

@@ -66,13 +66,8 @@ impl Bytes for Widening128 {
     unsafe fn add_nibbles(sums: int32x4_t, query: [uint8x16_t; 2], codes: [uint8x16_t; 2]) -> int32x4_t {
         // SAFETY: Advanced SIMD is there; a nibble is the same signed or not.
         unsafe {
-            let (query, codes) =
-                (query.map(|x| vreinterpretq_s8_u8(x)), codes.map(|x| vreinterpretq_s8_u8(x)));
-            let first = vmull_s8(vget_low_s8(query[0]), vget_low_s8(codes[0]));
-            let first = vmlal_high_s8(first, query[0], codes[0]);
-            let second = vmull_s8(vget_low_s8(query[1]), vget_low_s8(codes[1]));
-            let second = vmlal_high_s8(second, query[1], codes[1]);
-            vpadalq_s16(sums, vaddq_s16(first, second))
+            let first = nibble_products(query[0], codes[0]);
+            vpadalq_s16(sums, vaddq_s16(first, nibble_products(query[1], codes[1])))
         }
     }
 
@@ -93,5 +88,15 @@ impl Bytes for Widening128 {
     #[inline(always)]
     unsafe fn prefetch(at: *const u8) {
         crate::prefetch::line(at);
+    }
+}
+
+/// The products of the lower bytes plus those of the upper ones.
+#[inline(always)]
+unsafe fn nibble_products(query: uint8x16_t, codes: uint8x16_t) -> int16x8_t {
+    // SAFETY: the caller vouches for Advanced SIMD.
+    unsafe {
+        let (query, codes) = (vreinterpretq_s8_u8(query), vreinterpretq_s8_u8(codes));
+        vmlal_high_s8(vmull_s8(vget_low_s8(query), vget_low_s8(codes)), query, codes)
     }
 }
