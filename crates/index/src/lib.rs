@@ -20,7 +20,9 @@ compile_error!("sections are read in place as little-endian arrays; big-endian t
 mod bitmap;
 mod dense;
 pub mod flat;
+pub mod hnsw;
 pub mod inverted;
+pub mod quant;
 pub mod reduce;
 pub mod registry;
 mod section;

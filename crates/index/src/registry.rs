@@ -2,10 +2,10 @@
 //! and one entry here.
 
 use crate::dense::{Capabilities, DenseKind};
-use crate::{flat, inverted};
+use crate::{flat, hnsw, inverted};
 
 /// All kinds of dense index.
-pub static DENSE_KINDS: &[DenseKind] = &[flat::KIND];
+pub static DENSE_KINDS: &[DenseKind] = &[flat::KIND, hnsw::KIND];
 
 /// All kinds of lexical index.
 pub static LEXICAL_KINDS: &[LexicalKind] = &[inverted::KIND];

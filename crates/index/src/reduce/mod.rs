@@ -100,39 +100,23 @@ impl Reduction {
     }
 }
 
-/// Axes whose sums stay in registers.
-const AXES: usize = 32;
-
 impl Projection {
     /// `out[j]` = the sum over `i`, ascending, of `matrix[i][j] * (vector[i] - mean[i])`, a multiplication and an
     /// addition each. Lengths and cost as in [`Reduction::apply`].
     pub fn apply(&self, vector: &[f32], out: &mut [f32]) {
-        // The order is the one of a matrix-vector kernel over columns: such a kernel, given `vector - mean`, can take
-        // this loop's place without a change in the bits.
-        let reduced = self.reduced.max(1);
-        let (blocks, rest) = out.as_chunks_mut::<AXES>();
-        let whole = blocks.len() * AXES;
-        for (at, block) in blocks.iter_mut().enumerate() {
-            let mut sums = [0.0; AXES];
-            for (row, x) in self.matrix.chunks_exact(reduced).zip(self.centred(vector)) {
-                let Some(axes) = row.get(at * AXES..).and_then(<[f32]>::first_chunk::<AXES>) else { break };
-                for (sum, axis) in sums.iter_mut().zip(axes) {
-                    *sum += axis * x;
-                }
-            }
-            *block = sums;
+        let kernel = tercet_kernels::kernels().project;
+        let whole = vector.len() == self.dims && out.len() == self.reduced;
+        if whole && self.mean.iter().all(|mean| *mean == 0.0) {
+            return kernel(vector, &self.matrix, out);
         }
-        rest.fill(0.0);
-        for (row, x) in self.matrix.chunks_exact(reduced).zip(self.centred(vector)) {
-            for (sum, axis) in rest.iter_mut().zip(row.iter().skip(whole)) {
-                *sum += axis * x;
-            }
+        let mut centred: Vec<f32> = vector.iter().zip(&self.mean).map(|(x, mean)| x - mean).collect();
+        if whole {
+            return kernel(&centred, &self.matrix, out);
         }
-    }
-
-    #[inline]
-    fn centred<'v>(&'v self, vector: &'v [f32]) -> impl Iterator<Item = f32> + 'v {
-        vector.iter().zip(&self.mean).map(|(x, mean)| x - mean)
+        centred.resize(self.dims, 0.0);
+        let mut all = vec![0.0; self.reduced];
+        kernel(&centred, &self.matrix, &mut all);
+        out.iter_mut().zip(all).for_each(|(out, value)| *out = value);
     }
 }
 

@@ -1,0 +1,122 @@
+//! Vectors in, sections out: building and merging.
+
+use super::build::{self, Material, Params};
+use super::graph::Graph;
+use super::plan::{Codes, Given, Plan, Rows};
+use super::prune::Judge;
+use super::reach::connect;
+use super::{GRAPH_FROM, VERSION};
+use crate::dense::{DenseInput, DenseSpec, Work};
+use crate::flat;
+use crate::sections::reserved;
+use crate::{IndexError, SectionSink, Sections};
+use tercet_kernels::Metric;
+
+pub(super) fn metric(spec: &DenseSpec) -> Result<Metric, IndexError> {
+    spec.metric.on_numbers().ok_or(IndexError::Unsupported { what: "a graph over bits" })
+}
+
+pub(super) fn params(spec: &DenseSpec) -> Params {
+    let options = &spec.options;
+    Params {
+        m: usize::from(options.m).clamp(2, 64),
+        ef_construction: usize::from(options.ef_construction.max(options.m)),
+        seed: options.seed,
+    }
+}
+
+pub(super) fn build(
+    spec: &DenseSpec,
+    input: &DenseInput<'_>,
+    work: &Work<'_>,
+) -> Result<Sections, IndexError> {
+    let mut sections = (flat::KIND.build)(spec, input, work)?;
+    let rows = Given { values: input.values, elements: spec.dtype.elements(spec.dims) };
+    if rows.count() >= GRAPH_FROM {
+        make(spec, &rows, &mut sections, work)?;
+    }
+    Ok(sections)
+}
+
+/// Makes codes and graph over vectors, and writes them.
+pub(super) fn make(
+    spec: &DenseSpec,
+    rows: &dyn Rows,
+    sink: &mut dyn SectionSink,
+    work: &Work<'_>,
+) -> Result<(), IndexError> {
+    let count = rows.count();
+    if count >= 1 << 31 {
+        return Err(IndexError::too_large("vectors of a graph", (1 << 31) - 1));
+    }
+    let params = params(spec);
+    let plan = Plan::fit(spec, metric(spec)?, rows, work)?;
+    let codes = plan.encode(rows, work.parallel)?;
+    work.step(0, count as u64)?;
+    let queries = plan.queries(rows, work.parallel);
+    let mut levels: Vec<u8> = reserved(count)?;
+    levels.extend((0..count as u32).map(|slot| params.level(slot)));
+    let material = Material {
+        params,
+        plan: &plan,
+        walk_codes: if plan.same { &codes.judge } else { &codes.walk },
+        queries: &queries,
+        judge: Judge { coder: plan.judge, codes: &codes.judge },
+    };
+    let graph = build::bare(params, &levels)?;
+    let mut graph = build::grow(&material, graph, &vec![false; count], &levels, work)?;
+    connect(&material, &mut graph)?;
+    write(params, &plan, &codes, &graph, count, count, sink)
+}
+
+/// Writes codes and graph.
+pub(super) fn write(
+    params: Params,
+    plan: &Plan,
+    codes: &Codes,
+    graph: &Graph,
+    count: usize,
+    planned: usize,
+    sink: &mut dyn SectionSink,
+) -> Result<(), IndexError> {
+    sink.begin("graph")?;
+    let mut head = vec![
+        VERSION,
+        count as u32,
+        params.m as u32,
+        params.ef_construction as u32,
+        graph.levels.len() as u32,
+        graph.entry,
+        plan.walk.bits(),
+        plan.walk.dims() as u32,
+        plan.walk.stride() as u32,
+        plan.judge.dims() as u32,
+        plan.judge.stride() as u32,
+        u32::from(plan.same),
+        planned as u32,
+        params.seed as u32,
+        (params.seed >> 32) as u32,
+    ];
+    let mut end = 0;
+    for level in &graph.levels {
+        end += level.slots.len() as u32;
+        head.push(end);
+    }
+    sink.write(bytemuck::cast_slice(&head))?;
+    plan.space.write(sink)?;
+    plan.reduction.write(plan.space.points(), sink)?;
+    sink.begin("codes")?;
+    sink.write(&codes.judge)?;
+    if !plan.same {
+        sink.begin("walk")?;
+        sink.write(&codes.walk)?;
+    }
+    sink.begin("links")?;
+    sink.write(bytemuck::cast_slice(&graph.base))?;
+    sink.begin("level_slots")?;
+    graph.levels.iter().try_for_each(|level| sink.write(bytemuck::cast_slice(&level.slots)))?;
+    sink.begin("level_below")?;
+    graph.levels.iter().try_for_each(|level| sink.write(bytemuck::cast_slice(&level.below)))?;
+    sink.begin("level_links")?;
+    graph.levels.iter().try_for_each(|level| sink.write(bytemuck::cast_slice(&level.links)))
+}

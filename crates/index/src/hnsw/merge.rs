@@ -1,0 +1,289 @@
+//! Merging: the largest graph is taken over without its dead nodes, and the other vectors are inserted into it.
+//!
+//! A node that linked to dead ones is linked anew, from what is left of its links and the links of the dead ones
+//! (the consolidation of FreshDiskANN, arXiv 2105.09613). Codes are taken over as they are, so that the plan (center, axes)
+//! stays the one of the first graph until there are several times as many vectors; then everything is made anew.
+
+use super::GRAPH_FROM;
+use super::build::{self, Material, Params, Queries, in_parallel};
+use super::graph::{Graph, Layer, NONE, used};
+use super::make::{make, params, write};
+use super::plan::{Codes, Rows};
+use super::prune::Judge;
+use super::reach::connect;
+use super::reader::{HnswReader, Stage};
+use crate::dense::{DenseSpec, DenseStream, Work};
+use crate::flat;
+use crate::sections::reserved;
+use crate::{IndexError, SectionSink};
+use std::collections::BTreeSet;
+
+/// A graph is used again while the merged one has at most so many times the vectors it was planned for.
+const GROWTH: usize = 4;
+/// ... and it brings at least this share of them.
+const SHARE: usize = 3;
+
+/// Vectors that came by a stream.
+struct Held {
+    values: Vec<f32>,
+    dims: usize,
+}
+
+impl Rows for Held {
+    fn count(&self) -> usize {
+        self.values.len() / self.dims.max(1)
+    }
+
+    fn get(&self, at: usize, out: &mut Vec<f32>) {
+        out.clear();
+        out.extend_from_slice(&self.values[at * self.dims..(at + 1) * self.dims]);
+    }
+}
+
+pub(super) fn merge(
+    spec: &DenseSpec,
+    rows: u32,
+    vectors: &dyn DenseStream,
+    sink: &mut dyn SectionSink,
+    work: &Work<'_>,
+) -> Result<(), IndexError> {
+    (flat::KIND.merge)(spec, rows, vectors, sink, work)?;
+    let base = Reused::largest(spec, rows, vectors)?;
+    // Of the reused graph's rows the codes are there.
+    let mut fresh = Held { values: Vec::new(), dims: spec.dims };
+    let mut taken: Vec<u32> = Vec::new();
+    let mut floats = Vec::new();
+    vectors.for_each(&mut |row, vector| {
+        let from = base.as_ref().map_or(NONE, |base| base.rows[row as usize]);
+        taken.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
+        taken.push(from);
+        if from == NONE {
+            vector.write_f32(&mut floats);
+            let bytes = floats.len() as u64 * 4;
+            fresh.values.try_reserve(floats.len()).map_err(|_| IndexError::Memory { bytes })?;
+            fresh.values.extend_from_slice(&floats);
+        }
+        Ok(())
+    })?;
+    match base {
+        Some(base) => base.grow(spec, &taken, &fresh, sink, work),
+        None if taken.len() >= GRAPH_FROM => make(spec, &fresh, sink, work),
+        None => Ok(()),
+    }
+}
+
+/// A graph that is used again.
+struct Reused<'a> {
+    stage: &'a Stage,
+    /// The old slot of each new row, [`NONE`] where the row comes from elsewhere.
+    rows: Vec<u32>,
+}
+
+impl<'a> Reused<'a> {
+    /// The graph with the most vectors, if it is worth it.
+    fn largest(
+        spec: &DenseSpec,
+        rows: u32,
+        vectors: &'a dyn DenseStream,
+    ) -> Result<Option<Self>, IndexError> {
+        let mut best: Option<(&Stage, Vec<(u32, u32)>)> = None;
+        let mut total = 0;
+        for source in vectors.sources() {
+            let kept: Vec<(u32, u32)> = source.kept.collect();
+            total += kept.len();
+            let Some(reader) = source.reader.as_any().downcast_ref::<HnswReader>() else { continue };
+            let Some(stage) = reader.graph.as_ref().filter(|stage| stage.m == params(spec).m) else {
+                continue;
+            };
+            if best.as_ref().is_none_or(|(_, most)| kept.len() > most.len()) {
+                best = Some((stage, kept));
+            }
+        }
+        let Some((stage, kept)) = best else { return Ok(None) };
+        let worth = kept.len() >= GRAPH_FROM
+            && kept.len() * SHARE >= total
+            && total <= stage.planned as usize * GROWTH
+            && kept.len() * 2 >= stage.count as usize;
+        if !worth {
+            return Ok(None);
+        }
+        let mut places: Vec<u32> = reserved(rows as usize)?;
+        places.resize(rows as usize, NONE);
+        let slots = stage.slots.as_ref().map(|slots| slots.all()).transpose()?;
+        for (old, new) in kept {
+            let slot = match slots {
+                None => Some(old),
+                Some(slots) => slots.binary_search(&old).ok().map(|at| at as u32),
+            };
+            if let (Some(slot), Some(place)) = (slot, places.get_mut(new as usize)) {
+                *place = if slot < stage.count { slot } else { NONE };
+            }
+        }
+        Ok(Some(Reused { stage, rows: places }))
+    }
+
+    /// `taken`: the old slot of each new slot, [`NONE`] for the vectors in `fresh`, in their order.
+    fn grow(
+        &self,
+        spec: &DenseSpec,
+        taken: &[u32],
+        fresh: &Held,
+        sink: &mut dyn SectionSink,
+        work: &Work<'_>,
+    ) -> Result<(), IndexError> {
+        let stage = self.stage;
+        let (plan, params) = (&stage.plan, params(spec));
+        let (codes, queries) = self.codes(taken, fresh, work)?;
+        let levels = self.levels(taken, params)?;
+        let material = Material {
+            params,
+            plan,
+            walk_codes: if plan.same { &codes.judge } else { &codes.walk },
+            queries: &queries,
+            judge: Judge { coder: plan.judge, codes: &codes.judge },
+        };
+        let mut graph = build::bare(params, &levels)?;
+        self.take_over(&material, &mut graph, taken, &levels, work)?;
+        let inserted: Vec<bool> = taken.iter().map(|from| *from != NONE).collect();
+        let mut graph = build::grow(&material, graph, &inserted, &levels, work)?;
+        connect(&material, &mut graph)?;
+        write(params, plan, &codes, &graph, taken.len(), stage.planned as usize, sink)
+    }
+
+    /// The codes of all, and the queries of the fresh ones.
+    fn codes(&self, taken: &[u32], fresh: &Held, work: &Work<'_>) -> Result<(Codes, Queries), IndexError> {
+        let plan = &self.stage.plan;
+        let made = plan.encode(fresh, work.parallel)?;
+        let mut fresh_queries = match plan.queries(fresh, work.parallel) {
+            Queries::Made(queries) => Some(queries.into_iter()),
+            Queries::Rows => None,
+        };
+        let join = |old: &[u8], fresh: &[u8], stride: usize| {
+            let mut all: Vec<u8> = reserved(taken.len().saturating_mul(stride))?;
+            let mut fresh = fresh.chunks_exact(stride);
+            for from in taken {
+                let start = *from as usize * stride;
+                let row = if *from == NONE { fresh.next() } else { old.get(start..start + stride) };
+                all.extend_from_slice(row.unwrap_or(&[]));
+            }
+            Ok::<_, IndexError>(all)
+        };
+        let judge = join(self.stage.codes.all()?, &made.judge, plan.judge.stride())?;
+        let walk = match &self.stage.walk {
+            None => Vec::new(),
+            Some(walk) => join(walk.all()?, &made.walk, plan.walk.stride())?,
+        };
+        let queries =
+            match &mut fresh_queries {
+                None => Queries::Rows,
+                Some(fresh) => Queries::Made(
+                    taken
+                        .iter()
+                        .map(|from| {
+                            if *from == NONE { fresh.next().unwrap_or_default() } else { Default::default() }
+                        })
+                        .collect(),
+                ),
+            };
+        Ok((Codes { walk, judge }, queries))
+    }
+
+    /// The levels of all nodes: those of the old graph as they were, the others by chance, but not above them: searches
+    /// enter at a node that has links.
+    fn levels(&self, taken: &[u32], params: Params) -> Result<Vec<u8>, IndexError> {
+        let mut old: Vec<u8> = reserved(self.stage.count as usize)?;
+        old.resize(self.stage.count as usize, 0);
+        let view = self.stage.view();
+        for level in 1..=view.levels() {
+            for slot in view.level(level).slots {
+                if let Some(highest) = old.get_mut(*slot as usize) {
+                    *highest = level as u8;
+                }
+            }
+        }
+        let of_old = |from: u32| old.get(from as usize).copied();
+        let top = taken.iter().filter_map(|from| of_old(*from)).max().unwrap_or(0);
+        let level =
+            |(slot, from): (usize, &u32)| of_old(*from).unwrap_or_else(|| params.level(slot as u32).min(top));
+        Ok(taken.iter().enumerate().map(level).collect())
+    }
+
+    /// Takes the links over, on every level.
+    fn take_over(
+        &self,
+        material: &Material<'_>,
+        graph: &mut Graph,
+        taken: &[u32],
+        levels: &[u8],
+        work: &Work<'_>,
+    ) -> Result<(), IndexError> {
+        let mut new_slots: Vec<u32> = reserved(self.stage.count as usize)?;
+        new_slots.resize(self.stage.count as usize, NONE);
+        for (slot, from) in taken.iter().enumerate() {
+            if let Some(place) = new_slots.get_mut(*from as usize) {
+                *place = slot as u32;
+            }
+        }
+        let view = self.stage.view();
+        self.take_level(material, graph, 0, &view.base, &new_slots, work);
+        for level in 1..=graph.levels.len() {
+            self.take_level(material, graph, level, &view.level(level), &new_slots, work);
+        }
+        let top = graph.levels.len();
+        let entry = view.level(top.max(1)).slots.get(self.stage.entry as usize).copied();
+        let entry = if view.levels() == 0 { Some(self.stage.entry) } else { entry };
+        let entry = entry
+            .and_then(|slot| new_slots.get(slot as usize))
+            .copied()
+            .filter(|slot| levels.get(*slot as usize).is_some_and(|level| usize::from(*level) == top));
+        let any = || {
+            let highest = |slot: &usize| taken[*slot] != NONE && usize::from(levels[*slot]) == top;
+            (0..taken.len()).find(highest).unwrap_or(0) as u32
+        };
+        graph.entry = graph.node(top, entry.unwrap_or_else(any));
+        Ok(())
+    }
+
+    fn take_level<L: Layer>(
+        &self,
+        material: &Material<'_>,
+        graph: &mut Graph,
+        level: usize,
+        old: &L,
+        new_slots: &[u32],
+        work: &Work<'_>,
+    ) {
+        let view: &Graph = graph;
+        let renamed = |node: u32| {
+            let slot = new_slots.get(old.slot(node) as usize).copied().unwrap_or(NONE);
+            (slot != NONE).then(|| view.node(level, slot))
+        };
+        let lists = in_parallel(work.parallel, old.len(), 256, &|node| {
+            let own = renamed(node as u32)?;
+            let links = used(old.links(node as u32));
+            let mut kept: BTreeSet<u32> = BTreeSet::new();
+            let mut dead = false;
+            for link in links {
+                match renamed(*link) {
+                    Some(link) => {
+                        kept.insert(link);
+                    }
+                    None => {
+                        dead = true;
+                        kept.extend(used(old.links(*link)).iter().filter_map(|second| renamed(*second)));
+                    }
+                }
+            }
+            kept.remove(&own);
+            let links: Vec<u32> = if dead {
+                build::relink(material, view, level, own, kept.into_iter().collect())
+            } else {
+                links.iter().filter_map(|link| renamed(*link)).collect()
+            };
+            Some((own, links))
+        });
+        for (node, links) in lists.into_iter().flatten() {
+            graph.set(level, node, &links);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! How the vectors of a segment are coded: the space, the axes, and the two kinds of code.
+
+use super::{WALK_BYTES, WALK_CANDIDATES, WALK_QUERIES, WALK_SAMPLE};
+use crate::dense::{Codec, DenseSpec, Parallel, Reduce, Work};
+use crate::quant::{CodeQuery, Coder, Space};
+use crate::reduce::{PCA_DIMS_MAX, Reduction, pca, prefix};
+use crate::sections::reserved;
+use crate::values::Values;
+use crate::{IndexError, hnsw::build::Queries, hnsw::build::in_parallel};
+use tercet_kernels::Metric;
+
+/// Vectors from which axes are found.
+const AXES_SAMPLE: usize = 4_096;
+/// With fewer vectors axes are not worth their while.
+const AXES_FROM: usize = 2_048;
+
+/// How vectors become codes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Plan {
+    pub(super) space: Space,
+    pub(super) reduction: Reduction,
+    /// The codes that are walked.
+    pub(super) walk: Coder,
+    /// 8 bits of every component: links are chosen by them, and candidates ranked again.
+    pub(super) judge: Coder,
+    /// Whether the walk reads the judge's codes.
+    pub(super) same: bool,
+}
+
+/// The codes of a segment.
+pub(super) struct Codes {
+    /// Empty where the judge's are walked.
+    pub(super) walk: Vec<u8>,
+    pub(super) judge: Vec<u8>,
+}
+
+/// Vectors that can be looked at by place, as f32.
+pub(super) trait Rows: Sync {
+    fn count(&self) -> usize;
+    fn get(&self, at: usize, out: &mut Vec<f32>);
+}
+
+/// Vectors in one array.
+pub(super) struct Given<'a> {
+    pub(super) values: Values<'a>,
+    pub(super) elements: usize,
+}
+
+impl Rows for Given<'_> {
+    fn count(&self) -> usize {
+        self.values.len() / self.elements.max(1)
+    }
+
+    fn get(&self, at: usize, out: &mut Vec<f32>) {
+        match self.values.at(at, self.elements) {
+            Some(values) => values.write_f32(out),
+            None => out.clear(),
+        }
+    }
+}
+
+impl Plan {
+    /// Fits codes to vectors.
+    pub(super) fn fit(
+        spec: &DenseSpec,
+        metric: Metric,
+        rows: &dyn Rows,
+        work: &Work<'_>,
+    ) -> Result<Self, IndexError> {
+        let space = Space::fit(metric, spec.dims, &mut |each| {
+            let mut vector = Vec::new();
+            for at in 0..rows.count() {
+                rows.get(at, &mut vector);
+                each(&vector);
+                if at.is_multiple_of(4_096) {
+                    work.step(0, rows.count() as u64)?;
+                }
+            }
+            Ok(())
+        })?;
+        let points = space.points();
+        let judge = Coder::bits8(points);
+        let whole = |space| Plan { space, reduction: Reduction::None, walk: judge, judge, same: true };
+        let two = |space, reduction, walk: Coder| Plan {
+            space,
+            reduction,
+            walk: walk.in_lines(),
+            judge,
+            same: false,
+        };
+        let reduction = match spec.options.reduce {
+            Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize)?)),
+            Reduce::Prefix(first) => Some(prefix(points, first as usize)?),
+            Reduce::Auto | Reduce::None => None,
+        };
+        Ok(match (spec.options.codec, reduction) {
+            (Codec::Lvq4x8, Some(reduction)) => {
+                let walk = Coder::bits4(reduction.reduced(points));
+                two(space, reduction, walk)
+            }
+            (Codec::Lvq4x8, None) => two(space, Reduction::None, Coder::bits4(points)),
+            (_, Some(reduction)) => {
+                let walk = Coder::bits8(reduction.reduced(points));
+                two(space, reduction, walk)
+            }
+            (Codec::Auto, None) if spec.options.reduce == Reduce::Auto => {
+                let axes = points > Coder::dims_in(WALK_BYTES, 8)
+                    && points <= PCA_DIMS_MAX
+                    && rows.count() >= AXES_FROM;
+                if axes { Self::best(space, judge, rows, work.parallel)? } else { whole(space) }
+            }
+            _ => whole(space),
+        })
+    }
+
+    /// The better of few axes in 8 bits and many in 4, both of [`WALK_BYTES`]: the one whose candidates hold more of the
+    /// true neighbours. Which is better depends on how fast the variance of the axes falls.
+    fn best(
+        space: Space,
+        judge: Coder,
+        rows: &dyn Rows,
+        parallel: &dyn Parallel,
+    ) -> Result<Self, IndexError> {
+        let points = space.points();
+        let many = Coder::dims_in(WALK_BYTES, 4).min(points);
+        let few = Coder::dims_in(WALK_BYTES, 8).min(points);
+        let axes = axes_of(&space, rows, many)?;
+        let plan = |reduction, walk: Coder| Plan {
+            space: space.clone(),
+            reduction,
+            walk: walk.in_lines(),
+            judge,
+            same: false,
+        };
+        // The first axes of many are the few.
+        let mut leading = axes.clone();
+        leading.reduced = few;
+        leading.matrix = axes.matrix.chunks_exact(many).flat_map(|row| row[..few].iter().copied()).collect();
+        let plans = [
+            plan(Reduction::Pca(axes), Coder::bits4(many)),
+            plan(Reduction::Pca(leading), Coder::bits8(few)),
+        ];
+        let [with_many, with_few] =
+            [plans[0].agreement(rows, parallel)?, plans[1].agreement(rows, parallel)?];
+        let [many, few] = plans;
+        Ok(if with_few >= with_many { few } else { many })
+    }
+
+    /// Of a sample, how many of the nearest by the judge's codes are among the nearest by the walk's.
+    fn agreement(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Result<u64, IndexError> {
+        let count = rows.count().min(WALK_SAMPLE);
+        let step = rows.count() / count.max(1);
+        let sample = Sampled { rows, step, count };
+        let codes = self.encode(&sample, parallel)?;
+        let queries = self.queries(&sample, parallel);
+        let agreed = in_parallel(parallel, WALK_QUERIES.min(count), 8, &|at| {
+            let slot = at * (count / WALK_QUERIES.min(count).max(1));
+            let (mut walked, mut judged) = (vec![0.0; count], vec![0.0; count]);
+            if let Queries::Made(queries) = &queries {
+                self.walk.distances_in_order(&queries[slot], &codes.walk, &mut walked);
+            }
+            let mut query = CodeQuery::default();
+            let stride = self.judge.stride();
+            self.judge.query_of_row(&codes.judge[slot * stride..(slot + 1) * stride], &mut query);
+            self.judge.distances_in_order(&query, &codes.judge, &mut judged);
+            let nearest = |distances: &[f32], most: usize| {
+                let mut order: Vec<u32> = (0..count as u32).filter(|at| *at as usize != slot).collect();
+                order.sort_unstable_by(|a, b| {
+                    distances[*a as usize].total_cmp(&distances[*b as usize]).then(a.cmp(b))
+                });
+                order.truncate(most);
+                order
+            };
+            let truth = nearest(&judged, WALK_CANDIDATES / 2);
+            let found = nearest(&walked, WALK_CANDIDATES);
+            truth.iter().filter(|row| found.contains(row)).count() as u64
+        });
+        Ok(agreed.iter().sum())
+    }
+
+    /// Codes all vectors.
+    pub(super) fn encode(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Result<Codes, IndexError> {
+        const PIECE: usize = 64;
+        let (count, judge, walk) = (rows.count(), self.judge.stride(), self.walk.stride());
+        let mut codes = Codes { walk: Vec::new(), judge: reserved(count.saturating_mul(judge))? };
+        if !self.same {
+            codes.walk = reserved(count.saturating_mul(walk))?;
+        }
+        // Bounded pieces, so that what stands beside the codes stays small.
+        const ROUND: usize = 65_536;
+        for from in (0..count).step_by(ROUND) {
+            let pieces = (count - from).min(ROUND).div_ceil(PIECE);
+            let coded = in_parallel(parallel, pieces, 1, &|piece| {
+                let first = from + piece * PIECE;
+                self.encode_some(rows, first, (first + PIECE).min(count))
+            });
+            for (some_judge, some_walk) in coded {
+                codes.judge.extend_from_slice(&some_judge);
+                codes.walk.extend_from_slice(&some_walk);
+            }
+        }
+        Ok(codes)
+    }
+
+    fn encode_some(&self, rows: &dyn Rows, from: usize, to: usize) -> (Vec<u8>, Vec<u8>) {
+        let (judge, walk) = (self.judge.stride(), if self.same { 0 } else { self.walk.stride() });
+        let mut coded = (vec![0; (to - from) * judge], vec![0; (to - from) * walk]);
+        let (mut vector, mut point) = (Vec::new(), vec![0.0; self.space.points()]);
+        let mut reduced = vec![0.0; self.reduction.reduced(point.len())];
+        for at in from..to {
+            rows.get(at, &mut vector);
+            self.space.point(&vector, &mut point);
+            let norm = Coder::norm(&point);
+            let place = at - from;
+            self.judge.encode(&point, norm, &mut coded.0[place * judge..(place + 1) * judge]);
+            if !self.same {
+                self.reduction.apply(&point, &mut reduced);
+                self.walk.encode(&reduced, norm, &mut coded.1[place * walk..(place + 1) * walk]);
+            }
+        }
+        coded
+    }
+
+    /// The queries with which vectors are inserted.
+    pub(super) fn queries(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Queries {
+        if self.same {
+            return Queries::Rows;
+        }
+        let made = in_parallel(parallel, rows.count(), 64, &|at| {
+            let (mut vector, mut query) = (Vec::new(), CodeQuery::default());
+            rows.get(at, &mut vector);
+            self.walk_query(&vector, false, &mut Buffers::default(), &mut query);
+            query
+        });
+        Queries::Made(made)
+    }
+
+    /// The walk's query of a vector: one that is stored, or a query.
+    pub(super) fn walk_query(&self, vector: &[f32], query: bool, buffers: &mut Buffers, out: &mut CodeQuery) {
+        let Buffers { point, reduced, .. } = buffers;
+        point.resize(self.space.points(), 0.0);
+        if query {
+            self.space.query(vector, point);
+        } else {
+            self.space.point(vector, point);
+        }
+        let norm = Coder::norm(point);
+        if self.same {
+            self.walk.query(point, norm, out);
+        } else {
+            reduced.resize(self.reduction.reduced(point.len()), 0.0);
+            self.reduction.apply(point, reduced);
+            self.walk.query(reduced, norm, out);
+        }
+    }
+}
+
+impl Plan {
+    /// The walk's query of a stored vector, from its 8-bit codes.
+    pub(super) fn walk_query_of_row(&self, row: &[u8], out: &mut CodeQuery) {
+        let mut point = Vec::new();
+        self.judge.decode(row, &mut point);
+        let norm = Coder::norm(&point);
+        let mut reduced = vec![0.0; self.reduction.reduced(point.len())];
+        self.reduction.apply(&point, &mut reduced);
+        self.walk.query(&reduced, norm, out);
+    }
+}
+
+/// What making queries needs.
+#[derive(Default)]
+pub(super) struct Buffers {
+    pub(super) vector: Vec<f32>,
+    pub(super) point: Vec<f32>,
+    pub(super) reduced: Vec<f32>,
+}
+
+/// Some vectors at even distances.
+struct Sampled<'a> {
+    rows: &'a dyn Rows,
+    step: usize,
+    count: usize,
+}
+
+impl Rows for Sampled<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn get(&self, at: usize, out: &mut Vec<f32>) {
+        self.rows.get(at * self.step, out);
+    }
+}
+
+/// The principal axes of a sample of the points.
+fn axes_of(space: &Space, rows: &dyn Rows, axes: usize) -> Result<crate::reduce::Projection, IndexError> {
+    let points = space.points();
+    let count = rows.count().min(AXES_SAMPLE);
+    let step = rows.count() / count.max(1);
+    let mut sample: Vec<f32> = reserved(count.saturating_mul(points))?;
+    let (mut vector, mut point) = (Vec::new(), vec![0.0; points]);
+    for at in 0..count {
+        rows.get(at * step, &mut vector);
+        space.point(&vector, &mut point);
+        sample.extend_from_slice(&point);
+    }
+    pca(&sample, points, axes, false)
+}

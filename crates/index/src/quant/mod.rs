@@ -1,0 +1,14 @@
+//! Codes: vectors as bytes, and the distance of a query to many of them.
+//!
+//! [`Space`] turns the vectors of any metric into points whose squared Euclidean distance orders them; [`Coder`] turns
+//! points into bytes. Everything that decides a stored bit (means, scales, roundings) is computed in one fixed order
+//! without fused multiply-add, and the sums over codes are integers: codes, and the distances between codes, are the
+//! same bits on every machine.
+
+mod coder;
+mod space;
+#[cfg(test)]
+mod tests;
+
+pub use coder::{CodeQuery, Coder};
+pub use space::{Space, Visit};

@@ -1,0 +1,188 @@
+//! One space for all metrics: points whose squared Euclidean distance orders vectors as the metric does.
+//!
+//! - cosine: the vector scaled to length 1;
+//! - inner product: one more component, sqrt(B - |x|^2) with B the largest |x|^2, 0 in a query (Bachrach et al.,
+//!   RecSys 2014): then |q - x|^2 = |q|^2 + B - 2 q.x;
+//! - squared Euclidean distance: the vector itself.
+//!
+//! From each point the mean of the data is taken, and a power of two scales all of them to lengths of at most 1, so
+//! that no square of a finite vector overflows or vanishes.
+
+use crate::sections::reserved;
+use crate::{Array, IndexError, SectionSink, SectionSource};
+use tercet_kernels::Metric;
+
+const CENTER: &str = "center";
+
+/// How vectors become points.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Space {
+    metric: Metric,
+    dims: usize,
+    /// Taken from each point; `points()` components.
+    center: Vec<f32>,
+    /// A power of two.
+    scale: f32,
+    /// The largest squared length of a vector, after `unit`; only for the inner product.
+    bound: f64,
+    /// A power of two that brings every component of a vector into a safe range before anything is squared.
+    unit: f32,
+}
+
+/// What calls back with vectors, one by one.
+pub type Visit<'a> = dyn FnMut(&mut dyn FnMut(&[f32])) -> Result<(), IndexError> + 'a;
+
+/// The power of two that brings numbers up to `largest` to 1 or a little below.
+fn power_of_two(largest: f32) -> f32 {
+    if largest.is_nan() || largest <= 0.0 {
+        return 1.0;
+    }
+    let exponent = (largest.to_bits() >> 23) as i32 - 127;
+    // Exponents at the ends of the range would give a scale that is no normal number.
+    let inverse = (-exponent - 1).clamp(-126, 126);
+    f32::from_bits(((inverse + 127) as u32) << 23)
+}
+
+impl Space {
+    /// Fits a space to vectors of `dims` components; `visit` calls back with each of them, and is asked up to four times.
+    pub fn fit(metric: Metric, dims: usize, visit: &mut Visit<'_>) -> Result<Self, IndexError> {
+        let mut largest = 0.0f32;
+        let mut longest = 0.0f32;
+        if metric != Metric::Cosine {
+            visit(&mut |vector| largest = vector.iter().fold(largest, |a, x| a.max(x.abs())))?;
+        }
+        let points = dims + usize::from(metric == Metric::Dot);
+        let mut space = Space {
+            metric,
+            dims,
+            center: Vec::new(),
+            scale: 1.0,
+            bound: 0.0,
+            unit: if metric == Metric::Cosine { 1.0 } else { power_of_two(largest) },
+        };
+        if metric == Metric::Dot {
+            let unit = space.unit;
+            let mut bound = 0.0f64;
+            visit(&mut |vector| bound = bound.max(squared(vector.iter().map(|x| x * unit))))?;
+            space.bound = bound;
+        }
+        let mut sums: Vec<f64> = reserved(points)?;
+        sums.resize(points, 0.0);
+        let mut count = 0u64;
+        let mut point = vec![0.0; points];
+        space.center = vec![0.0; points];
+        visit(&mut |vector| {
+            space.point(vector, &mut point);
+            sums.iter_mut().zip(&point).for_each(|(sum, x)| *sum += f64::from(*x));
+            count += 1;
+        })?;
+        space.center = sums.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
+        visit(&mut |vector| {
+            space.point(vector, &mut point);
+            longest = longest.max(squared(point.iter().copied()) as f32);
+        })?;
+        space.scale = power_of_two(longest.sqrt());
+        Ok(space)
+    }
+
+    /// Components of a vector.
+    pub fn dims(&self) -> usize {
+        self.dims
+    }
+
+    /// Components of a point.
+    pub fn points(&self) -> usize {
+        self.center.len()
+    }
+
+    /// The point of a stored vector; `out` has `points()` components.
+    pub fn point(&self, vector: &[f32], out: &mut [f32]) {
+        self.place(vector, false, out);
+    }
+
+    /// The point of a query.
+    pub fn query(&self, query: &[f32], out: &mut [f32]) {
+        self.place(query, true, out);
+    }
+
+    fn place(&self, vector: &[f32], query: bool, out: &mut [f32]) {
+        let factor = match self.metric {
+            Metric::Cosine => reciprocal_length(vector),
+            _ => f64::from(self.unit),
+        };
+        let factor = factor as f32;
+        let scaled = vector.iter().map(|x| x * factor);
+        if self.metric == Metric::Dot
+            && let Some(last) = out.get_mut(self.dims)
+        {
+            let rest = if query { 0.0 } else { (self.bound - squared(scaled.clone())).max(0.0) };
+            *last = rest.sqrt() as f32;
+        }
+        out.iter_mut().zip(scaled).for_each(|(out, x)| *out = x);
+        for (out, center) in out.iter_mut().zip(&self.center) {
+            *out = (*out - center) * self.scale;
+        }
+    }
+
+    /// The vector of a point, as far as codes know it: for cosine of length 1.
+    pub fn vector(&self, point: &[f32], out: &mut Vec<f32>) {
+        out.clear();
+        let back = 1.0 / self.scale;
+        let unit = if self.metric == Metric::Cosine { 1.0 } else { 1.0 / self.unit };
+        out.extend(point.iter().zip(&self.center).take(self.dims).map(|(x, c)| (x * back + c) * unit));
+    }
+
+    /// The score of the metric from the squared distance of a query's point and a stored point, where the query has
+    /// the squared length `length` (of the vector).
+    pub fn score(&self, squared_distance: f32, length: f64) -> f32 {
+        let scale = f64::from(self.scale);
+        let distance = f64::from(squared_distance).max(0.0) / (scale * scale);
+        let unit = f64::from(self.unit);
+        let score = match self.metric {
+            Metric::Cosine => 1.0 - distance / 2.0,
+            Metric::L2 => -distance / (unit * unit),
+            Metric::Dot => (length + (self.bound - distance) / (unit * unit)) / 2.0,
+        };
+        score.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
+    }
+
+    /// Writes it as the section `center`: scale, unit and the two halves of the bound, then the center.
+    pub fn write(&self, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
+        sink.begin(CENTER)?;
+        let bound = self.bound.to_bits();
+        let head = [
+            self.scale,
+            self.unit,
+            f32::from_bits((bound & 0xffff_ffff) as u32),
+            f32::from_bits((bound >> 32) as u32),
+        ];
+        sink.write(bytemuck::cast_slice(&head))?;
+        sink.write(bytemuck::cast_slice(&self.center))
+    }
+
+    /// Reads it back. Every byte is checked and copied.
+    pub fn open(metric: Metric, dims: usize, source: &dyn SectionSource) -> Result<Self, IndexError> {
+        let points = dims + usize::from(metric == Metric::Dot);
+        let array = Array::<f32>::open_len(source, CENTER, points as u64 + 4)?;
+        let &[scale, unit, low, high, ref center @ ..] = array.all()? else {
+            return Err(array.corrupt("too short"));
+        };
+        let bound = f64::from_bits(u64::from(low.to_bits()) | u64::from(high.to_bits()) << 32);
+        let sound = |x: f32| x.is_normal() && x > 0.0;
+        if !sound(scale) || !sound(unit) || !bound.is_finite() || !center.iter().all(|x| x.is_finite()) {
+            return Err(array.corrupt("a scale or a component out of range"));
+        }
+        Ok(Space { metric, dims, center: center.to_vec(), scale, unit, bound })
+    }
+}
+
+/// The sum of squares in f64, in order.
+pub(super) fn squared(values: impl Iterator<Item = f32>) -> f64 {
+    values.map(|x| f64::from(x) * f64::from(x)).sum()
+}
+
+/// 1 / |v|; 0 for the zero vector.
+fn reciprocal_length(vector: &[f32]) -> f64 {
+    let length = squared(vector.iter().copied()).sqrt();
+    if length > 0.0 { (1.0 / length).min(f64::from(f32::MAX)) } else { 0.0 }
+}
