@@ -248,6 +248,15 @@ pub struct Answered {
 impl Answered {
     /// An exact answer by a scan.
     pub const SCAN: Answered = Answered { exact: true, complete: true, path: Path::Scan };
+
+    /// Both together: exact and complete where both are, by the way of the other one.
+    pub fn and(self, other: Answered) -> Answered {
+        Answered {
+            exact: self.exact && other.exact,
+            complete: self.complete && other.complete,
+            path: other.path,
+        }
+    }
 }
 
 /// The ways to answer.
@@ -315,6 +324,26 @@ pub trait DenseReader: Send + Sync {
         counters: &mut Counters,
     ) -> Result<Answered, IndexError>;
 
+    /// Searches for many queries of the same options (the search's own query is ignored), one after the other in
+    /// `queries`, each with its collector; the results are those of [`search`](Self::search), bit for bit.
+    fn search_batch(
+        &self,
+        queries: Values<'_>,
+        search: &DenseSearch<'_>,
+        tops: &mut [TopK],
+        counters: &mut Counters,
+        work: &Work<'_>,
+    ) -> Result<Answered, IndexError> {
+        let elements = elements_of_each(queries, tops.len())?;
+        let mut all = Answered::SCAN;
+        for (at, top) in tops.iter_mut().enumerate() {
+            let Some(query) = queries.at(at, elements) else { continue };
+            all = all.and(self.search(&DenseSearch { query, ..*search }, top, counters)?);
+            work.step(at as u64 + 1, queries.len() as u64 / elements.max(1) as u64)?;
+        }
+        Ok(all)
+    }
+
     /// The score of one row; `None` when it has no vector.
     fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError>;
 
@@ -338,6 +367,19 @@ pub trait DenseReader: Send + Sync {
 
     /// The reader itself, for a merge that looks for one of its own kind.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// Elements of each of so many queries; they must be of one length.
+pub(crate) fn elements_of_each(queries: Values<'_>, count: usize) -> Result<usize, IndexError> {
+    let elements = queries.len().checked_div(count).unwrap_or(0);
+    if elements * count != queries.len() {
+        return Err(IndexError::shape(
+            "elements of all queries",
+            (elements * count) as u64,
+            queries.len() as u64,
+        ));
+    }
+    Ok(elements)
 }
 
 /// A vector that comes out of an index.

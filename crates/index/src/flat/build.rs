@@ -1,41 +1,49 @@
 //! Vectors in, sections out.
 
-use super::{FLAG_NORMS, FLAG_ROWS, VERSION};
+use super::layout::{Codes, Form, Meta};
+use super::query::spare;
+use super::vectors::{reciprocal_length, term};
 use crate::dense::{DenseInput, DenseSpec, DenseStream, Distance, Work};
-use crate::sections::{array_bytes, reserved};
-use crate::values::Values;
+use crate::sections::reserved;
+use crate::values::{Dtype, Values};
 use crate::{IndexError, SectionSink, Sections};
+use tercet_kernels::f32_to_f16;
+
+/// The largest finite f16.
+const HALF_MAX: f32 = 65_504.0;
+/// Vectors between two reports of progress.
+const REPORT: usize = 1_024;
 
 pub(super) fn build(
     spec: &DenseSpec,
     input: &DenseInput<'_>,
     _work: &Work<'_>,
 ) -> Result<Sections, IndexError> {
-    let values = floats(input.values)?;
-    let dims = checked_dims(spec)?;
+    let form = Form::of(spec)?;
     let count = check_rows(input)?;
-    let expected = u64::from(count) * u64::from(dims);
-    if values.len() as u64 != expected {
-        return Err(IndexError::shape("components of all vectors", expected, values.len() as u64));
+    check_dtype(spec, input.values)?;
+    let elements = spec.dtype.elements(spec.dims);
+    let expected = u64::from(count) * elements as u64;
+    if input.values.len() as u64 != expected {
+        return Err(IndexError::shape("components of all vectors", expected, input.values.len() as u64));
     }
-    let sparse = input.present.filter(|_| count != input.rows);
-    let mut flags = 0;
-    let mut sections = vec![("values".to_owned(), array_bytes(values)?)];
-    if let Some(rows) = sparse {
-        flags |= FLAG_ROWS;
-        sections.push(("rows".to_owned(), array_bytes(rows)?));
+    let mut sections = Sections::new();
+    let mut beside = Beside::new(spec, form, count as usize)?;
+    for slot in 0..count as usize {
+        input.values.at(slot, elements).map(|vector| beside.push(vector)).transpose()?;
     }
-    if spec.metric == Distance::Cosine {
-        flags |= FLAG_NORMS;
-        let mut norms = reserved(count as usize)?;
-        norms.extend(values.chunks_exact(spec.dims).map(reciprocal_length));
-        sections.push(("norms".to_owned(), array_bytes(&norms)?));
+    let mut halves = Vec::new();
+    sections.begin("values")?;
+    sections.write(kept_bytes(form, input.values, &mut halves)?)?;
+    if form.codes == Some(Codes::Half) {
+        sections.begin("codes")?;
+        sections.write(half_bytes(input.values, &mut halves)?)?;
     }
-    sections.push(("meta".to_owned(), array_bytes(&[VERSION, dims, count, flags])?));
+    beside.write(spec, form, (input.rows, count), input.present, &mut sections)?;
     Ok(sections)
 }
 
-/// The same from a stream. Holds the rows and the reciprocal lengths.
+/// The same from a stream. Holds the rows and what stands beside the vectors.
 pub(super) fn merge(
     spec: &DenseSpec,
     rows: u32,
@@ -43,62 +51,157 @@ pub(super) fn merge(
     sink: &mut dyn SectionSink,
     work: &Work<'_>,
 ) -> Result<(), IndexError> {
-    let dims = checked_dims(spec)?;
-    let cosine = spec.metric == Distance::Cosine;
-    let (mut slots, mut norms): (Vec<u32>, Vec<f32>) = (Vec::new(), Vec::new());
+    let form = Form::of(spec)?;
+    let mut beside = Beside::new(spec, form, 0)?;
+    let (mut slots, mut halves): (Vec<u32>, Vec<u16>) = (Vec::new(), Vec::new());
+    let passes = if form.codes.is_some() { 2 } else { 1 };
+    let total = u64::from(rows) * passes;
     sink.begin("values")?;
     vectors.for_each(&mut |row, vector| {
-        let vector = floats(vector)?;
-        if vector.len() != spec.dims {
-            return Err(IndexError::shape("components of a vector", dims.into(), vector.len() as u64));
-        }
+        check_vector(spec, vector)?;
         if let Some(&after) = slots.last().filter(|&&after| after >= row) {
             return Err(IndexError::Order { what: "rows with a vector".into(), after, row });
         }
         if row >= rows {
             return Err(IndexError::shape("rows of the segment", rows.into(), u64::from(row) + 1));
         }
-        let memory = |_| IndexError::Memory { bytes: 4 };
-        slots.try_reserve(1).map_err(memory)?;
+        slots.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
         slots.push(row);
-        if cosine {
-            norms.try_reserve(1).map_err(memory)?;
-            norms.push(reciprocal_length(vector));
+        beside.push(vector)?;
+        if slots.len().is_multiple_of(REPORT) {
+            work.step(slots.len() as u64, total)?;
         }
-        if slots.len().is_multiple_of(1_024) {
-            work.step(slots.len() as u64, rows.into())?;
-        }
-        sink.write(bytemuck::cast_slice(vector))
+        sink.write(kept_bytes(form, vector, &mut halves)?)
     })?;
-    let count = slots.len() as u32;
-    let mut flags = 0;
-    if count != rows {
-        flags |= FLAG_ROWS;
-        sink.begin("rows")?;
-        sink.write(bytemuck::cast_slice(&slots))?;
+    if form.codes == Some(Codes::Half) {
+        let mut coded = 0usize;
+        sink.begin("codes")?;
+        vectors.for_each(&mut |_, vector| {
+            check_vector(spec, vector)?;
+            coded += 1;
+            if coded.is_multiple_of(REPORT) {
+                work.step(u64::from(rows) + coded as u64, total)?;
+            }
+            sink.write(half_bytes(vector, &mut halves)?)
+        })?;
+        if coded != slots.len() {
+            return Err(IndexError::shape("vectors of the same stream", slots.len() as u64, coded as u64));
+        }
     }
-    if cosine {
-        flags |= FLAG_NORMS;
-        sink.begin("norms")?;
-        sink.write(bytemuck::cast_slice(&norms))?;
-    }
-    sink.begin("meta")?;
-    sink.write(bytemuck::cast_slice(&[VERSION, dims, count, flags]))
+    beside.write(spec, form, (rows, slots.len() as u32), Some(&slots), sink)
 }
 
-/// Vectors of another type are not kept yet.
-fn floats(values: Values<'_>) -> Result<&[f32], IndexError> {
-    match values {
-        Values::F32(values) => Ok(values),
-        other => Err(IndexError::Unsupported { what: other.dtype().name() }),
+/// What is kept of vectors, as bytes.
+fn kept_bytes<'v>(form: Form, values: Values<'v>, halves: &'v mut Vec<u16>) -> Result<&'v [u8], IndexError> {
+    if form.kept == Some(form.given) { Ok(values.as_bytes()) } else { half_bytes(values, halves) }
+}
+
+/// Floats rounded to f16. One that is finite must stay so.
+fn half_bytes<'v>(values: Values<'v>, halves: &'v mut Vec<u16>) -> Result<&'v [u8], IndexError> {
+    let Values::F32(values) = values else { return Ok(values.as_bytes()) };
+    halves.clear();
+    halves.try_reserve(values.len()).map_err(|_| IndexError::Memory { bytes: values.len() as u64 * 2 })?;
+    halves.extend(values.iter().map(|&x| f32_to_f16(x)));
+    let overflows = |(&x, &half): (&f32, &u16)| x.is_finite() && half & 0x7fff == 0x7c00;
+    if values.iter().zip(&*halves).any(overflows) {
+        return Err(IndexError::too_large("the size of a component as f16", HALF_MAX as u64));
+    }
+    Ok(bytemuck::cast_slice(halves))
+}
+
+/// What stands beside the vectors.
+struct Beside {
+    metric: Distance,
+    norms: Option<Vec<f32>>,
+    terms: Option<Vec<u32>>,
+    /// The bits of a vector's last byte that must not be set.
+    spare: u8,
+    /// Whether lengths are those of the vectors rounded to f16.
+    rounded: bool,
+    half: Vec<u16>,
+}
+
+impl Beside {
+    fn new(spec: &DenseSpec, form: Form, count: usize) -> Result<Self, IndexError> {
+        let shape = form.shape(spec);
+        let norms = shape.is_some_and(|shape| shape.norms());
+        let terms = shape.is_some_and(|shape| shape.terms());
+        Ok(Beside {
+            metric: spec.metric,
+            norms: norms.then(|| reserved(count)).transpose()?,
+            terms: terms.then(|| reserved(count)).transpose()?,
+            spare: if spec.dtype == Dtype::Bits { spare(spec.dims) } else { 0 },
+            rounded: form.kept != Some(form.given),
+            half: Vec::new(),
+        })
+    }
+
+    fn push(&mut self, vector: Values<'_>) -> Result<(), IndexError> {
+        let memory = |_| IndexError::Memory { bytes: 4 };
+        if let Some(norms) = &mut self.norms {
+            norms.try_reserve(1).map_err(memory)?;
+            norms.push(match vector {
+                Values::F32(values) if self.rounded => {
+                    self.half.clear();
+                    self.half.extend(values.iter().map(|&x| f32_to_f16(x)));
+                    reciprocal_length(Values::F16(&self.half))
+                }
+                vector => reciprocal_length(vector),
+            });
+        }
+        if let Some(terms) = &mut self.terms {
+            terms.try_reserve(1).map_err(memory)?;
+            terms.push(term(self.metric, vector));
+        }
+        if let Values::Bits(bytes) = vector
+            && let Some(last) = bytes.last().filter(|&last| last & self.spare != 0)
+        {
+            return Err(IndexError::shape("bits past the last dimension", 0, u64::from(last & self.spare)));
+        }
+        Ok(())
+    }
+
+    /// Writes the sections after the vectors. `slots` are the rows of the vectors, if they are not all rows.
+    fn write(
+        self,
+        spec: &DenseSpec,
+        form: Form,
+        (rows, count): (u32, u32),
+        slots: Option<&[u32]>,
+        sink: &mut dyn SectionSink,
+    ) -> Result<(), IndexError> {
+        let slots = slots.filter(|_| count != rows);
+        if let Some(slots) = slots {
+            sink.begin("rows")?;
+            sink.write(bytemuck::cast_slice(slots))?;
+        }
+        if let Some(norms) = self.norms {
+            sink.begin("norms")?;
+            sink.write(bytemuck::cast_slice(&norms))?;
+        }
+        if let Some(terms) = self.terms {
+            sink.begin("terms")?;
+            sink.write(bytemuck::cast_slice(&terms))?;
+        }
+        sink.begin("meta")?;
+        sink.write(&Meta { form, count, sparse: slots.is_some() }.bytes(spec)?)
     }
 }
 
-pub(super) fn checked_dims(spec: &DenseSpec) -> Result<u32, IndexError> {
-    if spec.dims == 0 {
-        return Err(IndexError::shape("dimensions of a vector", 1, 0));
+fn check_dtype(spec: &DenseSpec, values: Values<'_>) -> Result<(), IndexError> {
+    if values.dtype() != spec.dtype {
+        return Err(IndexError::Unsupported { what: "a vector of another type than its field's" });
     }
-    u32::try_from(spec.dims).map_err(|_| IndexError::too_large("dimensions of a vector", u32::MAX.into()))
+    Ok(())
+}
+
+fn check_vector(spec: &DenseSpec, vector: Values<'_>) -> Result<(), IndexError> {
+    check_dtype(spec, vector)?;
+    let elements = spec.dtype.elements(spec.dims);
+    if vector.len() != elements {
+        return Err(IndexError::shape("components of a vector", elements as u64, vector.len() as u64));
+    }
+    Ok(())
 }
 
 /// The number of vectors, after checking that their rows ascend below the segment's length.
@@ -120,15 +223,4 @@ fn check_rows(input: &DenseInput<'_>) -> Result<u32, IndexError> {
         // Strictly ascending below a u32: their number is one too.
         _ => Ok(rows.len() as u32),
     }
-}
-
-/// 1 / |v|, summed in f64 so that no finite vector overflows or vanishes; 0 for the zero vector. Clamped to
-/// the finite, for the sake of vectors of denormal length.
-pub(super) fn reciprocal_length(vector: &[f32]) -> f32 {
-    let length = length(vector);
-    if length > 0.0 { ((1.0 / length) as f32).min(f32::MAX) } else { 0.0 }
-}
-
-pub(super) fn length(vector: &[f32]) -> f64 {
-    vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt()
 }

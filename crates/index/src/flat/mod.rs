@@ -1,26 +1,34 @@
-//! `flat`: an exact scan over all vectors of a segment.
+//! `flat`: a scan over all vectors of a segment.
 //!
 //! Sections:
-//! - `meta`   u32 x 4: layout version, dims, vectors, flags (bit 0: `rows`, bit 1: `norms`);
-//! - `values` f32: the vectors as they were given, row-major in order of rows;
+//! - `meta`   u32: version, dims, vectors, flags, and what `layout.rs` says;
+//! - `values` the vectors as they were given, in their type, row-major in order of rows; of f32 with the codec `f16`
+//!   that are not kept, rounded to f16;
 //! - `rows`   u32: the ascending rows of the vectors; left out when every row has one;
-//! - `norms`  f32: the reciprocal length of every vector; only for cosine.
+//! - `norms`  f32: the reciprocal length of every vector; only for cosine;
+//! - `terms`  u32: a sum over every vector, for integers that need one (`compare.rs`);
+//! - `codes`  u16: the vectors rounded to f16; only for f32 with the codec `f16` that are kept.
 //!
 //! A vector's slot is its place in `values`; without `rows`, slot and row are the same. Cosine keeps the raw
 //! vectors so that they come back bit for bit: the query is scaled to length 1 once per search, and a score is
 //! the dot product times the reciprocal length. Lengths must stay within f32 (3.4e38), for so do dot products.
+//!
+//! Without codes every search is exact: it returns the true best k by the score of the vectors as they are kept. With
+//! codes it scans those and compares the best again by the vectors (`reader.rs`); it is exact where it is asked to be
+//! ([`Effort::Exact`](crate::Effort::Exact)), where there is a radius, and where no more are allowed than are compared.
 
+mod batch;
 mod build;
+mod compare;
+mod layout;
+mod query;
 mod reader;
 mod scan;
+mod vectors;
 
 use crate::dense::{Capabilities, DenseKind};
 
 pub use reader::FlatReader;
-
-const VERSION: u32 = 1;
-const FLAG_ROWS: u32 = 1;
-const FLAG_NORMS: u32 = 2;
 
 const CAPABILITIES: Capabilities = Capabilities { exact: true, filtered: true, originals: true };
 

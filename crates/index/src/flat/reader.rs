@@ -1,33 +1,43 @@
-//! Opening a flat index, single vectors and single scores.
+//! Opening a flat index, single vectors, single scores, and the way a search takes.
 
-use super::build::{checked_dims, length, reciprocal_length};
-use super::{CAPABILITIES, FLAG_NORMS, FLAG_ROWS, VERSION, scan};
-use crate::dense::{Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Distance, Stored};
+use super::compare::{Comparison, Scores};
+use super::layout::{Codes, Meta, Shape};
+use super::query::{prepare, with_scratch};
+use super::scan::{Scanned, Table, scan};
+use super::vectors::{Vectors, View};
+use super::{CAPABILITIES, batch};
+use crate::dense::{
+    Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Distance, Effort, Path, Stored,
+};
 use crate::section::Array;
-use crate::values::Values;
-use crate::{Counters, IndexError, SectionSource, TopK};
+use crate::values::{Dtype, Values};
+use crate::{Bitmap, Counters, IndexError, SectionSource, TopK, Work};
 use std::any::Any;
-use std::borrow::Cow;
-use tercet_kernels::{Metric, MetricKernels, kernels};
 
-/// Nanoseconds per component: 0.05 from a near cache, 0.25 from memory (AVX-512, 2 cores of a server); this is what
-/// a few megabytes cost, where the choice between a thread of its own and none is made.
-const NS_PER_COMPONENT: f64 = 0.13;
+/// Candidates that are compared again, for each result asked for.
+const OVERSAMPLE: usize = 4;
+/// Candidates at least.
+const CANDIDATES_MIN: usize = 32;
+
+/// Nanoseconds per byte of a vector: 0.012 from a near cache, 0.06 from memory (AVX-512, 2 cores of a server); this is
+/// what a few megabytes cost, where the choice between a thread of its own and none is made.
+const NS_PER_BYTE: f64 = 0.0325;
 /// Nanoseconds per vector beside its components: the threshold, the heap.
 const NS_PER_VECTOR: f64 = 2.0;
+/// Nanoseconds per vector of integers that is laid out for the kernels first, and per byte of it.
+const NS_PER_STAGED: (f64, f64) = (4.0, 0.02);
 const NS_PER_SEARCH: f64 = 200.0;
 
 /// A flat index over borrowed sections.
 pub struct FlatReader {
-    pub(super) dims: usize,
-    pub(super) metric: Metric,
-    pub(super) kernels: &'static MetricKernels,
+    given: Dtype,
     /// Rows of the segment: no row at or past it is ever reported.
-    pub(super) rows: u32,
-    pub(super) count: u32,
-    pub(super) values: Array<f32>,
-    pub(super) slots: Option<Array<u32>>,
-    pub(super) norms: Option<Array<f32>>,
+    rows: u32,
+    count: u32,
+    slots: Option<Array<u32>>,
+    kept: Vectors,
+    /// Scanned before `kept`.
+    codes: Option<Vectors>,
 }
 
 pub(super) fn open(
@@ -41,33 +51,21 @@ pub(super) fn open(
 impl FlatReader {
     /// Opens a segment of `rows` rows. Cost: constant.
     pub fn open(spec: &DenseSpec, rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
-        let dims = checked_dims(spec)?;
-        let meta = Array::<u32>::open_len(source, "meta", 4)?;
-        let [version, stored_dims, count, flags] = [meta.get(0)?, meta.get(1)?, meta.get(2)?, meta.get(3)?];
-        if version != VERSION {
-            return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
-        }
-        let sparse = flags & FLAG_ROWS != 0;
-        let cosine = spec.metric == Distance::Cosine;
-        let metric = spec.metric.on_numbers().ok_or(IndexError::Unsupported { what: "bits" })?;
-        if stored_dims != dims || cosine != (flags & FLAG_NORMS != 0) || flags > (FLAG_ROWS | FLAG_NORMS) {
-            let what =
-                format!("dims {stored_dims} and flags {flags} do not fit {dims} dims, {:?}", spec.metric);
-            return Err(IndexError::corrupt("meta", what));
-        }
-        if count > rows || (!sparse && count != rows) {
-            return Err(IndexError::corrupt("meta", format!("{count} vectors in a segment of {rows} rows")));
-        }
-        let components = u64::from(count) * u64::from(dims);
+        let Meta { form, count, sparse } = Meta::open(spec, rows, source)?;
+        let shape = form.shape(spec).ok_or_else(|| IndexError::corrupt("meta", "no vectors are kept"))?;
+        let codes = match form.codes {
+            None => None,
+            Some(Codes::Half) => {
+                Some(Vectors::open(source, "codes", Shape { dtype: Dtype::F16, ..shape }, count)?)
+            }
+        };
         Ok(FlatReader {
-            dims: spec.dims,
-            metric,
-            kernels: kernels().f32(if cosine { Metric::Dot } else { metric }),
+            given: form.given,
             rows,
             count,
-            values: Array::open_len(source, "values", components)?,
             slots: sparse.then(|| Array::open_len(source, "rows", count.into())).transpose()?,
-            norms: cosine.then(|| Array::open_len(source, "norms", count.into())).transpose()?,
+            kept: Vectors::open(source, "values", shape, count)?,
+            codes,
         })
     }
 
@@ -88,38 +86,61 @@ impl FlatReader {
         Ok(None)
     }
 
-    /// The vector in a slot.
-    fn values_of(&self, slot: usize) -> Result<&[f32], IndexError> {
-        let start = slot.saturating_mul(self.dims);
-        self.values.slice(start..start.saturating_add(self.dims))
+    pub(super) fn table(&self) -> Result<Table<'_>, IndexError> {
+        let slots = self.slots.as_ref().map(|slots| slots.all()).transpose()?;
+        Ok(Table { rows: self.rows, count: self.count as usize, slots })
     }
 
-    /// The query as the kernels want it: of length 1 for cosine.
-    pub(super) fn prepare<'q>(&self, query: &'q [f32]) -> Cow<'q, [f32]> {
-        if self.norms.is_none() {
-            return Cow::Borrowed(query);
-        }
-        let length = length(query);
-        let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
-        Cow::Owned(query.iter().map(|&x| (f64::from(x) * scale) as f32).collect())
+    /// The codes to scan first, where that is worth it: not when all is to be compared, nor when no more rows are
+    /// allowed than would be compared again.
+    pub(super) fn codes_for(&self, search: &DenseSearch<'_>, top: &TopK) -> Option<(&Vectors, usize)> {
+        let codes = self.codes.as_ref()?;
+        let candidates = top.k().saturating_mul(OVERSAMPLE).max(CANDIDATES_MIN);
+        let allowed = search.allowed.map_or(self.count, Bitmap::count);
+        let exact = search.effort == Effort::Exact || top.radius().is_some();
+        (!exact && candidates < allowed.min(self.count) as usize).then_some((codes, candidates))
+    }
+
+    /// Scans codes or vectors; a query of another length finds nothing.
+    fn scan(
+        &self,
+        vectors: &Vectors,
+        search: &DenseSearch<'_>,
+        top: &mut TopK,
+    ) -> Result<Scanned, IndexError> {
+        let (table, view) = (self.table()?, vectors.view()?);
+        Ok(with_scratch(|scratch| match prepare(vectors.shape, search.query, scratch) {
+            Some(query) => scan(table, Comparison::new(view, query), search.allowed, search.stop, top),
+            None => Scanned { scored: 0, complete: true },
+        }))
+    }
+
+    /// Offers the vectors of candidates to `top`; returns how many were compared.
+    fn compare_again(
+        &self,
+        search: &DenseSearch<'_>,
+        candidates: TopK,
+        top: &mut TopK,
+    ) -> Result<u64, IndexError> {
+        let mut scored = 0;
+        with_scratch(|scratch| {
+            let Some((query, stage)) = prepare(self.kept.shape, search.query, scratch) else { return Ok(()) };
+            for candidate in candidates.into_sorted() {
+                let Some(slot) = self.slot(candidate.row)? else { continue };
+                top.push(one(self.kept.view_of(slot)?, (query, &mut *stage)), candidate.row);
+                scored += 1;
+            }
+            Ok::<(), IndexError>(())
+        })?;
+        Ok(scored)
     }
 }
 
-fn as_floats(values: Values<'_>) -> Cow<'_, [f32]> {
-    match values {
-        Values::F32(values) => Cow::Borrowed(values),
-        other => Cow::Owned(other.to_f32()),
-    }
-}
-
-/// Turns what the kernel gives for a vector into a score.
-#[inline]
-pub(super) fn finish(metric: Metric, raw: f32, norm: Option<f32>) -> f32 {
-    match norm {
-        Some(norm) => raw * norm,
-        None if metric == Metric::L2 => -raw,
-        None => raw,
-    }
+/// The score of a view's only vector.
+fn one(view: View<'_>, query: (super::query::Prepared<'_>, &mut super::query::Stage)) -> f32 {
+    let mut score = [0.0];
+    Comparison::new(view, query).range(0, &mut score);
+    score[0]
 }
 
 impl DenseReader for FlatReader {
@@ -128,10 +149,13 @@ impl DenseReader for FlatReader {
     }
 
     fn stored(&self, row: u32) -> Result<Option<Stored<'_>>, IndexError> {
-        match self.slot(row)? {
-            Some(slot) => Ok(Some(Stored::Kept(Values::F32(self.values_of(slot)?)))),
-            None => Ok(None),
-        }
+        let Some(slot) = self.slot(row)? else { return Ok(None) };
+        let vector = self.kept.vector(slot)?;
+        Ok(Some(if vector.dtype() == self.given {
+            Stored::Kept(vector)
+        } else {
+            Stored::Decoded(vector.to_f32())
+        }))
     }
 
     fn search(
@@ -140,29 +164,53 @@ impl DenseReader for FlatReader {
         top: &mut TopK,
         counters: &mut Counters,
     ) -> Result<Answered, IndexError> {
-        let query = as_floats(search.query);
-        if query.len() == self.dims && self.count > 0 && top.k() > 0 {
-            counters.vectors_scored += scan::search(self, &self.prepare(&query), search.allowed, top)?;
+        if self.count == 0 || top.k() == 0 {
+            return Ok(Answered::SCAN);
         }
-        Ok(Answered::SCAN)
+        let Some((codes, candidates)) = self.codes_for(search, top) else {
+            let Scanned { scored, complete } = self.scan(&self.kept, search, top)?;
+            counters.vectors_scored += scored;
+            return Ok(Answered { exact: complete, complete, path: Path::Scan });
+        };
+        let mut best = TopK::new(candidates);
+        let Scanned { scored, complete } = self.scan(codes, search, &mut best)?;
+        counters.vectors_scored += scored + self.compare_again(search, best, top)?;
+        Ok(Answered { exact: false, complete, path: Path::Scan })
+    }
+
+    fn search_batch(
+        &self,
+        queries: Values<'_>,
+        search: &DenseSearch<'_>,
+        tops: &mut [TopK],
+        counters: &mut Counters,
+        work: &Work<'_>,
+    ) -> Result<Answered, IndexError> {
+        batch::search(self, queries, search, tops, counters, work)
     }
 
     fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError> {
-        let query = as_floats(query);
-        let Some(slot) = self.slot(row)?.filter(|_| query.len() == self.dims) else { return Ok(None) };
-        let mut raw = [0.0];
-        (self.kernels.batch)(&self.prepare(&query), self.values_of(slot)?, &mut raw);
-        let norm = self.norms.as_ref().map(|norms| norms.get(slot)).transpose()?;
-        Ok(Some(finish(self.metric, raw[0], norm)))
+        let Some(slot) = self.slot(row)? else { return Ok(None) };
+        let view = self.kept.view_of(slot)?;
+        Ok(with_scratch(|scratch| Some(one(view, prepare(self.kept.shape, query, scratch)?))))
     }
 
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        Capabilities {
+            exact: self.codes.is_none(),
+            originals: self.kept.shape.dtype == self.given,
+            ..CAPABILITIES
+        }
     }
 
-    fn cost_ns(&self, _k: usize, allowed: Option<usize>) -> u64 {
+    fn cost_ns(&self, k: usize, allowed: Option<usize>) -> u64 {
         let vectors = allowed.map_or(self.len(), |allowed| allowed.min(self.len())) as f64;
-        let mut cost = NS_PER_SEARCH + vectors * (NS_PER_VECTOR + NS_PER_COMPONENT * self.dims as f64);
+        let scanned = self.codes.as_ref().unwrap_or(&self.kept).shape;
+        let mut cost = NS_PER_SEARCH + vectors * ns_per_vector(scanned);
+        if self.codes.is_some() {
+            let candidates = (k.saturating_mul(OVERSAMPLE).max(CANDIDATES_MIN) as f64).min(vectors);
+            cost += candidates * 2.0 * ns_per_vector(self.kept.shape);
+        }
         if allowed.is_some() {
             // The filter is read by words of 64 rows, or by slot when there is a table of rows.
             cost += if self.slots.is_some() { f64::from(self.count) } else { f64::from(self.rows) / 64.0 };
@@ -182,13 +230,19 @@ impl DenseReader for FlatReader {
                 return Err(IndexError::corrupt("rows", "rows do not ascend below the segment's length"));
             }
         }
-        let values = self.values.all()?;
-        let Some(norms) = &self.norms else { return Ok(()) };
-        for (slot, (vector, norm)) in values.chunks_exact(self.dims).zip(norms.all()?).enumerate() {
-            if reciprocal_length(vector).to_bits() != norm.to_bits() {
-                return Err(IndexError::corrupt("norms", format!("slot {slot} is not the vector's length")));
-            }
+        self.kept.verify()?;
+        if let Some(codes) = &self.codes {
+            codes.view()?;
         }
         Ok(())
     }
+}
+
+/// What comparing one vector costs in a scan.
+fn ns_per_vector(shape: Shape) -> f64 {
+    let bytes = shape.dtype.bytes(shape.dims) as f64;
+    let staged = shape.dtype == Dtype::I8 || (shape.dtype == Dtype::U8 && !shape.dims.is_multiple_of(32));
+    let stage = if staged { NS_PER_STAGED.0 + NS_PER_STAGED.1 * bytes } else { 0.0 };
+    let measure = if shape.metric == Distance::Jaccard { 2.0 } else { 1.0 };
+    NS_PER_VECTOR + stage + bytes * NS_PER_BYTE * measure
 }

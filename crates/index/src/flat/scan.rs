@@ -11,10 +11,8 @@
 //! Every path gives a vector the same score; which slots are visited in which order does not show, because
 //! the heap orders by score and row.
 
-use super::FlatReader;
-use super::reader::finish;
-use crate::{Bitmap, IndexError, TopK};
-use tercet_kernels::{Metric, MetricKernels};
+use super::compare::Scores;
+use crate::{Bitmap, TopK};
 
 /// Slots per kernel call: the scores stay in the first-level cache and the call's cost vanishes.
 const BLOCK: usize = 256;
@@ -25,87 +23,119 @@ const DENSE_WORD: u32 = 56;
 /// Table entries that are walked in the time of one galloping search.
 const GALLOP: u64 = 16;
 
-struct Scan<'a> {
-    dims: usize,
-    metric: Metric,
-    kernels: &'static MetricKernels,
+/// The slots of a segment, and which rows they belong to.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
     /// Rows of the segment.
-    rows: u32,
-    count: usize,
-    /// `count` vectors.
-    values: &'a [f32],
-    /// `count` elements each, where they are kept.
-    slots: Option<&'a [u32]>,
-    norms: Option<&'a [f32]>,
-    query: &'a [f32],
+    pub(super) rows: u32,
+    /// Slots.
+    pub(super) count: usize,
+    /// The row of every slot; `None` when they are the same.
+    pub(super) slots: Option<&'a [u32]>,
+}
+
+impl Table<'_> {
+    /// The row of a slot; `None` when the table names one past the segment.
+    #[inline]
+    pub(super) fn row(self, slot: usize) -> Option<u32> {
+        let row = match self.slots {
+            Some(slots) => slots.get(slot).copied()?,
+            None => slot as u32,
+        };
+        (row < self.rows).then_some(row)
+    }
+}
+
+/// What a scan did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scanned {
+    /// Vectors scored.
+    pub(super) scored: u64,
+    /// It was not stopped.
+    pub(super) complete: bool,
+}
+
+struct Scan<'a, S> {
+    table: Table<'a>,
+    scores_of: S,
     top: &'a mut TopK,
+    stop: Option<&'a (dyn Fn() -> bool + Sync)>,
     scores: [f32; BLOCK],
     ids: [u32; BLOCK],
     held: usize,
-    scored: u64,
+    done: Scanned,
 }
 
-/// Offers the allowed vectors to `top`; returns how many were scored. The query has the reader's dims. All sections are
-/// checked once, then the scan runs over plain slices.
-pub(super) fn search(
-    reader: &FlatReader,
-    query: &[f32],
+/// Offers the allowed vectors to `top`, until `stop` says so.
+pub(super) fn scan<S: Scores>(
+    table: Table<'_>,
+    scores_of: S,
     allowed: Option<&Bitmap>,
+    stop: Option<&(dyn Fn() -> bool + Sync)>,
     top: &mut TopK,
-) -> Result<u64, IndexError> {
+) -> Scanned {
     let mut scan = Scan {
-        dims: reader.dims,
-        metric: reader.metric,
-        kernels: reader.kernels,
-        rows: reader.rows,
-        count: reader.count as usize,
-        values: reader.values.all()?,
-        slots: reader.slots.as_ref().map(|slots| slots.all()).transpose()?,
-        norms: reader.norms.as_ref().map(|norms| norms.all()).transpose()?,
-        query,
+        table,
+        scores_of,
         top,
+        stop,
         scores: [0.0; BLOCK],
         ids: [0; BLOCK],
         held: 0,
-        scored: 0,
+        done: Scanned { scored: 0, complete: true },
     };
-    match (allowed, scan.slots) {
-        (None, _) => scan.range(0, scan.count, u64::MAX),
+    match (allowed, table.slots) {
+        (None, _) => scan.range(0, table.count, u64::MAX),
         (Some(allowed), None) => scan.words(allowed),
         (Some(allowed), Some(rows)) => scan.table(allowed, rows),
     }
     scan.flush();
-    Ok(scan.scored)
+    scan.done
 }
 
-impl Scan<'_> {
+impl<S: Scores> Scan<'_, S> {
     /// Scores the slots `from..to`. Bit i of `mask` says whether slot `from + i` may be reported; it is only
     /// looked at for ranges of at most 64 slots.
     fn range(&mut self, from: usize, to: usize, mask: u64) {
-        let dims = self.dims;
         let masked = mask != u64::MAX;
         for start in (from..to).step_by(BLOCK) {
+            if !self.goes_on() {
+                return;
+            }
             let end = (start + BLOCK).min(to);
             let out = &mut self.scores[..end - start];
-            (self.kernels.batch)(self.query, &self.values[start * dims..end * dims], out);
-            self.scored += out.len() as u64;
-            for (at, score) in out.iter_mut().enumerate() {
-                *score = finish(self.metric, *score, self.norms.map(|norms| norms[start + at]));
-            }
-            let (slots, rows) = (self.slots, self.rows);
-            offer(self.top, &self.scores[..end - start], |at| {
-                if masked && mask >> at & 1 == 0 { None } else { row(slots, rows, start + at) }
-            });
+            self.scores_of.range(start, out);
+            self.done.scored += out.len() as u64;
+            let table = self.table;
+            offer(
+                self.top,
+                out,
+                |at| {
+                    if masked && mask >> at & 1 == 0 { None } else { table.row(start + at) }
+                },
+            );
         }
+    }
+
+    /// Asks whether to stop, before every block.
+    #[inline]
+    fn goes_on(&mut self) -> bool {
+        if let Some(stop) = self.stop
+            && self.done.complete
+            && stop()
+        {
+            self.done.complete = false;
+        }
+        self.done.complete
     }
 
     /// A filter where slot and row are the same.
     fn words(&mut self, allowed: &Bitmap) {
-        let count = self.count;
+        let count = self.table.count;
         let mut run = 0..0;
         for (index, &word) in allowed.words().iter().enumerate() {
             let (from, to) = (index * 64, (index * 64 + 64).min(count));
-            if from >= count {
+            if from >= count || !self.done.complete {
                 break;
             }
             if word == u64::MAX && to - from == 64 {
@@ -135,6 +165,9 @@ impl Scan<'_> {
             for (slot, &row) in rows.iter().enumerate() {
                 if allowed.contains(row) {
                     self.gather(slot as u32);
+                    if !self.done.complete {
+                        break;
+                    }
                 }
             }
             return;
@@ -147,13 +180,16 @@ impl Scan<'_> {
                 Some(_) => {}
                 None => break,
             }
+            if !self.done.complete {
+                break;
+            }
         }
     }
 
     /// Takes one slot below `count` into the buffer of the gather kernel.
     #[inline]
     fn gather(&mut self, slot: u32) {
-        if slot as usize >= self.count {
+        if slot as usize >= self.table.count {
             return;
         }
         self.ids[self.held] = slot;
@@ -164,30 +200,16 @@ impl Scan<'_> {
     }
 
     fn flush(&mut self) {
-        let ids = &self.ids[..self.held];
-        let out = &mut self.scores[..self.held];
-        if ids.is_empty() {
+        let held = std::mem::take(&mut self.held);
+        if held == 0 || !self.goes_on() {
             return;
         }
-        (self.kernels.gather)(self.query, self.values, ids, out);
-        self.scored += ids.len() as u64;
-        for (score, &slot) in out.iter_mut().zip(ids) {
-            *score = finish(self.metric, *score, self.norms.map(|norms| norms[slot as usize]));
-        }
-        let (slots, rows) = (self.slots, self.rows);
-        offer(self.top, &self.scores[..self.held], |at| row(slots, rows, ids[at] as usize));
-        self.held = 0;
+        let (ids, out) = (&self.ids[..held], &mut self.scores[..held]);
+        self.scores_of.gather(ids, out);
+        self.done.scored += held as u64;
+        let table = self.table;
+        offer(self.top, out, |at| table.row(ids[at] as usize));
     }
-}
-
-/// The row of a slot; `None` when the table names one past the segment.
-#[inline]
-fn row(slots: Option<&[u32]>, rows: u32, slot: usize) -> Option<u32> {
-    let row = match slots {
-        Some(table) => table.get(slot).copied()?,
-        None => slot as u32,
-    };
-    (row < rows).then_some(row)
 }
 
 /// Pushes the scores that reach the threshold, under the row that `row` gives for their place.
