@@ -12,16 +12,27 @@ import { checkedId, Encoder, integerArgument, textArgument } from "./encode.js";
 import { type CallSite, callSite, located, type Site, shown, TercetError } from "./errors.js";
 import { type Source, type UpsertOptions, upsertAll } from "./ingest.js";
 import type { IntervalSync } from "./interval.js";
+import { sampleRequest } from "./measure.js";
 import type { FieldsOf, InferInput, Schema, Where } from "./schema.js";
-import type { DefaultFields, GetOptions, Got, PageOf, SearchRequest } from "./types.js";
+import type {
+  DefaultFields,
+  GetOptions,
+  Got,
+  MeasureOptions,
+  PageOf,
+  SearchRequest,
+  TuneOptions,
+} from "./types.js";
 import type {
   CommitReply,
   CompactReply,
   CountReply,
+  Curve,
   ExportReply,
   FlushReply,
   GetReply,
   Id,
+  MeasureReply,
   OpenReply,
   Recovered,
   RefreshReply,
@@ -143,6 +154,21 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
    * @returns all that is wrong, with file and section; `problems` is empty when all is well
    */
   verify(options?: LongCallOptions): Promise<VerifyReply>;
+
+  /**
+   * Measures recall and cost of a dense field for a ladder of efforts, against exact searches, and keeps the curve with the
+   * collection: `near(field, vector, { recall: 0.95 })` searches by it. Measure again when the collection has grown much
+   * or its queries have changed; {@link measure} tells. Also flushes. Takes an exact search a query and several others.
+   * @example await papers.tune("vector", { queries: samples });
+   */
+  tune(field: FieldsOf<S, "dense">, options?: TuneOptions): Promise<Curve>;
+
+  /**
+   * Measures the recall that searches of a dense field have now, against exact searches: the share of the true nearest
+   * that is found, with its 95 % interval. Changes nothing. (`verify` is another thing: it checks checksums.)
+   * @example const { recall, low, high } = await papers.measure("vector", { recall: 0.95 });
+   */
+  measure(field: FieldsOf<S, "dense">, options?: MeasureOptions): Promise<MeasureReply>;
 
   /** Sizes on disk and in memory, by field and by segment. */
   stats(options?: CallOptions): Promise<StatsReply>;
@@ -312,7 +338,7 @@ class CoreCollection {
       highlights: hit.highlights ?? {},
       ...(hit.explain === undefined ? undefined : { explain: hit.explain }),
     }));
-    return { ...page, hits };
+    return { ...page, complete: page.complete ?? true, hits };
   }
 
   async count(where?: unknown, options: CallOptions = {}): Promise<number> {
@@ -335,6 +361,16 @@ class CoreCollection {
 
   async verify(options: LongCallOptions = {}): Promise<VerifyReply> {
     return answer(await this.#call("verify", "{}", [], options, this.verify));
+  }
+
+  async tune(field: unknown, options: TuneOptions = {}): Promise<Curve> {
+    const { request, arrays } = encoded(this.tune, () => sampleRequest(field, options));
+    return answer(await this.#call("tune", request, arrays, options, this.tune));
+  }
+
+  async measure(field: unknown, options: MeasureOptions = {}): Promise<MeasureReply> {
+    const { request, arrays } = encoded(this.measure, () => sampleRequest(field, options));
+    return answer(await this.#call("measure", request, arrays, options, this.measure));
   }
 
   async stats(options: CallOptions = {}): Promise<StatsReply> {

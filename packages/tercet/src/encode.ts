@@ -124,7 +124,9 @@ export class Encoder {
       return this.value(query, "query", depth);
     const { vector, queries, ...rest } = query as Record<string, unknown>;
     const out = this.value(rest, "query", depth) as Record<string, unknown>;
-    if (rest.kind === "near") integerArgument(rest.k, "k");
+    if (rest.kind === "near") {
+      for (const name of ["k", "ef", "patience", "timeLimitMs"]) integerArgument(rest[name], name);
+    }
     integerArgument(rest.depth, "depth");
     if (vector !== undefined) {
       const field = typeof rest.field === "string" ? rest.field : "vector";

@@ -25,6 +25,7 @@ export {
   near,
   type Query,
   type QueryVector,
+  type StoredVector,
   toJSON,
 } from "./query.js";
 export {
@@ -50,13 +51,24 @@ export {
   type Where,
 } from "./schema.js";
 export { type FolderOptions, importSnapshot, repair } from "./snapshot.js";
-export type { GetOptions, HighlightRange, Hit, Page, SearchRequest } from "./types.js";
+export type {
+  GetOptions,
+  HighlightRange,
+  Hit,
+  MeasureOptions,
+  Page,
+  SampleOptions,
+  SearchRequest,
+  TuneOptions,
+} from "./types.js";
 export { VERSION } from "./version.js";
 export type {
   Code,
   CodecName,
   CommitReply,
   CompactReply,
+  Curve,
+  CurvePoint,
   DenseIndexSpec,
   EvaluateReply,
   ExportReply,
@@ -67,6 +79,7 @@ export type {
   Id,
   ImportReply,
   InfoReply,
+  MeasureReply,
   MetricName,
   PageExplain,
   PlanStep,
@@ -77,6 +90,7 @@ export type {
   RemoveReply,
   RepairReply,
   SegmentStats,
+  SegmentStep,
   StatsReply,
   TagReply,
   UntagReply,

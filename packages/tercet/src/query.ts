@@ -5,7 +5,7 @@
  * collection's `search` compares them with its schema at compile time.
  */
 import { TercetError } from "./errors.js";
-import type { Operator } from "./wire/index.js";
+import type { Id, Operator } from "./wire/index.js";
 
 /** A query vector: numbers, or base64 of little-endian f32 as {@link toJSON} writes it. */
 export type QueryVector = Float32Array | readonly number[] | { readonly $f32: string };
@@ -21,15 +21,19 @@ export interface MatchQuery<TextField extends string = string> {
   readonly operator?: Operator;
 }
 
+/** A stored document, whose vector is searched for and which is not found itself. */
+export interface StoredVector {
+  /** The document's id. */
+  readonly id: Id;
+}
+
 /** Nearest vectors. Made by {@link near}. */
-export interface NearQuery<DenseField extends string = string> {
+export interface NearQuery<DenseField extends string = string> extends NearOptions {
   readonly kind: "near";
   /** A dense field. */
   readonly field: DenseField;
-  /** The query vector, of the field's dimension. */
-  readonly vector: QueryVector;
-  /** Neighbours to consider, 1 to 100,000; offset + limit when absent. */
-  readonly k?: number;
+  /** The query vector, of the field's dimension; or a document to search by. */
+  readonly vector: QueryVector | StoredVector;
 }
 
 /** Every document, score 0, in the order of insertion. Made by {@link all}. */
@@ -95,17 +99,40 @@ export function match<const F extends MatchFields = readonly never[]>(
 export interface NearOptions {
   /** Neighbours to consider, 1 to 100,000. Default: what the page needs, offset + limit. */
   readonly k?: number;
+  /**
+   * Candidates kept while a graph is walked, 1 to 100,000, and at least `k`: more find more of the true nearest and take
+   * longer. Default: the larger of 64 and `k`. At most one of `ef`, `recall` and `exact`.
+   */
+  readonly ef?: number;
+  /**
+   * The share of the true nearest that is to be found on average, above 0 and up to 1. Needs a curve that the collection's
+   * `tune` has measured (else ERR_ARGUMENT); what no effort reached is searched exactly.
+   */
+  readonly recall?: number;
+  /** Compare all vectors: the true nearest, at the price of a scan. */
+  readonly exact?: boolean;
+  /** Only what is within: the least cosine or inner product, or the largest Euclidean distance (not squared). */
+  readonly radius?: number;
+  /** Stops a walk after so many nodes that did not change the best, 1 or more. */
+  readonly patience?: number;
+  /** Stops after about so many milliseconds with what was found by then; the page is then not `complete`. */
+  readonly timeLimitMs?: number;
+  /** Documents that are not to be found, at most 100,000. Ids that are not there are no error. */
+  readonly exclude?: readonly Id[];
 }
 
 /**
  * Ranks by nearness to a vector, under the metric of the field. The score is the cosine, the inner product, or minus
  * the squared Euclidean distance.
  * @param field a dense field
- * @param vector as many components as the field has (else ERR_DIMENSION), all finite (else ERR_NOT_FINITE)
+ * @param vector as many components as the field has (else ERR_DIMENSION), all finite (else ERR_NOT_FINITE); or `{ id }`
+ * of a document, which is not found itself
+ * @example near("vector", v, { recall: 0.95 })
+ * @example near("vector", { id: "paper-7" }, { exclude: ["paper-8"] })
  */
 export function near<const F extends string>(
   field: F,
-  vector: QueryVector,
+  vector: QueryVector | StoredVector,
   options?: NearOptions,
 ): NearQuery<F> {
   return { kind: "near", field, vector, ...options };
@@ -154,8 +181,9 @@ export function toJSON<const Q extends Query>(query: Q): Query<TextFieldsOf<Q>, 
 
 function portable(query: Query): Query {
   if (query.kind === "fuse") return { ...query, queries: query.queries.map(portable) };
-  if (query.kind !== "near" || "$f32" in query.vector) return query;
+  if (query.kind !== "near") return query;
   const { vector } = query;
+  if ("$f32" in vector || "id" in vector) return query;
   const bytes = new DataView(new ArrayBuffer(vector.length * 4));
   for (let i = 0; i < vector.length; i++) {
     const value = Math.fround(vector[i] as number);

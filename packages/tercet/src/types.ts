@@ -1,5 +1,5 @@
 /** What a collection's verbs take and give. */
-import type { CallOptions } from "./call.js";
+import type { CallOptions, LongCallOptions } from "./call.js";
 import type { Query } from "./query.js";
 import type { FieldsOf, InferDocument, Schema, Selected, Where } from "./schema.js";
 import type { FieldSpec, HitExplain, Id, PageExplain } from "./wire/index.js";
@@ -47,8 +47,10 @@ export interface Hit<Document, Highlight extends string = string> {
 export interface Page<Document, Highlight extends string = string> {
   /** The hits, best first; equal scores in the order of insertion. */
   readonly hits: readonly Hit<Document, Highlight>[];
-  /** True when no approximate index took part. */
+  /** True when every ranking is the true one: no approximate walk took part. */
   readonly exact: boolean;
+  /** False when a time limit ended a search before its end. */
+  readonly complete: boolean;
   /** How the page came about; present when the request says `explain`. */
   readonly explain?: PageExplain;
 }
@@ -61,6 +63,33 @@ export type PageOf<S extends Schema, Select extends string, Highlight extends st
 
 /** The fields that a search returns without `select`: all but the dense ones. */
 export type DefaultFields<S extends Schema> = FieldsOf<S> & FieldsOf<S, Exclude<FieldSpec["type"], "dense">>;
+
+/** Options of `tune` and `measure`: what is searched for. */
+export interface SampleOptions extends LongCallOptions {
+  /** Neighbours a query, 1 to 10,000. Default 10. */
+  readonly k?: number | undefined;
+  /**
+   * Vectors to search for: real queries, where there are some. One after the other in one array, or a list. Default:
+   * `sample` stored vectors, each searched for with its own document left out.
+   */
+  readonly queries?: Float32Array | readonly (Float32Array | readonly number[])[] | undefined;
+  /** How many stored vectors are searched for, without `queries`: 1 to 100,000. Default 200. */
+  readonly sample?: number | undefined;
+}
+
+/** Options of `tune`. */
+export interface TuneOptions extends SampleOptions {
+  /** The ladder of efforts ends where this recall is reached; above 0, up to 1. Default 0.999. */
+  readonly target?: number | undefined;
+}
+
+/** Options of `measure`: how hard the searches try, at most one of the two. Default: as a search does. */
+export interface MeasureOptions extends SampleOptions {
+  /** Candidates kept while a graph is walked. */
+  readonly ef?: number | undefined;
+  /** The recall that was asked for, by the curve that `tune` measured. */
+  readonly recall?: number | undefined;
+}
 
 /** Options of `get`. */
 export interface GetOptions<Select extends string = string> extends CallOptions {

@@ -14,7 +14,7 @@ use super::manifest::{Manifest, SegmentEntry, State, Tombstones, file_name};
 use super::merging;
 use super::part::Part;
 use super::writer::{Log, Writer};
-use super::{Collection, Snapshot};
+use super::{Collection, FieldCurves, Snapshot};
 use crate::api::Control;
 use crate::error::index_error;
 use crate::schema::Schema;
@@ -69,7 +69,10 @@ impl Collection {
         if let Some(state) = manifest.states.last_mut() {
             state.replaced_ms = Some(now);
         }
-        manifest.states.push(state(version, now, schema, &parts)?);
+        let mut curves = FieldCurves::clone(&self.current().curves);
+        curves.retain(|key, _| schema.with_key(key).is_some());
+        let curves = Arc::new(curves);
+        manifest.states.push(state(version, now, schema, &parts, &curves)?);
         manifest.next_file = writer.next_file;
         manifest.log = None;
         self.retire(writer, &mut manifest, dir, now);
@@ -78,7 +81,7 @@ impl Collection {
         writer.dirty = false;
         self.unflushed.store(false, Ordering::Release);
         self.log_len.store(0, Ordering::Release);
-        self.show(Snapshot { schema: schema.clone(), parts, version });
+        self.show(Snapshot { schema: schema.clone(), parts, version, curves });
         writer.answer_queue(&Ok(()));
         self.turn.notify_all();
         self.sweep(writer, dir);
@@ -169,7 +172,13 @@ impl Collection {
 }
 
 /// The state that these parts are.
-fn state(version: u64, now: u64, schema: &Schema, parts: &[Part]) -> Result<State, TercetError> {
+fn state(
+    version: u64,
+    now: u64,
+    schema: &Schema,
+    parts: &[Part],
+    curves: &FieldCurves,
+) -> Result<State, TercetError> {
     let segments = parts
         .iter()
         .filter_map(|part| {
@@ -189,6 +198,7 @@ fn state(version: u64, now: u64, schema: &Schema, parts: &[Part]) -> Result<Stat
         schema: schema.to_json()?,
         keys: schema.keys(),
         retired_keys: schema.retired.clone(),
+        curves: curves.clone(),
         segments,
     })
 }

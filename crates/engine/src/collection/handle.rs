@@ -83,7 +83,7 @@ impl Handle for CollectionHandle {
         match verb {
             "search" => {
                 let request: SearchRequest = parse(json).map_err(as_query_error)?;
-                search(&*collection.snapshot()?, &request, &arrays)
+                search(&*collection.snapshot()?, &request, &arrays, collection.env(), control)
             }
             "get" => collection.get(&parse(json)?),
             "count" => reply(&collection.count(&parse(json)?)?),
@@ -106,6 +106,8 @@ impl Handle for CollectionHandle {
             "compact" => reply(&collection.compact(control)?),
             "export" => snapshot::export(collection, &parse(json)?, control),
             "verify" => reply(&collection.verify(control)?),
+            "tune" => reply(&collection.tune(&parse(json)?, &arrays, control)?),
+            "measure" => reply(&collection.measure(&parse(json)?, &arrays, control)?),
             "stats" => reply(&collection.stats()?),
             "schema" => reply(&collection.snapshot()?.schema.spec()),
             other => Err(unknown_verb(other, "a collection")),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tercet_store::{Env, MANIFEST, read_manifest_named, write_manifest};
 
+use super::FieldCurves;
 use crate::schema::Schema;
 use crate::wire::{Code, TercetError, VersionName, shown};
 
@@ -57,6 +58,9 @@ pub(crate) struct State {
     /// Keys of dropped fields: segments may still hold them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) retired_keys: Vec<String>,
+    /// What `tune` measured, by the keys of dense fields.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) curves: FieldCurves,
     /// Oldest first.
     pub(crate) segments: Vec<SegmentEntry>,
 }
@@ -125,9 +129,17 @@ impl Manifest {
             schema: schema.to_json()?,
             keys: schema.keys(),
             retired_keys: schema.retired.clone(),
+            curves: FieldCurves::new(),
             segments: Vec::new(),
         };
         Ok(Manifest { layout: LAYOUT, next_file: 1, log: None, states: vec![state], tags: BTreeMap::new() })
+    }
+
+    /// What was measured of a new collection that begins with documents.
+    pub(crate) fn first_curves(&mut self, curves: FieldCurves) {
+        if let Some(state) = self.states.last_mut() {
+            state.curves = curves;
+        }
     }
 
     /// The one segment of a new collection that begins with one.

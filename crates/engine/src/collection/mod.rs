@@ -8,6 +8,7 @@
 //! - `versions.rs`: which older versions stay, tags, leases of readers, and removing files that nothing names.
 //! - `merging.rs`, `merger.rs`: which segments become one, and doing it while commits and searches go on.
 //! - `reader.rs`: a collection open for reading, which follows the writer of another process.
+//! - `tune.rs`: measures the recall of dense fields.
 //! - `restore.rs`: what a repair needs of a collection.
 //! - `open.rs`, `manifest.rs`, `record.rs`: from bytes to a collection.
 
@@ -22,15 +23,18 @@ mod reader;
 mod record;
 pub(crate) mod restore;
 mod stats;
+mod tune;
 mod versions;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, Weak};
 
 use tercet_store::Env;
 
 use crate::api::{Control, Executor};
+use crate::recall::Curves;
 use crate::schema::Schema;
 use crate::wire::{Code, Durability, OpenRequest, TercetError, VersionName};
 
@@ -50,9 +54,19 @@ pub(crate) struct Snapshot {
     pub(crate) parts: Vec<Part>,
     /// The version that these parts are or continue; 0 without a folder.
     pub(crate) version: u64,
+    /// What `tune` measured, by the keys of dense fields.
+    pub(crate) curves: Arc<FieldCurves>,
 }
 
+/// Measured curves by the keys of dense fields.
+pub(crate) type FieldCurves = BTreeMap<String, Curves>;
+
 impl Snapshot {
+    /// Without documents.
+    pub(crate) fn empty(schema: Schema, version: u64) -> Snapshot {
+        Snapshot { schema: Arc::new(schema), parts: Vec::new(), version, curves: Arc::default() }
+    }
+
     /// Live documents.
     pub(crate) fn documents(&self) -> u64 {
         self.parts.iter().map(Part::documents).sum()
@@ -171,6 +185,7 @@ impl Collection {
         schema: Schema,
         segment: crate::segment::Segment,
         version: u64,
+        curves: FieldCurves,
         request: &OpenRequest,
     ) -> Result<Arc<Collection>, TercetError> {
         // Also without documents: its bytes can be verified.
@@ -181,7 +196,7 @@ impl Collection {
             read_only: true,
             options: Options::of(request)?,
             executor: None,
-            snapshot: Snapshot { schema: Arc::new(schema), parts, version },
+            snapshot: Snapshot { schema: Arc::new(schema), parts, version, curves: curves.into() },
             writer: Writer::none(),
             reader: None,
         }))
@@ -239,7 +254,9 @@ impl Collection {
     }
 
     fn publish(&self, parts: Vec<Part>, version: u64) {
-        self.show(Snapshot { schema: self.schema(), parts, version });
+        let current = self.current();
+        let (schema, curves) = (current.schema.clone(), current.curves.clone());
+        self.show(Snapshot { schema, parts, version, curves });
     }
 
     fn show(&self, next: Snapshot) {

@@ -49,7 +49,7 @@ pub(crate) fn open(
             read_only: false,
             options,
             executor,
-            snapshot: Snapshot { schema: Arc::new(schema), parts: Vec::new(), version: 0 },
+            snapshot: Snapshot::empty(schema, 0),
             writer: Writer::none(),
             reader: None,
         });
@@ -87,7 +87,7 @@ pub(crate) fn open(
         settle_unfinished(env.as_ref(), dir)?;
         let manifest = Manifest::new(&schema, env.now_ms())?;
         manifest.write(env.as_ref(), dir)?;
-        let snapshot = Snapshot { schema: Arc::new(schema), parts: Vec::new(), version: 1 };
+        let snapshot = Snapshot::empty(schema, 1);
         let writer = Writer::new(Some(lock), Some(manifest), Vec::new());
         let (dir, env) = (Some(dir.to_owned()), env.clone());
         let parts = Parts { env, dir, read_only, options, executor, snapshot, writer, reader: None };
@@ -128,6 +128,7 @@ fn open_to_write(
         schema: Arc::new(schema),
         parts: replayed.parts.clone(),
         version: manifest.newest().version,
+        curves: Arc::new(manifest.newest().curves.clone()),
     };
     let had_log = manifest.log.is_some();
     let mut writer = Writer::new(Some(lock), Some(manifest), replayed.parts.clone());
@@ -165,7 +166,9 @@ impl Collection {
         if let Some(manifest) = &writer.manifest {
             let parts = read_parts(self.env.as_ref(), dir, schema, manifest.newest(), &[])?;
             writer.head.clone_from(&parts);
-            self.show(Snapshot { schema: schema.clone(), parts, version: manifest.newest().version });
+            let newest = manifest.newest();
+            let (version, curves) = (newest.version, Arc::new(newest.curves.clone()));
+            self.show(Snapshot { schema: schema.clone(), parts, version, curves });
         }
         Ok(())
     }

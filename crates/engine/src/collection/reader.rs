@@ -128,7 +128,8 @@ fn attempt(
         _lease: lease,
         looked_ms: env.now_ms(),
     };
-    let mut snapshot = Snapshot { schema: Arc::new(schema), parts, version: state.version };
+    let curves = Arc::new(state.curves.clone());
+    let mut snapshot = Snapshot { schema: Arc::new(schema), parts, version: state.version, curves };
     // A version by name is what its files hold, for ever; what the log adds belongs to the next one.
     if name.is_none() {
         let replayed = replay_log(env.as_ref(), dir, &snapshot.schema, manifest, snapshot.parts)?;
@@ -225,7 +226,8 @@ impl Collection {
             return Ok(false);
         }
         let parts = done.parts;
-        self.show(Snapshot { schema: current.schema.clone(), parts, version: current.version });
+        let (schema, curves) = (current.schema.clone(), current.curves.clone());
+        self.show(Snapshot { schema, parts, version: current.version, curves });
         Ok(true)
     }
 

@@ -46,7 +46,7 @@ impl Restore {
                 refresh_ms: None,
             },
             executor: None,
-            snapshot: Snapshot { schema: Arc::new(schema), parts: Vec::new(), version: 0 },
+            snapshot: Snapshot::empty(schema, 0),
             writer,
             reader: None,
         });

@@ -32,6 +32,10 @@ impl Collection {
                     documents: with.sum::<Result<_, _>>()?,
                     bytes: parts.iter().map(size).sum(),
                     memory_bytes: parts.iter().filter(|part| part.file.is_none()).map(size).sum(),
+                    curves: snapshot
+                        .curves
+                        .get(&field.key)
+                        .map_or(Vec::new(), |curves| curves.all().to_vec()),
                 };
                 Ok((field.name.clone(), stats))
             })

@@ -1,17 +1,15 @@
 //! A query checked against the schema and made ready: words analysed, statistics gathered, vectors fetched.
 
-use std::borrow::Cow;
-
 use indexmap::IndexMap;
 use tercet_index::{Bm25, IndexError, idf};
 
+use super::near::{self, Near};
 use super::{DEPTH_MAX, bounded};
 use crate::api::Array;
 use crate::collection::{Part, Snapshot};
-use crate::document::dense_vector;
 use crate::schema::Field;
 use crate::wire::{
-    Code, FieldBoosts, FieldSpec, FuseQuery, MatchQuery, NearQuery, Operator, Query, TercetError, TextSpec,
+    Code, FieldBoosts, FieldSpec, FuseQuery, MatchQuery, Operator, Query, TercetError, TextSpec,
 };
 
 /// The most rankings in one fusion.
@@ -30,7 +28,7 @@ const WEIGHT_MAX: f32 = 1e6;
 /// A compiled query.
 pub(crate) enum Compiled<'a> {
     Match(Lexical),
-    Near { field: usize, name: String, vector: Cow<'a, [f32]>, k: usize },
+    Near(Box<Near<'a>>),
     All,
     Fuse { k: f32, weights: Vec<f32>, depth: usize, parts: Vec<Compiled<'a>> },
 }
@@ -82,35 +80,10 @@ fn compile_within<'a>(
 ) -> Result<Compiled<'a>, TercetError> {
     match query {
         Query::Match(query) => Ok(Compiled::Match(lexical(snapshot, query)?)),
-        Query::Near(query) => near(snapshot, query, arrays, depth),
+        Query::Near(query) => Ok(Compiled::Near(Box::new(near::compile(snapshot, query, arrays, depth)?))),
         Query::All(_) => Ok(Compiled::All),
         Query::Fuse(query) => fuse(snapshot, query, arrays, depth, nesting),
     }
-}
-
-fn near<'a>(
-    snapshot: &Snapshot,
-    query: &NearQuery,
-    arrays: &'a [Array],
-    depth: usize,
-) -> Result<Compiled<'a>, TercetError> {
-    let schema = &snapshot.schema;
-    let field = schema.require(&query.field)?;
-    let FieldSpec::Dense(spec) = &schema.fields[field].spec else {
-        return Err(kind_error(
-            &schema.fields[field],
-            "dense",
-            schema.names(|s| matches!(s, FieldSpec::Dense(_))),
-        ));
-    };
-    let value =
-        serde_json::to_value(&query.vector).map_err(|e| TercetError::new(Code::Query, e.to_string()))?;
-    let vector = dense_vector(&query.field, spec, &value, arrays)?;
-    let k = match query.k {
-        Some(k) => bounded("k", k, 1, DEPTH_MAX)?,
-        None => depth,
-    };
-    Ok(Compiled::Near { field, name: query.field.clone(), vector, k })
 }
 
 fn fuse<'a>(
@@ -166,7 +139,7 @@ fn fuse<'a>(
     Ok(Compiled::Fuse { k: query.k, weights, depth, parts })
 }
 
-fn kind_error(field: &Field, wanted: &str, there: String) -> TercetError {
+pub(super) fn kind_error(field: &Field, wanted: &str, there: String) -> TercetError {
     TercetError::new(
         Code::Query,
         format!(

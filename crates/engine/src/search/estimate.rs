@@ -6,7 +6,7 @@
 
 use super::compile::{QUERY_BYTES_MAX, chosen};
 use crate::api::{Array, components};
-use crate::collection::Snapshot;
+use crate::collection::{Part, Snapshot};
 use crate::wire::{FieldSpec, MatchQuery, Query, SearchRequest};
 
 /// An estimate under this is not worth refining.
@@ -48,20 +48,46 @@ fn request_ns(snapshot: &Snapshot, request: &SearchRequest) -> u64 {
     let bare = request.select.as_ref().is_some_and(Vec::is_empty) && request.highlight.is_none();
     let page = hits.saturating_mul(if bare { HIT_NS } else { DOCUMENT_NS });
     let filter = if request.filter.is_some() { documents * 4 } else { 0 };
-    FIXED_NS + page + filter + query_ns(snapshot, &request.query)
+    let depth = request.offset.saturating_add(request.limit);
+    FIXED_NS + page + filter + query_ns(snapshot, &request.query, depth, request.filter.is_some())
 }
 
-fn query_ns(snapshot: &Snapshot, query: &Query) -> u64 {
+/// What the readers say; a filter's share is not known yet, so the dearest of some.
+fn near_ns(snapshot: &Snapshot, field: usize, k: usize, exact: bool, filtered: bool) -> u64 {
+    let of_part = |part: &Part| {
+        let Some(reader) = part.segment.dense(field) else { return 0 };
+        let dims =
+            if let FieldSpec::Dense(spec) = &snapshot.schema.fields[field].spec { spec.dims } else { 0 };
+        if exact {
+            return (reader.len() as u64).saturating_mul(dims.into()) / 5;
+        }
+        let shares: &[usize] = if filtered { &[1, 4, 16, 64] } else { &[1] };
+        let cost = |share: &usize| {
+            let narrowed = *share > 1 || part.live.is_some();
+            reader.cost_ns(k, narrowed.then(|| part.documents() as usize / share))
+        };
+        shares.iter().map(cost).max().unwrap_or(0)
+    };
+    snapshot.parts.iter().map(of_part).sum()
+}
+
+fn query_ns(snapshot: &Snapshot, query: &Query, depth: i64, filtered: bool) -> u64 {
     match query {
         Query::Match(query) => match_ns(snapshot, query),
         Query::Near(query) => {
-            let field = snapshot.schema.position(&query.field).map(|at| &snapshot.schema.fields[at].spec);
-            let dims = if let Some(FieldSpec::Dense(spec)) = field { u64::from(spec.dims) } else { 0 };
-            snapshot.documents().saturating_mul(dims) / 5
+            let k = query.k.unwrap_or(depth).max(query.ef.unwrap_or(0)).clamp(1, super::DEPTH_MAX) as usize;
+            match snapshot.schema.position(&query.field) {
+                Some(at) => near_ns(snapshot, at, k, query.exact, filtered),
+                None => 0,
+            }
         }
         Query::All(_) => 0,
         // Every candidate passes through a table of places.
-        Query::Fuse(query) => query.queries.iter().map(|part| query_ns(snapshot, part) + 20_000).sum(),
+        Query::Fuse(query) => {
+            let depth = query.depth.unwrap_or(depth.max(100));
+            let of_part = |part| query_ns(snapshot, part, depth, filtered) + 20_000;
+            query.queries.iter().map(of_part).sum()
+        }
     }
 }
 

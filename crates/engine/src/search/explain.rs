@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use indexmap::IndexMap;
-use tercet_index::IndexError;
+use indexmap::{IndexMap, IndexSet};
+use tercet_index::{Effort, IndexError};
 
 use super::compile::{Compiled, Lexical, LexicalField};
+use super::near::Near;
 use super::rank::Ranking;
 use super::{Candidate, Context, Place};
 use crate::segment::Segment;
@@ -52,7 +53,7 @@ pub(super) fn hit(
 ) -> Result<HitExplain, TercetError> {
     let mut out = match query {
         Compiled::Match(query) => lexical(query, context, place)?,
-        Compiled::Near { name, .. } => part("near", name),
+        Compiled::Near(near) => part("near", &near.name),
         Compiled::All => part("all", "every document"),
         Compiled::Fuse { k, weights, parts, .. } => {
             let mut out = part("rrf", format!("{} rankings", parts.len()));
@@ -140,6 +141,7 @@ pub(super) fn page(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_
         ("allowed", allowed.sum()),
         ("postingsScored", context.counters.postings_scored),
         ("vectorsScored", context.counters.vectors_scored),
+        ("hops", context.counters.hops),
     ];
     PageExplain {
         plan,
@@ -154,13 +156,7 @@ fn steps(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>, plan: &
             let words: usize = query.fields.iter().map(|f| f.terms.len()).sum();
             format!("match: {words} terms, term at a time over {segments} segments")
         }
-        Compiled::Near { name, field, .. } => {
-            let kind = match &context.snapshot.schema.fields[*field].spec {
-                crate::wire::FieldSpec::Dense(spec) => spec.index.kind(),
-                _ => "no",
-            };
-            format!("near: {kind} scan of `{name}` over {segments} segments")
-        }
+        Compiled::Near(near) => near_step(near, ranking, context),
         Compiled::All => format!("all: {segments} segments in the order of insertion"),
         Compiled::Fuse { parts, .. } => {
             for (query, ranking) in parts.iter().zip(&ranking.parts) {
@@ -169,5 +165,27 @@ fn steps(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>, plan: &
             format!("rrf: fusion of {} rankings", parts.len())
         }
     };
-    plan.push(PlanStep { step, exact: ranking.exact, candidates: ranking.candidates.len() as u64 });
+    plan.push(PlanStep {
+        step,
+        exact: ranking.exact,
+        candidates: ranking.candidates.len() as u64,
+        segments: ranking.segments.clone(),
+    });
+}
+
+/// The kind, the ways that were taken, and how hard it tried.
+fn near_step(near: &Near<'_>, ranking: &Ranking, context: &Context<'_>) -> String {
+    let kind = match &context.snapshot.schema.fields[near.field].spec {
+        crate::wire::FieldSpec::Dense(spec) => spec.index.kind(),
+        _ => "no",
+    };
+    let paths: IndexSet<&str> = ranking.segments.iter().map(|segment| segment.path.as_str()).collect();
+    let paths = if paths.is_empty() { String::from("scan") } else { Vec::from_iter(paths).join(" and ") };
+    let effort = match near.effort {
+        Effort::Ef(ef) => format!(", ef {ef}"),
+        Effort::Exact | Effort::Usual => String::new(),
+    };
+    let stopped = if ranking.complete { "" } else { ", stopped by the time limit" };
+    let segments = ranking.segments.len();
+    format!("near: {kind} {paths} of `{}`{effort} over {segments} segments{stopped}", near.name)
 }

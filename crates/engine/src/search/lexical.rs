@@ -26,7 +26,7 @@ pub(super) fn rank(
     let mut found = Vec::with_capacity(snapshot.parts.len());
     for (at, part) in snapshot.parts.iter().enumerate() {
         let mut top = TopK::new(k);
-        let allowed = context.allowed[at].as_ref();
+        let allowed = context.allowed[at].as_deref();
         SCRATCH
             .with_borrow_mut(|scratch| {
                 part_top(query, part, allowed, scratch, &mut top, &mut context.counters)

@@ -14,12 +14,16 @@ mod explain;
 mod fuse;
 mod highlight;
 mod lexical;
+pub(crate) mod near;
 mod page;
 mod rank;
 
-use tercet_index::{Bitmap, Counters};
+use std::borrow::Cow;
 
-use crate::api::{Array, Reply};
+use tercet_index::{Bitmap, Counters};
+use tercet_store::Env;
+
+use crate::api::{Array, Control, Reply};
 use crate::collection::Snapshot;
 use crate::filter::Filter;
 use crate::verb::to_json;
@@ -53,8 +57,12 @@ pub(crate) fn by_rank(a: &Candidate, b: &Candidate) -> std::cmp::Ordering {
 pub(crate) struct Context<'a> {
     pub(crate) snapshot: &'a Snapshot,
     /// The rows that may come back, a bitmap a segment; `None`: all of that segment.
-    pub(crate) allowed: Vec<Option<Bitmap>>,
+    pub(crate) allowed: Vec<Option<Cow<'a, Bitmap>>>,
     pub(crate) counters: Counters,
+    /// Milliseconds, for time limits.
+    pub(crate) clock: &'a (dyn Fn() -> u64 + Sync),
+    /// Ends the search.
+    pub(crate) control: &'a Control,
 }
 
 /// Runs a search.
@@ -62,6 +70,8 @@ pub(crate) fn search(
     snapshot: &Snapshot,
     request: &SearchRequest,
     arrays: &[Array],
+    env: &dyn Env,
+    control: &Control,
 ) -> Result<Reply, TercetError> {
     let limit = bounded("limit", request.limit, 0, LIMIT_MAX)?;
     let offset = bounded("offset", request.offset, 0, DEPTH_MAX)?;
@@ -72,8 +82,13 @@ pub(crate) fn search(
     let marker =
         highlight::Highlighter::new(snapshot, request.highlight.as_deref().unwrap_or_default(), &query)?;
 
-    let mut context =
-        Context { snapshot, allowed: allowed(snapshot, filter.as_ref())?, counters: Counters::default() };
+    let mut context = Context {
+        snapshot,
+        allowed: allowed(snapshot, filter.as_ref())?,
+        counters: Counters::default(),
+        clock: &|| env.now_ms(),
+        control,
+    };
     let ranking = rank::rank(&query, &mut context, offset + limit)?;
 
     let page: Vec<Candidate> = ranking.candidates.iter().skip(offset).take(limit).copied().collect();
@@ -95,7 +110,7 @@ pub(crate) fn search(
         });
     }
     let explain = request.explain.then(|| explain::page(&query, &ranking, &context));
-    let reply = SearchReply { hits, exact: ranking.exact, explain };
+    let reply = SearchReply { hits, exact: ranking.exact, complete: ranking.complete, explain };
     Ok(Reply { json: to_json(&reply)?, arrays, handle: None })
 }
 
@@ -109,17 +124,20 @@ pub(crate) fn bounded(name: &str, value: i64, low: i64, high: i64) -> Result<usi
         .expected(format!("{low} to {high}"), value.to_string()))
 }
 
-fn allowed(snapshot: &Snapshot, filter: Option<&Filter>) -> Result<Vec<Option<Bitmap>>, TercetError> {
-    let rows = |part: &crate::collection::Part| {
+/// The rows that may come back; `None` where all of a segment may.
+pub(crate) fn allowed<'a>(
+    snapshot: &'a Snapshot,
+    filter: Option<&Filter>,
+) -> Result<Vec<Option<Cow<'a, Bitmap>>>, TercetError> {
+    let rows = |part: &'a crate::collection::Part| {
         Ok(match (filter, &part.live) {
-            (None, None) => None,
-            (None, Some(live)) => Some(Bitmap::clone(live)),
+            (None, live) => live.as_deref().map(Cow::Borrowed),
             (Some(filter), live) => {
                 let mut rows = filter.select(&part.segment)?;
                 if let Some(live) = live {
                     rows.and(live);
                 }
-                Some(rows)
+                (rows.count() < part.segment.rows).then_some(Cow::Owned(rows))
             }
         })
     };

@@ -1,21 +1,26 @@
 //! Ranking: each kind of query over all segments.
 
-use tercet_index::{DenseSearch, TopK, Values};
+use tercet_index::TopK;
 
 use super::compile::Compiled;
-use super::{Candidate, Context, by_rank, fuse, lexical};
-use crate::wire::{Code, TercetError};
+use super::{Candidate, Context, by_rank, fuse, lexical, near};
+use crate::wire::{Code, SegmentStep, TercetError};
 
 /// The candidates of a query, best first, and the rankings of its parts in the query's shape.
 pub(crate) struct Ranking {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) exact: bool,
+    /// No search was stopped before its end.
+    pub(crate) complete: bool,
+    /// How a `near` went, segment by segment.
+    pub(crate) segments: Vec<SegmentStep>,
     pub(crate) parts: Vec<Ranking>,
 }
 
 impl Ranking {
-    fn leaf(candidates: Vec<Candidate>, exact: bool) -> Self {
-        Ranking { candidates, exact, parts: Vec::new() }
+    /// A ranking that is the true one.
+    fn exact(candidates: Vec<Candidate>) -> Self {
+        Ranking { candidates, exact: true, complete: true, segments: Vec::new(), parts: Vec::new() }
     }
 }
 
@@ -26,32 +31,18 @@ pub(crate) fn rank(
     k: usize,
 ) -> Result<Ranking, TercetError> {
     match query {
-        Compiled::Match(query) => Ok(Ranking::leaf(lexical::rank(query, context, k)?, true)),
-        Compiled::Near { field, vector, k: most, .. } => near(*field, vector, context, k.min(*most)),
-        Compiled::All => Ok(Ranking::leaf(all(context, k), true)),
+        Compiled::Match(query) => Ok(Ranking::exact(lexical::rank(query, context, k)?)),
+        Compiled::Near(query) => near::rank(query, context, k),
+        Compiled::All => Ok(Ranking::exact(all(context, k))),
         Compiled::Fuse { k: constant, weights, depth, parts } => {
             let parts =
                 parts.iter().map(|part| rank(part, context, *depth)).collect::<Result<Vec<_>, _>>()?;
             let candidates = fuse::reciprocal_rank(&parts, weights, *constant, k);
-            Ok(Ranking { candidates, exact: parts.iter().all(|part| part.exact), parts })
+            let (exact, complete) =
+                (parts.iter().all(|part| part.exact), parts.iter().all(|part| part.complete));
+            Ok(Ranking { candidates, exact, complete, segments: Vec::new(), parts })
         }
     }
-}
-
-fn near(field: usize, vector: &[f32], context: &mut Context<'_>, k: usize) -> Result<Ranking, TercetError> {
-    let mut exact = true;
-    let mut found = Vec::new();
-    for (at, part) in context.snapshot.parts.iter().enumerate() {
-        let Some(reader) = part.segment.dense(field) else { continue };
-        let mut top = TopK::new(k);
-        let search =
-            DenseSearch { allowed: context.allowed[at].as_ref(), ..DenseSearch::new(Values::F32(vector)) };
-        let answered =
-            reader.search(&search, &mut top, &mut context.counters).map_err(|e| part.segment.error(e))?;
-        exact &= answered.exact;
-        found.push((at as u32, top));
-    }
-    Ok(Ranking::leaf(best(found, k)?, exact))
 }
 
 /// The best `k` of the best of every segment.

@@ -46,7 +46,7 @@ impl Presence {
     }
 
     /// The set, where neither all nor no rows have the field.
-    pub(super) fn set(&self) -> Result<Option<&Bitmap>, IndexError> {
+    pub(crate) fn set(&self) -> Result<Option<&Bitmap>, IndexError> {
         match self {
             Presence::All | Presence::Nowhere => Ok(None),
             Presence::Some(rows) => rows.get().map(Some),

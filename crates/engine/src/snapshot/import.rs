@@ -59,6 +59,7 @@ fn exists(dir: &str) -> TercetError {
 fn write(env: &dyn Env, dir: &str, source: &Source, control: &Control) -> Result<ImportReply, TercetError> {
     let documents = source.about.documents;
     let mut manifest = Manifest::new(&source.schema, env.now_ms())?;
+    manifest.first_curves(source.about.curves.clone());
     let mark = join(dir, UNFINISHED);
     let mut bytes = 0;
     if documents > 0 {

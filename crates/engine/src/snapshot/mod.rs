@@ -14,7 +14,7 @@ use serde_json::Value;
 use tercet_store::{Env, SectionFile, parent};
 
 use crate::api::{Array, Control, Reply};
-use crate::collection::{Collection, Opened, agree, opened};
+use crate::collection::{Collection, FieldCurves, Opened, agree, opened};
 use crate::schema::Schema;
 use crate::segment::{Export, Segment};
 use crate::verb::to_json;
@@ -41,6 +41,9 @@ struct About {
     keys: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     retired_keys: Vec<String>,
+    /// What `tune` measured, by the keys of dense fields.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    curves: FieldCurves,
     version: u64,
     documents: u64,
     /// When the version was written.
@@ -130,6 +133,7 @@ pub(crate) fn export(
         schema: schema.to_json()?,
         keys: schema.keys(),
         retired_keys: schema.retired.clone(),
+        curves: FieldCurves::clone(&snapshot.curves),
         version: snapshot.version,
         documents: snapshot.documents(),
         created_ms: created_ms(collection, snapshot.version)?,
@@ -215,8 +219,8 @@ pub(crate) fn open(
     if request.verify == VerifyMode::Full {
         source.verify()?;
     }
-    let Source { schema, segment, .. } = source;
-    let collection = Collection::of_snapshot(env, schema, segment, version, request)?;
+    let Source { schema, segment, about } = source;
+    let collection = Collection::of_snapshot(env, schema, segment, version, about.curves, request)?;
     Ok(Some(opened(collection, false, None)))
 }
 

@@ -51,7 +51,7 @@ codes! {
     Argument = "ERR_ARGUMENT",
     /// This backend or index kind cannot do that.
     Unsupported = "ERR_UNSUPPORTED",
-    /// A file or a folder that should be there is not.
+    /// A file, a folder or a document that should be there is not.
     NotFound = "ERR_NOT_FOUND",
     /// A file or a folder that should not be there is.
     Exists = "ERR_EXISTS",

@@ -9,6 +9,7 @@ mod evaluate;
 mod index;
 mod open;
 mod query;
+mod recall;
 mod schema;
 mod verbs;
 mod versions;
@@ -18,6 +19,7 @@ pub use evaluate::*;
 pub use index::*;
 pub use open::*;
 pub use query::*;
+pub use recall::*;
 pub use schema::*;
 pub use verbs::*;
 pub use versions::*;
@@ -41,13 +43,14 @@ exported!(
     Code, WireError, Id,
     SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, ReduceSpec, ReducedSpec, MetricName,
     VectorRef, FieldBoosts, Operator, MatchQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
-    SearchRequest, HitExplain, PlanStep, PageExplain, WireHit, SearchReply,
+    SearchRequest, HitExplain, SegmentStep, PlanStep, PageExplain, WireHit, SearchReply,
     OnCommit, Interval, Durability, VerifyMode, VersionName, Evolve, OpenRequest, Recovered, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,
     CountReply, FieldStats, SegmentStats, StatsReply, Problem, VerifyReply, CompactReply, InfoReply,
     FlushReply, RefreshReply, VersionInfo, VersionsReply, TagRequest, TagReply, UntagReply,
     ExportRequest, ExportReply, ImportRequest, ImportReply, RepairRequest, RepairReply,
     IndexBuildRequest, IndexOpenRequest, IndexInfo, IndexSearchRequest, IndexAddReply, IndexRemoveRequest,
     IndexRemoveReply, IndexCompactReply, IndexSaveRequest,
+    Curve, CurvePoint, TuneRequest, MeasureRequest, MeasureReply,
     EvaluateRequest, EvaluateReply,
 );
 

@@ -10,6 +10,12 @@ use super::Id;
 fn ten() -> i64 {
     10
 }
+fn yes() -> bool {
+    true
+}
+fn is_true(value: &bool) -> bool {
+    *value
+}
 fn sixty() -> f32 {
     60.0
 }
@@ -29,6 +35,12 @@ pub enum VectorRef {
         /// Base64 of little-endian f32.
         #[serde(rename = "$f32")]
         f32: String,
+    },
+    /// The vector of a stored document, which is not found itself. Only in a `near`.
+    Document {
+        /// The document's id.
+        #[ts(type = "string | number")]
+        id: Value,
     },
     /// Plain numbers.
     Numbers(Vec<f64>),
@@ -77,12 +89,42 @@ pub struct MatchQuery {
 pub struct NearQuery {
     /// A dense field.
     pub field: String,
-    /// The query vector, of the field's dimension.
+    /// The query vector, of the field's dimension; or a document's id.
     pub vector: VectorRef,
     /// How many neighbours to consider, 1 to 100,000; offset + limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub k: Option<i64>,
+    /// Candidates kept while a graph is walked, 1 to 100,000, and at least k. More find more of the true nearest, and take
+    /// longer. At most one of `ef`, `recall` and `exact`; the larger of 64 and k without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub ef: Option<i64>,
+    /// The share of the true nearest that is to be found on average, above 0 and up to 1, by the curve that `tune`
+    /// measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub recall: Option<f64>,
+    /// Compare all vectors.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<_>")]
+    pub exact: bool,
+    /// Only what is within: the least cosine or inner product, or the largest Euclidean distance (not squared).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub radius: Option<f64>,
+    /// Stops a walk after so many nodes that did not change the best, 1 or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub patience: Option<i64>,
+    /// Stops after about so many milliseconds with what was found by then; the page is then not `complete`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub time_limit_ms: Option<i64>,
+    /// Ids of documents that are not to be found, at most 100,000. Those that are not there are no error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, type = "(string | number)[]")]
+    pub exclude: Vec<Value>,
 }
 
 /// Every document, score 0, in the order of insertion.
@@ -204,6 +246,28 @@ pub struct PlanStep {
     /// Candidates that came out.
     #[ts(type = "number")]
     pub candidates: u64,
+    /// How each segment was searched, where that is the index's choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<SegmentStep>>")]
+    pub segments: Vec<SegmentStep>,
+}
+
+/// How one segment was searched for the nearest vectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub struct SegmentStep {
+    /// Its position, the oldest first.
+    pub segment: u32,
+    /// `scan`, `graph` or `filtered graph`.
+    pub path: String,
+    /// Whether its answer is exact.
+    pub exact: bool,
+    /// Vectors compared with the query.
+    #[ts(type = "number")]
+    pub vectors_scored: u64,
+    /// Nodes of a graph whose links were followed.
+    #[ts(type = "number")]
+    pub hops: u64,
 }
 
 /// How the page came about.
@@ -212,7 +276,7 @@ pub struct PlanStep {
 pub struct PageExplain {
     /// The steps, in order.
     pub plan: Vec<PlanStep>,
-    /// Work done: `vectorsScored`, `postingsScored`, `segments`, `documents`, `allowed`.
+    /// Work done: `vectorsScored`, `hops`, `postingsScored`, `segments`, `documents`, `allowed`.
     #[ts(type = "Record<string, number>")]
     pub counters: IndexMap<String, u64>,
 }
@@ -242,8 +306,12 @@ pub struct WireHit {
 pub struct SearchReply {
     /// The hits.
     pub hits: Vec<WireHit>,
-    /// True when no approximate index took part.
+    /// True when every ranking is the true one: no approximate walk took part.
     pub exact: bool,
+    /// False when a time limit ended a search before its end; absent otherwise.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    #[ts(optional, as = "Option<_>")]
+    pub complete: bool,
     /// How the page came about, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

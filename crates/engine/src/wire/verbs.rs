@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
+use super::Curve;
+
 /// A document's id: 1 and "1" are different.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(untagged)]
@@ -122,6 +124,10 @@ pub struct FieldStats {
     /// How many of them are held in memory because no segment file has them yet.
     #[ts(type = "number")]
     pub memory_bytes: u64,
+    /// What `tune` measured, a curve a `k`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<Curve>>")]
+    pub curves: Vec<Curve>,
 }
 
 /// One segment.

@@ -225,7 +225,11 @@ $vector: number, } | {
 /**
  * Base64 of little-endian f32.
  */
-$f32: string, } | Array<number>;
+$f32: string, } | { 
+/**
+ * The document's id.
+ */
+id: string | number, } | Array<number>;
 
 /**
  * Which fields to search: names, or names with weights that replace the schema's boosts.
@@ -263,13 +267,43 @@ export type NearQuery = {
  */
 field: string, 
 /**
- * The query vector, of the field's dimension.
+ * The query vector, of the field's dimension; or a document's id.
  */
 vector: VectorRef, 
 /**
  * How many neighbours to consider, 1 to 100,000; offset + limit when absent.
  */
-k?: number, };
+k?: number, 
+/**
+ * Candidates kept while a graph is walked, 1 to 100,000, and at least k. More find more of the true nearest, and take
+ * longer. At most one of `ef`, `recall` and `exact`; the larger of 64 and k without any.
+ */
+ef?: number, 
+/**
+ * The share of the true nearest that is to be found on average, above 0 and up to 1, by the curve that `tune`
+ * measured.
+ */
+recall?: number, 
+/**
+ * Compare all vectors.
+ */
+exact?: boolean, 
+/**
+ * Only what is within: the least cosine or inner product, or the largest Euclidean distance (not squared).
+ */
+radius?: number, 
+/**
+ * Stops a walk after so many nodes that did not change the best, 1 or more.
+ */
+patience?: number, 
+/**
+ * Stops after about so many milliseconds with what was found by then; the page is then not `complete`.
+ */
+timeLimitMs?: number, 
+/**
+ * Ids of documents that are not to be found, at most 100,000. Those that are not there are no error.
+ */
+exclude?: (string | number)[], };
 
 /**
  * Every document, score 0, in the order of insertion.
@@ -375,6 +409,31 @@ details?: Record<string, number>,
 parts?: Array<HitExplain>, };
 
 /**
+ * How one segment was searched for the nearest vectors.
+ */
+export type SegmentStep = { 
+/**
+ * Its position, the oldest first.
+ */
+segment: number, 
+/**
+ * `scan`, `graph` or `filtered graph`.
+ */
+path: string, 
+/**
+ * Whether its answer is exact.
+ */
+exact: boolean, 
+/**
+ * Vectors compared with the query.
+ */
+vectorsScored: number, 
+/**
+ * Nodes of a graph whose links were followed.
+ */
+hops: number, };
+
+/**
  * One step of the plan that ran.
  */
 export type PlanStep = { 
@@ -389,7 +448,11 @@ exact: boolean,
 /**
  * Candidates that came out.
  */
-candidates: number, };
+candidates: number, 
+/**
+ * How each segment was searched, where that is the index's choice.
+ */
+segments?: Array<SegmentStep>, };
 
 /**
  * How the page came about.
@@ -400,7 +463,7 @@ export type PageExplain = {
  */
 plan: Array<PlanStep>, 
 /**
- * Work done: `vectorsScored`, `postingsScored`, `segments`, `documents`, `allowed`.
+ * Work done: `vectorsScored`, `hops`, `postingsScored`, `segments`, `documents`, `allowed`.
  */
 counters: Record<string, number>, };
 
@@ -434,9 +497,13 @@ export type SearchReply = {
  */
 hits: Array<WireHit>, 
 /**
- * True when no approximate index took part.
+ * True when every ranking is the true one: no approximate walk took part.
  */
 exact: boolean, 
+/**
+ * False when a time limit ended a search before its end; absent otherwise.
+ */
+complete?: boolean, 
 /**
  * How the page came about, when asked for.
  */
@@ -693,7 +760,11 @@ bytes: number,
 /**
  * How many of them are held in memory because no segment file has them yet.
  */
-memoryBytes: number, };
+memoryBytes: number, 
+/**
+ * What `tune` measured, a curve a `k`.
+ */
+curves?: Array<Curve>, };
 
 /**
  * One segment.
@@ -1138,6 +1209,121 @@ export type IndexSaveRequest = {
  * The file.
  */
 path: string, };
+
+/**
+ * What was measured: recall and cost for rising efforts.
+ */
+export type Curve = { 
+/**
+ * Neighbours a query.
+ */
+k: number, 
+/**
+ * Queries that were measured.
+ */
+queries: number, 
+/**
+ * Whether they were stored vectors, searched for with themselves left out.
+ */
+heldOut: boolean, 
+/**
+ * Vectors that could be found when it was measured.
+ */
+size: number, 
+/**
+ * By rising effort. Empty for an index that is exact.
+ */
+points: Array<CurvePoint>, };
+
+/**
+ * A point of a curve: means over the queries.
+ */
+export type CurvePoint = { 
+/**
+ * Candidates kept while a graph is walked.
+ */
+ef: number, 
+/**
+ * Of the true `k` nearest, the share that was found.
+ */
+recall: number, 
+/**
+ * Distances computed a query.
+ */
+distances: number, };
+
+/**
+ * `tune`: measures recall and cost of a dense field for a ladder of efforts, and keeps the curve with the collection.
+ * `arrays[0]`: queries, row-major f32; without it stored vectors are searched for, themselves left out.
+ */
+export type TuneRequest = { 
+/**
+ * A dense field.
+ */
+field: string, 
+/**
+ * Neighbours a query, 1 to 10,000.
+ */
+k?: number, 
+/**
+ * The ladder ends where this recall is reached; above 0, up to 1.
+ */
+target?: number, 
+/**
+ * How many stored vectors are searched for, where no queries are given: 1 to 100,000.
+ */
+sample?: number, };
+
+/**
+ * `measure`: the recall of searches of a dense field against exact ones. `arrays[0]`: as for `tune`. At most one of `ef`
+ * and `recall`.
+ */
+export type MeasureRequest = { 
+/**
+ * A dense field.
+ */
+field: string, 
+/**
+ * Neighbours a query, 1 to 10,000.
+ */
+k?: number, 
+/**
+ * How many stored vectors are searched for, where no queries are given: 1 to 100,000.
+ */
+sample?: number, 
+/**
+ * Candidates kept while a graph is walked, 1 to 100,000.
+ */
+ef?: number, 
+/**
+ * The recall that was asked for, by the curve that `tune` measured; above 0, up to 1.
+ */
+recall?: number, };
+
+/**
+ * What `measure` found.
+ */
+export type MeasureReply = { 
+/**
+ * Of the true `k` nearest, the share that was found.
+ */
+recall: number, 
+/**
+ * Lower end of the 95 % interval (Wilson).
+ */
+low: number, 
+/**
+ * Upper end of it.
+ */
+high: number, 
+/**
+ * Queries that were measured.
+ */
+queries: number, 
+/**
+ * Distances computed a query.
+ */
+distances: number, };
 
 /**
  * Rankings and judgements.
