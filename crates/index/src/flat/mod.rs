@@ -23,6 +23,7 @@ mod compare;
 mod layout;
 mod query;
 mod reader;
+mod rough;
 mod scan;
 mod vectors;
 

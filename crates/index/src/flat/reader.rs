@@ -91,6 +91,16 @@ impl FlatReader {
         Ok(Table { rows: self.rows, count: self.count as usize, slots })
     }
 
+    /// The vectors that decide the scores.
+    pub(super) fn kept(&self) -> &Vectors {
+        &self.kept
+    }
+
+    /// Whether codes stand before the vectors.
+    pub(super) fn is_coded(&self) -> bool {
+        self.codes.is_some()
+    }
+
     /// The codes to scan first, where that is worth it: not when all is to be compared, nor when no more rows are
     /// allowed than would be compared again.
     pub(super) fn codes_for(&self, search: &DenseSearch<'_>, top: &TopK) -> Option<(&Vectors, usize)> {

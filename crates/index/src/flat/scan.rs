@@ -214,7 +214,7 @@ impl<S: Scores> Scan<'_, S> {
 
 /// Pushes the scores that reach the threshold, under the row that `row` gives for their place.
 #[inline]
-fn offer(top: &mut TopK, scores: &[f32], row: impl Fn(usize) -> Option<u32>) {
+pub(super) fn offer(top: &mut TopK, scores: &[f32], row: impl Fn(usize) -> Option<u32>) {
     let mut floor = top.floor();
     for (group, scores) in scores.chunks(GROUP).enumerate() {
         // Branch-free over the group, so that it becomes a few vector comparisons. NaN compares false.
