@@ -100,7 +100,8 @@ fn vectors(c: &mut Criterion) {
     let client = Client(tercet_engine::api::root(memory()));
     let values: Vec<f32> = (0..10_000).flat_map(|_| numbers.vector()).collect();
     let request = json!({ "dims": DIMS, "metric": "cosine", "index": { "kind": "flat" } });
-    let index = client.raw("index.build", &request, vec![Array::F32(values)]).unwrap().handle.unwrap();
+    let reply = client.raw("index.build", &request, vec![Array::F32(values)]).unwrap();
+    let index = Client(reply.handle.unwrap());
     let query = numbers.vector();
     let (mut rows, mut scores) = (vec![0; 10], vec![0.0; 10]);
     let mut group = c.benchmark_group("flat 10,000 x 384");

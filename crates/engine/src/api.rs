@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tercet_index::Parallel;
 use tercet_store::Env;
 
 use crate::wire::{Code, TercetError};
@@ -17,13 +18,46 @@ pub enum Array {
     F32(Vec<f32>),
     /// Row numbers and bitmaps.
     U32(Vec<u32>),
-    /// Raw bytes.
+    /// Raw bytes, unsigned components, bits.
     U8(Vec<u8>),
+    /// 16-bit floats, as their bits.
+    U16(Vec<u16>),
+    /// Signed components.
+    I8(Vec<i8>),
+}
+
+impl Array {
+    /// A view of it.
+    pub fn view(&self) -> View<'_> {
+        match self {
+            Array::F32(values) => View::F32(values),
+            Array::U32(values) => View::U32(values),
+            Array::U8(values) => View::U8(values),
+            Array::U16(values) => View::U16(values),
+            Array::I8(values) => View::I8(values),
+        }
+    }
+}
+
+/// Bulk numbers that somebody else holds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum View<'a> {
+    /// Vectors and scores.
+    F32(&'a [f32]),
+    /// Row numbers and bitmaps.
+    U32(&'a [u32]),
+    /// Unsigned components, bits.
+    U8(&'a [u8]),
+    /// 16-bit floats, as their bits.
+    U16(&'a [u16]),
+    /// Signed components.
+    I8(&'a [i8]),
 }
 
 /// Components of vectors in the arrays, for estimates.
 pub(crate) fn components(arrays: &[Array]) -> u64 {
-    arrays.iter().map(|array| if let Array::F32(values) = array { values.len() as u64 } else { 0 }).sum()
+    let components = |array: &Array| if let Array::F32(values) = array { values.len() as u64 } else { 0 };
+    arrays.iter().map(components).sum()
 }
 
 /// What a call answers.
@@ -82,6 +116,13 @@ impl Control {
         self.total.store(total, Ordering::Relaxed);
     }
 
+    /// Says how much is done of how much; false when the call was cancelled.
+    pub(crate) fn at(&self, done: u64, total: u64) -> bool {
+        self.total.store(total, Ordering::Relaxed);
+        self.done.store(done, Ordering::Relaxed);
+        !self.is_cancelled()
+    }
+
     /// Counts work done, and fails when the call was cancelled.
     pub(crate) fn step(&self, work: u64) -> Result<(), TercetError> {
         self.done.fetch_add(work, Ordering::Relaxed);
@@ -106,15 +147,9 @@ pub trait Handle: Send + Sync {
     /// The planner's estimate of a call, in microseconds: below 200 a binding runs it on the calling thread.
     fn estimate_us(&self, verb: &str, json: &str, arrays: &[Array]) -> u64;
 
-    /// Level-1 search into the caller's arrays, both at least `k` long; returns how many results were written.
-    fn search_into(
-        &self,
-        query: &[f32],
-        k: usize,
-        rows: &mut [u32],
-        scores: &mut [f32],
-    ) -> Result<usize, TercetError> {
-        let _ = (query, k, rows, scores);
+    /// Level-1 search into the caller's arrays; returns how many results were written.
+    fn search_into(&self, search: SearchInto<'_>) -> Result<usize, TercetError> {
+        let _ = search;
         Err(TercetError::new(Code::Unsupported, "only a level-1 index can be searched into arrays"))
     }
 
@@ -122,10 +157,96 @@ pub trait Handle: Send + Sync {
     fn close(&self);
 }
 
+/// A level-1 search into the caller's arrays.
+pub struct SearchInto<'a> {
+    /// The query, in the type of the index or as f32. Not looked at when the settings name a row.
+    pub query: View<'a>,
+    /// How many neighbours.
+    pub k: usize,
+    /// At least `k` long; rows are written here.
+    pub rows: &'a mut [u32],
+    /// At least `k` long; scores are written here.
+    pub scores: &'a mut [f32],
+    /// How to search, and then how it was answered: see [`setting`]. Empty: the usual search, and nothing is said.
+    pub settings: &'a mut [f64],
+    /// A bitmap of the rows that may be found, 32 a word.
+    pub filter: Option<&'a [u32]>,
+    /// Rows that may not be found.
+    pub exclude: &'a [u32],
+}
+
+/// Places in [`SearchInto::settings`]. The TypeScript beside them is `packages/tercet/src/settings.ts`.
+pub mod setting {
+    /// Candidates kept while a graph is walked; 0: the usual number; below 0: an exact scan.
+    pub const EF: usize = 0;
+    /// The recall wanted, by the measured curve; 0: by `EF`.
+    pub const RECALL: usize = 1;
+    /// The least score of a result; NaN: any.
+    pub const LEAST_SCORE: usize = 2;
+    /// Stops after so many nodes without a better result; 0: never.
+    pub const PATIENCE: usize = 3;
+    /// Stops after so many milliseconds; 0: never.
+    pub const TIME_LIMIT_MS: usize = 4;
+    /// Searches by this stored row, which is not found; below 0: by the query.
+    pub const ROW: usize = 5;
+    /// Answer: 1 when the true best were found.
+    pub const EXACT: usize = 6;
+    /// Answer: 1 when the search was not stopped.
+    pub const COMPLETE: usize = 7;
+    /// Answer: which way it took: 0 scan, 1 graph, 2 filtered graph.
+    pub const PATH: usize = 8;
+    /// Answer: distances computed.
+    pub const DISTANCES: usize = 9;
+    /// Answer: nodes whose links were followed.
+    pub const HOPS: usize = 10;
+    /// How many settings there are.
+    pub const COUNT: usize = 11;
+}
+
 /// Runs work beside the calls. Every piece needs a thread that no call occupies: calls may wait for it.
 pub trait Executor: Send + Sync {
     /// Starts a piece of work and returns at once.
     fn spawn(&self, work: Box<dyn FnOnce() + Send>);
+
+    /// How many pieces of one call may be computed at once, at least 1.
+    fn threads(&self) -> usize {
+        1
+    }
+
+    /// Runs `body(0)` to `body(tasks - 1)` in any order on at most `threads` threads, the caller's among them, and
+    /// returns when all are done. A piece never waits for a call.
+    fn run(&self, threads: usize, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        let _ = threads;
+        (0..tasks).for_each(body);
+    }
+}
+
+/// Some threads of an executor, for one call; without one, the thread of the call.
+pub(crate) struct Threads<'a> {
+    executor: Option<&'a dyn Executor>,
+    threads: usize,
+}
+
+impl<'a> Threads<'a> {
+    /// At most `wanted` threads; `None`: all there are.
+    pub(crate) fn new(executor: Option<&'a dyn Executor>, wanted: Option<u32>) -> Self {
+        let there = executor.map_or(1, Executor::threads).max(1);
+        let threads = wanted.map_or(there, |wanted| (wanted as usize).clamp(1, there));
+        Threads { executor: executor.filter(|_| threads > 1), threads }
+    }
+}
+
+impl Parallel for Threads<'_> {
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
+    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        match self.executor {
+            Some(executor) if tasks > 1 => executor.run(self.threads, tasks, body),
+            _ => (0..tasks).for_each(body),
+        }
+    }
 }
 
 /// The handle that opens others: verbs `info`, `open`, `import`, `repair`, `index.build`, `index.open`, `evaluate`.

@@ -2,7 +2,7 @@
 //!
 //! Nothing else here or above looks at which kind an index is of.
 
-use tercet_index::{Codec, DenseKind, DenseOptions, Dtype, Metric, Reduce, dense_kind};
+use tercet_index::{Codec, DenseKind, DenseOptions, Dtype, Reduce, dense_kind};
 
 use crate::id::SAFE_INTEGER_MAX;
 use crate::wire::{Code, CodecName, DenseIndexSpec, DenseSpec, MetricName, ReduceSpec, TercetError};
@@ -28,13 +28,12 @@ pub(crate) fn field_spec(spec: &DenseSpec) -> tercet_index::DenseSpec {
 
 /// The index crate's view of an index over f32.
 pub(crate) fn index_spec(dims: u32, metric: MetricName, index: &DenseIndexSpec) -> tercet_index::DenseSpec {
-    let metric = match metric {
-        MetricName::Cosine => Metric::Cosine,
-        MetricName::Dot => Metric::Dot,
-        MetricName::L2 => Metric::L2,
-    };
-    let spec = tercet_index::DenseSpec::new(dims as usize, metric);
-    tercet_index::DenseSpec { dtype: Dtype::F32, options: options(index), ..spec }
+    tercet_index::DenseSpec {
+        dims: dims as usize,
+        metric: metric.distance(),
+        dtype: Dtype::F32,
+        options: options(index),
+    }
 }
 
 /// The settings of a kind; what it does not have is as usual. Those of a checked index are in range.

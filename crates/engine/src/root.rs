@@ -86,14 +86,19 @@ impl Handle for Root {
             "import" => reply(&snapshot::import(&self.env, &parse(json)?, arrays, control)?),
             "repair" => reply(&repair(&self.env, &parse(json)?, control)?),
             "evaluate" => reply(&evaluated(parse(json)?)?),
-            "index.build" => IndexHandle::build(&self.env, json, &arrays),
-            "index.open" => IndexHandle::open(&self.env, json),
+            "index.build" => IndexHandle::build(&self.env, self.executor.as_ref(), json, &arrays, control),
+            "index.open" => IndexHandle::open(&self.env, self.executor.as_ref(), json),
             other => Err(unknown_verb(other, "the root")),
         }
     }
 
     fn estimate_us(&self, verb: &str, _json: &str, _arrays: &[Array]) -> u64 {
-        if verb == "info" { 1 } else { u64::MAX }
+        match verb {
+            "info" => 1,
+            // It computes, and waits for nothing.
+            "index.build" => u64::MAX - 1,
+            _ => u64::MAX,
+        }
     }
 
     fn close(&self) {}

@@ -212,6 +212,10 @@ impl Field {
                 range(name, "k1", text.k1, 0.0, 10.0)?;
                 range(name, "b", text.b, 0.0, 1.0)?;
             }
+            FieldSpec::Dense(dense) if dense.metric.on_bits() => {
+                let message = format!("field `{name}`: its metric compares bits, and fields hold numbers");
+                return Err(wrong(message).expected("cosine, dot or l2", "a metric of bits"));
+            }
             FieldSpec::Dense(dense) => crate::dense::check(Some(name), dense.dims, &dense.index)?,
             _ => {}
         }

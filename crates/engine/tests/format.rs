@@ -137,6 +137,8 @@ fn array(array: &Array) -> Value {
         Array::F32(values) => json!(values),
         Array::U32(values) => json!(values),
         Array::U8(values) => json!(values),
+        Array::U16(values) => json!(values),
+        Array::I8(values) => json!(values),
     }
 }
 

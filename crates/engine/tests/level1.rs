@@ -34,7 +34,7 @@ fn build(metric: &str, seeds: std::ops::Range<u32>) -> (std::sync::Arc<dyn terce
 
 fn search(c: &Client, query: &[f32], k: usize) -> Vec<(u32, f32)> {
     let (mut rows, mut scores) = (vec![0; k], vec![0.0; k]);
-    let found = c.0.search_into(query, k, &mut rows, &mut scores).unwrap();
+    let found = c.search_into(query, k, &mut rows, &mut scores).unwrap();
     rows.into_iter().zip(scores).take(found).collect()
 }
 
@@ -129,7 +129,7 @@ fn batches_and_filters_agree_with_single_searches() {
 fn bad_calls_are_named() {
     let (env, c) = build("cosine", 0..3);
     let top = |query: &[f32], k: usize, room: usize| {
-        code(c.0.search_into(query, k, &mut vec![0; room], &mut vec![0.0; room]))
+        code(c.search_into(query, k, &mut vec![0; room], &mut vec![0.0; room]))
     };
     assert_eq!(top(&[1.0; 4], 1, 1), Code::Dimension);
     assert_eq!(top(&[0.0; 5], 1, 1), Code::ZeroVector);

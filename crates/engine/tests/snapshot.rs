@@ -78,6 +78,7 @@ fn answers(client: &Client, text: &str) -> Vec<(Value, Vec<u32>)> {
         Array::F32(values) => values.iter().map(|x| x.to_bits()).collect(),
         Array::U32(values) => values.clone(),
         Array::U8(values) => values.iter().map(|x| u32::from(*x)).collect::<Vec<_>>(),
+        Array::U16(_) | Array::I8(_) => panic!("no array of a search"),
     };
     let answer = |(verb, request): (&str, Value)| {
         let reply = client.raw(verb, &request, Vec::new()).unwrap();

@@ -90,7 +90,7 @@ fn closing_is_never_an_empty_answer() {
             threads.spawn(move || {
                 loop {
                     let (mut rows, mut scores) = ([0; 5], [0.0; 5]);
-                    match index.0.search_into(&[1.0, 1.0], 5, &mut rows, &mut scores) {
+                    match index.search_into(&[1.0, 1.0], 5, &mut rows, &mut scores) {
                         Ok(found) => assert_eq!(found, 5),
                         Err(error) => return assert_eq!(error.code(), Code::Closed),
                     }

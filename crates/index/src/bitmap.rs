@@ -50,6 +50,11 @@ impl Bitmap {
         self.words.iter().all(|&word| word == 0)
     }
 
+    /// The words, to be used for another set.
+    pub fn into_words(self) -> Vec<u64> {
+        self.words
+    }
+
     /// The words, row 0 in the lowest bit of the first.
     pub fn words(&self) -> &[u64] {
         &self.words

@@ -365,6 +365,11 @@ pub trait DenseReader: Send + Sync {
     /// Checks all that opening did not. Cost: a pass over every section.
     fn verify(&self) -> Result<(), IndexError>;
 
+    /// Numbers that describe what was built (levels, links), each with its name. Cost: small.
+    fn facts(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
     /// The reader itself, for a merge that looks for one of its own kind.
     fn as_any(&self) -> &dyn Any;
 }

@@ -52,6 +52,12 @@ impl TopK {
         TopK { k, radius, heap: BinaryHeap::new(), truncated: false }
     }
 
+    /// Forgets what it holds and keeps the room, for the next search.
+    pub fn reset(&mut self, k: usize, radius: f32) {
+        (self.k, self.radius, self.truncated) = (k, radius, false);
+        self.heap.clear();
+    }
+
     /// The score that every result must reach; `None` when any will do.
     pub fn radius(&self) -> Option<f32> {
         (self.radius > f32::NEG_INFINITY).then_some(self.radius)
@@ -116,6 +122,15 @@ impl TopK {
         keys.into_iter().map(|key| scored(key.0)).collect()
     }
 
+    /// Takes the results out, best first; the room stays.
+    pub fn take_sorted(&mut self, mut each: impl FnMut(Scored)) {
+        let mut keys = std::mem::take(&mut self.heap).into_vec();
+        keys.sort_unstable();
+        keys.iter().for_each(|key| each(scored(key.0)));
+        keys.clear();
+        self.heap = keys.into();
+    }
+
     #[cold]
     fn grow(&mut self, key: u64) {
         if self.heap.len() == self.heap.capacity() {
@@ -172,7 +187,15 @@ mod tests {
                     prop_assert_eq!(before, top.clone().into_sorted());
                 }
             }
+            let mut again = top.clone();
             prop_assert_eq!(top.into_sorted(), best(k, &rows));
+            let mut taken = Vec::new();
+            again.take_sorted(|hit| taken.push(hit));
+            prop_assert_eq!(taken, best(k, &rows));
+            again.reset(k / 2, 0.0);
+            rows.iter().for_each(|hit| again.push(hit.score, hit.row));
+            let near: Vec<Scored> = rows.iter().copied().filter(|hit| hit.score >= 0.0).collect();
+            prop_assert_eq!(again.into_sorted(), best(k / 2, &near));
         }
     }
 

@@ -3,11 +3,12 @@
 //! Everything that reads or writes JavaScript's memory stands in this file.
 
 use std::ffi::c_void;
+use std::ops::Range;
 use std::ptr;
 
 use napi::bindgen_prelude::ToNapiValue;
 use napi::{Env, JsValue, Status, Unknown, sys};
-use tercet_engine::api::{Array, Reply};
+use tercet_engine::api::{self, Array, Reply};
 use tercet_engine::wire::{Code, TercetError};
 
 use crate::handle::NativeHandle;
@@ -75,6 +76,8 @@ fn arrays_out(env: sys::napi_env, arrays: Vec<Array>) -> napi::Result<sys::napi_
             Array::F32(values) => array_out(env, sys::TypedarrayType::float32_array, values),
             Array::U32(values) => array_out(env, sys::TypedarrayType::uint32_array, values),
             Array::U8(values) => array_out(env, sys::TypedarrayType::uint8_array, values),
+            Array::U16(values) => array_out(env, sys::TypedarrayType::uint16_array, values),
+            Array::I8(values) => array_out(env, sys::TypedarrayType::int8_array, values),
         }?;
         // SAFETY: live environment and values of this thread.
         check(unsafe { sys::napi_set_element(env, list, at, value) })?;
@@ -87,6 +90,9 @@ trait Element: Copy + Send + 'static {}
 impl Element for f32 {}
 impl Element for u32 {}
 impl Element for u8 {}
+impl Element for u16 {}
+impl Element for i8 {}
+impl Element for f64 {}
 
 fn array_out<T: Element>(
     env: sys::napi_env,
@@ -183,8 +189,8 @@ pub(crate) fn arrays_in(list: &Unknown<'_>) -> Result<Vec<Array>, TercetError> {
 
 fn array_in(env: sys::napi_env, list: sys::napi_value, at: u32) -> Result<Array, TercetError> {
     let wrong = || {
-        let message = format!("array {at} of the call is not a Float32Array, Uint32Array or Uint8Array");
-        argument(message).expected("Float32Array, Uint32Array or Uint8Array", "something else")
+        let kinds = "Float32Array, Uint32Array, Uint8Array, Uint16Array or Int8Array";
+        argument(format!("array {at} of the call is not a {kinds}")).expected(kinds, "something else")
     };
     let mut value = ptr::null_mut();
     // SAFETY: live environment and array; a getter that throws gives a status that is not ok.
@@ -200,6 +206,8 @@ fn array_in(env: sys::napi_env, list: sys::napi_value, at: u32) -> Result<Array,
         sys::TypedarrayType::uint8_array | sys::TypedarrayType::uint8_clamped_array => {
             Ok(Array::U8(view.copy()?))
         }
+        sys::TypedarrayType::uint16_array => Ok(Array::U16(view.copy()?)),
+        sys::TypedarrayType::int8_array => Ok(Array::I8(view.copy()?)),
         _ => Err(wrong()),
     }
 }
@@ -245,6 +253,37 @@ impl View {
         (self.kind == sys::TypedarrayType::uint32_array).then(|| self.elements()).flatten()
     }
 
+    /// As a view of 64-bit floats.
+    #[inline]
+    pub(crate) fn doubles(self) -> Option<Elements<f64>> {
+        (self.kind == sys::TypedarrayType::float64_array).then(|| self.elements()).flatten()
+    }
+
+    /// As a view of a query's components.
+    #[inline]
+    pub(crate) fn query(self) -> Option<Components> {
+        match self.kind {
+            sys::TypedarrayType::float32_array => self.elements().map(Components::F32),
+            sys::TypedarrayType::uint8_array => self.elements().map(Components::U8),
+            sys::TypedarrayType::int8_array => self.elements().map(Components::I8),
+            sys::TypedarrayType::uint16_array => self.elements().map(Components::U16),
+            _ => None,
+        }
+    }
+
+    /// The bytes that it covers.
+    #[inline]
+    pub(crate) fn bytes(self) -> Range<usize> {
+        let width = match self.kind {
+            sys::TypedarrayType::float32_array | sys::TypedarrayType::uint32_array => 4,
+            sys::TypedarrayType::float64_array => 8,
+            sys::TypedarrayType::uint16_array => 2,
+            _ => 1,
+        };
+        let start = self.data.addr();
+        start..start + self.len * width
+    }
+
     fn elements<T: Element>(self) -> Option<Elements<T>> {
         let data: *mut T = self.data.cast();
         if self.len == 0 || data.is_null() {
@@ -272,6 +311,40 @@ impl View {
     }
 }
 
+/// Whether two ranges of memory share a byte.
+#[inline]
+pub(crate) fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end && a.start < a.end && b.start < b.end
+}
+
+/// The components of a query, in JavaScript's memory.
+#[derive(Clone, Copy)]
+pub(crate) enum Components {
+    F32(Elements<f32>),
+    U8(Elements<u8>),
+    I8(Elements<i8>),
+    U16(Elements<u16>),
+}
+
+impl Components {
+    /// The components, to read.
+    ///
+    /// # Safety
+    /// As for [`Elements::read`].
+    #[inline]
+    pub(crate) unsafe fn read<'a>(self) -> api::View<'a> {
+        // SAFETY: the caller keeps writers away from all of them.
+        unsafe {
+            match self {
+                Components::F32(values) => api::View::F32(values.read()),
+                Components::U8(values) => api::View::U8(values.read()),
+                Components::I8(values) => api::View::I8(values.read()),
+                Components::U16(values) => api::View::U16(values.read()),
+            }
+        }
+    }
+}
+
 /// The elements of a typed array, in JavaScript's memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Elements<T> {
@@ -283,13 +356,6 @@ impl<T> Elements<T> {
     /// How many there are.
     pub(crate) fn len(self) -> usize {
         self.len
-    }
-
-    /// Whether two views share bytes.
-    pub(crate) fn overlaps<U>(self, other: Elements<U>) -> bool {
-        let (a, b) = (self.data.addr(), other.data.addr());
-        let (a_end, b_end) = (a + self.len * size_of::<T>(), b + other.len * size_of::<U>());
-        self.len > 0 && other.len > 0 && a < b_end && b < a_end
     }
 
     /// The elements, to read.

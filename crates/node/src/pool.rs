@@ -6,6 +6,7 @@
 //! each: calls may wait for them, so they must not wait for a call.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 
@@ -80,7 +81,9 @@ fn serve() {
     }
 }
 
-/// A thread for every piece of work in the background.
+/// A thread for every piece of work in the background; and threads that compute pieces of one call. These are a pool of
+/// their own: its threads run pieces and never calls, so that a call which waits for its pieces cannot be handed another
+/// call that waits for the first.
 pub(crate) struct Threads;
 
 impl Executor for Threads {
@@ -100,13 +103,51 @@ impl Executor for Threads {
             work();
         }
     }
+
+    fn threads(&self) -> usize {
+        width()
+    }
+
+    fn run(&self, threads: usize, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        let next = AtomicUsize::new(0);
+        let claim = || {
+            loop {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= tasks {
+                    break;
+                }
+                body(task);
+            }
+        };
+        let helpers = threads.min(tasks).saturating_sub(1);
+        match pieces() {
+            Some(pool) if helpers > 0 => pool.in_place_scope(|scope| {
+                for _ in 0..helpers {
+                    scope.spawn(|_| claim());
+                }
+                claim();
+            }),
+            _ => claim(),
+        }
+    }
+}
+
+fn width() -> usize {
+    available_parallelism().map_or(1, |n| n.get().min(THREADS_MAX))
+}
+
+/// The threads that compute pieces of calls.
+fn pieces() -> Option<&'static ThreadPool> {
+    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let named = |n| format!("tercet-piece-{n}");
+    POOL.get_or_init(|| ThreadPoolBuilder::new().num_threads(width()).thread_name(named).build().ok())
+        .as_ref()
 }
 
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     POOL.get_or_init(|| {
-        let threads = available_parallelism().map_or(1, |n| n.get().min(THREADS_MAX));
-        ThreadPoolBuilder::new().num_threads(threads).thread_name(|n| format!("tercet-{n}")).build().ok()
+        ThreadPoolBuilder::new().num_threads(width()).thread_name(|n| format!("tercet-{n}")).build().ok()
     })
     .as_ref()
 }
@@ -117,6 +158,24 @@ mod tests {
 
     use std::sync::mpsc::channel;
     use std::sync::{Arc, Barrier};
+
+    #[test]
+    fn pieces_of_a_call_all_run_once_also_from_calls_side_by_side() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        use tercet_engine::api::Executor as _;
+        let (sender, done) = channel();
+        for call in 0..20 {
+            let sender = sender.clone();
+            super::spawn(move || {
+                let ran: Vec<AtomicUsize> = (0..100).map(|_| AtomicUsize::new(0)).collect();
+                super::Threads.run(1 + call % 4, ran.len(), &|at| {
+                    ran[at].fetch_add(1, Ordering::Relaxed);
+                });
+                sender.send(ran.iter().all(|ran| ran.load(Ordering::Relaxed) == 1)).unwrap();
+            });
+        }
+        assert!(done.iter().take(20).all(|good| good));
+    }
 
     #[test]
     fn pieces_that_wait_for_each_other_all_run() {

@@ -2,7 +2,7 @@
 //!
 //! A method of a class costs two look-ups in the receiver (the wrapped pointer and its type tag), about 0.4
 //! microseconds. So every handle carries its own function, which brings its pointer as data: there is no receiver that
-//! could be the wrong one, and the call costs what reading three typed arrays costs.
+//! could be the wrong one, and the call costs what reading a few typed arrays costs.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -11,10 +11,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use napi::sys;
+use tercet_engine::api::SearchInto;
 use tercet_engine::wire::TercetError;
 
-use crate::convert::{View, argument, check};
+use crate::convert::{View, argument, check, overlap};
 use crate::slot::Slot;
+
+/// Query, k, rows, scores, settings, filter, rows to leave out.
+const ARGUMENTS: usize = 7;
 
 /// What a `searchInto` function needs, and the error it left. Lives on one JavaScript thread.
 pub(crate) struct Searcher {
@@ -32,7 +36,7 @@ impl Searcher {
         self.last_error.borrow().clone()
     }
 
-    /// A JavaScript function `(query, k, rows, scores) => found` that holds a reference to this.
+    /// A JavaScript function `(query, k, rows, scores, settings?, filter?, exclude?) => found` that holds a reference to this.
     pub(crate) fn function(self: &Rc<Self>, env: sys::napi_env) -> napi::Result<sys::napi_value> {
         let data = Rc::into_raw(Rc::clone(self)).cast_mut().cast::<c_void>();
         let made = Self::make(env, data);
@@ -59,27 +63,77 @@ impl Searcher {
         Ok(function)
     }
 
-    fn search(&self, env: sys::napi_env, args: [sys::napi_value; 4]) -> Result<usize, TercetError> {
+    fn search(
+        &self,
+        env: sys::napi_env,
+        args: [sys::napi_value; ARGUMENTS],
+        count: usize,
+    ) -> Result<usize, TercetError> {
         let wrong = |what: &str| argument(format!("searchInto: {what}"));
-        let floats = |value| View::of(env, value).and_then(View::floats);
-        let query = floats(args[0]).ok_or_else(|| wrong("the query must be a Float32Array"))?;
+        let view = |at: usize| View::of(env, args[at]);
+        // The last three may be left out, and undefined is as good as nothing.
+        let given = |at: usize| if at < count && !undefined(env, args[at]) { Some(view(at)) } else { None };
+        let query_view = view(0).ok_or_else(|| wrong("the query must be a typed array"))?;
+        let query = query_view.query();
+        let query = query.ok_or_else(|| wrong("the query must be an array of f32, f16, i8, u8 or bits"))?;
         let k = whole(env, args[1]).ok_or_else(|| wrong("k must be a whole number from 0 to 2^32 - 1"))?;
-        let rows = View::of(env, args[2]).and_then(View::uints);
-        let rows = rows.ok_or_else(|| wrong("rows must be a Uint32Array"))?;
-        let scores = floats(args[3]).ok_or_else(|| wrong("scores must be a Float32Array"))?;
+        let uints = |view: Option<View>, what: &str| {
+            let view = view.and_then(|view| Some((view.uints()?, view.bytes())));
+            view.ok_or_else(|| wrong(&format!("{what} must be a Uint32Array")))
+        };
+        let (rows, rows_at) = uints(view(2), "rows")?;
+        let scores = view(3).and_then(|view| Some((view.floats()?, view.bytes())));
+        let (scores, scores_at) = scores.ok_or_else(|| wrong("scores must be a Float32Array"))?;
+        let settings = given(4).map(|view| view.and_then(|view| Some((view.doubles()?, view.bytes()))));
+        let settings = match settings {
+            None => None,
+            Some(view) => Some(view.ok_or_else(|| wrong("the settings must be a Float64Array"))?),
+        };
+        let filter = given(5).map(|view| uints(view, "the filter")).transpose()?;
+        let exclude = given(6).map(|view| uints(view, "the rows to leave out")).transpose()?;
         if rows.len() < k || scores.len() < k {
             let found = format!("{} and {}", rows.len(), scores.len());
             return Err(wrong("rows and scores must hold k elements").expected(k.to_string(), found));
         }
-        if rows.overlaps(scores) || rows.overlaps(query) || scores.overlaps(query) {
-            return Err(wrong("query, rows and scores must not share memory"));
+        let nothing = 0..0;
+        let settings_at = settings.as_ref().map_or(&nothing, |(_, at)| at);
+        let read = [
+            &query_view.bytes(),
+            filter.as_ref().map_or(&nothing, |(_, at)| at),
+            exclude.as_ref().map_or(&nothing, |(_, at)| at),
+        ];
+        let written = [&rows_at, &scores_at, settings_at];
+        let shared = written.iter().any(|a| read.iter().any(|b| overlap(a, b)))
+            || overlap(&rows_at, &scores_at)
+            || overlap(&rows_at, settings_at)
+            || overlap(&scores_at, settings_at);
+        if shared {
+            return Err(wrong("what is read and what is written must not share memory"));
         }
-        // SAFETY: JavaScript does not run on this thread until we return, and the three views share no byte. Where
-        // they lie in shared memory the documentation asks the caller to keep other threads away meanwhile; a caller
-        // who does not gets odd numbers, since every bit pattern is a value of these types.
-        let (query, rows, scores) = unsafe { (query.read(), rows.write(), scores.write()) };
-        self.slot.search_into(query, k, &mut rows[..k], &mut scores[..k])
+        // SAFETY: JavaScript does not run on this thread until we return, and what is written shares no byte with
+        // anything else. Where arrays lie in shared memory the documentation asks the caller to keep other threads away
+        // meanwhile; a caller who does not gets odd numbers, since every bit pattern is a value of these types.
+        let search = unsafe {
+            SearchInto {
+                query: query.read(),
+                k,
+                rows: &mut rows.write()[..k],
+                scores: &mut scores.write()[..k],
+                settings: settings.map_or(&mut [], |(settings, _)| settings.write()),
+                filter: filter.map(|(filter, _)| filter.read()),
+                exclude: exclude.map_or(&[], |(exclude, _)| exclude.read()),
+            }
+        };
+        self.slot.search_into(search)
     }
+}
+
+/// Whether an argument is `undefined`.
+fn undefined(env: sys::napi_env, value: sys::napi_value) -> bool {
+    let mut kind = sys::ValueType::napi_undefined;
+    // SAFETY: live environment and value, our out-pointer.
+    let status = unsafe { sys::napi_typeof(env, value, &mut kind) };
+    status == sys::Status::napi_ok && kind == sys::ValueType::napi_undefined
 }
 
 /// A whole number of at most 32 bits.
@@ -93,7 +147,7 @@ fn whole(env: sys::napi_env, value: sys::napi_value) -> Option<usize> {
 }
 
 unsafe extern "C" fn search_into(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    let mut args = [ptr::null_mut(); 4];
+    let mut args = [ptr::null_mut(); ARGUMENTS];
     let (mut count, mut data) = (args.len(), ptr::null_mut());
     // SAFETY: called by the host with its environment and call; missing arguments are set to undefined.
     let status = unsafe {
@@ -105,7 +159,7 @@ unsafe extern "C" fn search_into(env: sys::napi_env, info: sys::napi_callback_in
     // SAFETY: the pointer given to `napi_create_function`: a reference that `release` gives back later than any call.
     let searcher = unsafe { &*data.cast::<Searcher>() };
     #[allow(clippy::cast_precision_loss)] // At most k, which is below 2^32.
-    let found = match searcher.search(env, args) {
+    let found = match searcher.search(env, args, count) {
         Ok(found) => found as f64,
         Err(error) => {
             *searcher.last_error.borrow_mut() = error.to_json();

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tercet_engine::api::{Array, Control, Handle, Reply};
+use tercet_engine::api::{Array, Control, Handle, Reply, SearchInto};
 use tercet_engine::wire::{Code, TercetError};
 
 use crate::guard::guarded;
@@ -46,14 +46,8 @@ impl Slot {
     }
 
     /// Level-1 search into the caller's arrays.
-    pub(crate) fn search_into(
-        &self,
-        query: &[f32],
-        k: usize,
-        rows: &mut [u32],
-        scores: &mut [f32],
-    ) -> Result<usize, TercetError> {
-        self.run(|handle| handle.search_into(query, k, rows, scores))
+    pub(crate) fn search_into(&self, search: SearchInto<'_>) -> Result<usize, TercetError> {
+        self.run(|handle| handle.search_into(search))
     }
 
     /// Closes it; calls in flight finish. May be called twice.
@@ -174,7 +168,16 @@ mod tests {
     #[test]
     fn searching_a_handle_that_is_no_index_is_unsupported() {
         let slot = Slot::new(Arc::new(Fake::default()));
-        let error = slot.search_into(&[0.0], 1, &mut [0], &mut [0.0]).unwrap_err();
+        let search = SearchInto {
+            query: tercet_engine::api::View::F32(&[0.0]),
+            k: 1,
+            rows: &mut [0],
+            scores: &mut [0.0],
+            settings: &mut [],
+            filter: None,
+            exclude: &[],
+        };
+        let error = slot.search_into(search).unwrap_err();
         assert_eq!(error.code(), Code::Unsupported);
     }
 }

@@ -22,7 +22,7 @@ mod table;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use tercet_engine::api::{Control, Reply, root};
+use tercet_engine::api::{Control, Reply, SearchInto, View, root, setting};
 use tercet_engine::wire::{Code, TercetError};
 
 pub use memory::{ArrayRef, tercet_alloc, tercet_free};
@@ -32,8 +32,8 @@ use env::HostEnv;
 use reply::Held;
 
 thread_local! {
-    /// Where a search reads its query and leaves rows and scores: kept between calls.
-    static SCRATCH: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+    /// Where a search reads what it is given and leaves what it found: kept between calls.
+    static SCRATCH: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
     static LAST_ERROR: RefCell<Option<TercetError>> = const { RefCell::new(None) };
 }
 
@@ -75,14 +75,11 @@ pub unsafe extern "C" fn tercet_call(
     Held::answer(result, &control)
 }
 
-/// Room for a search over `dims` components for `k` neighbours: query, then rows, then scores; null when there is no
-/// memory. Valid until the next call.
+/// Room for a search, `words` words of 64 bits; null when there is no memory. Valid until the next call.
 #[unsafe(no_mangle)]
-pub extern "C" fn tercet_search_room(dims: usize, k: usize) -> *mut u32 {
-    let words = k.checked_mul(2).and_then(|words| words.checked_add(dims));
+pub extern "C" fn tercet_search_room(words: usize) -> *mut u64 {
     SCRATCH.with_borrow_mut(|scratch| {
-        let missing = words.map(|words| (words, words.saturating_sub(scratch.len())));
-        let Some((words, missing)) = missing else { return std::ptr::null_mut() };
+        let missing = words.saturating_sub(scratch.len());
         if missing > 0 {
             if scratch.try_reserve_exact(missing).is_err() {
                 return std::ptr::null_mut();
@@ -93,16 +90,53 @@ pub extern "C" fn tercet_search_room(dims: usize, k: usize) -> *mut u32 {
     })
 }
 
-/// Searches with the query in the room of [`tercet_search_room`]; returns how many results stand there, or -1 when
+/// Words of 64 bits that so many elements of so many bytes take.
+fn words(len: usize, bytes: usize) -> usize {
+    len.saturating_mul(bytes).div_ceil(8)
+}
+
+/// Searches. In the room of [`tercet_search_room`] stand, each from a word of 64 bits on: the settings (f64), the query
+/// (`len` elements of a kind of array), room for `k` rows (u32) and `k` scores (f32), the filter (u32; without one when
+/// `filter` is -1) and the rows to leave out (u32). Returns how many results stand there, or -1 when
 /// [`tercet_last_error`] says why not.
 #[unsafe(no_mangle)]
-pub extern "C" fn tercet_search(handle: u32, dims: usize, k: usize) -> i32 {
+pub extern "C" fn tercet_search(
+    handle: u32,
+    kind: u32,
+    len: usize,
+    k: usize,
+    filter: i32,
+    exclude: usize,
+) -> i32 {
     let result = SCRATCH.with_borrow_mut(|scratch| {
         let room = || TercetError::new(Code::Argument, "the room of the search was not asked for");
-        let (query, rest) = scratch.split_at_mut_checked(dims).ok_or_else(room)?;
-        let (rows, rest) = rest.split_at_mut_checked(k).ok_or_else(room)?;
-        let scores = rest.get_mut(..k).ok_or_else(room)?;
-        open(handle)?.search_into(memory::as_floats(query), k, rows, memory::as_floats_mut(scores))
+        let filter_len = usize::try_from(filter).unwrap_or(0);
+        let bytes = match kind {
+            memory::F32 => 4,
+            memory::U16 => 2,
+            _ => 1,
+        };
+        let (settings, rest) = scratch.split_at_mut_checked(setting::COUNT).ok_or_else(room)?;
+        let (query, rest) = rest.split_at_mut_checked(words(len, bytes)).ok_or_else(room)?;
+        let (rows, rest) = rest.split_at_mut_checked(words(k, 4)).ok_or_else(room)?;
+        let (scores, rest) = rest.split_at_mut_checked(words(k, 4)).ok_or_else(room)?;
+        let (words_of_filter, rest) = rest.split_at_checked(words(filter_len, 4)).ok_or_else(room)?;
+        let excluded = rest.get(..words(exclude, 4)).ok_or_else(room)?;
+        let query = match kind {
+            memory::F32 => View::F32(memory::numbers(query, len)),
+            memory::U16 => View::U16(memory::numbers(query, len)),
+            memory::I8 => View::I8(memory::numbers(query, len)),
+            _ => View::U8(memory::numbers(query, len)),
+        };
+        open(handle)?.search_into(SearchInto {
+            query,
+            k,
+            rows: memory::numbers_mut(rows, k),
+            scores: memory::numbers_mut(scores, k),
+            settings: memory::numbers_mut(settings, setting::COUNT),
+            filter: (filter >= 0).then(|| memory::numbers(words_of_filter, filter_len)),
+            exclude: memory::numbers(excluded, exclude),
+        })
     });
     match result {
         Ok(found) => i32::try_from(found).unwrap_or(i32::MAX),

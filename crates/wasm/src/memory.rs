@@ -10,12 +10,14 @@ use tercet_engine::wire::{Code, TercetError};
 pub(crate) const F32: u32 = 0;
 pub(crate) const U32: u32 = 1;
 pub(crate) const U8: u32 = 2;
+pub(crate) const U16: u32 = 3;
+pub(crate) const I8: u32 = 4;
 
 /// An array as it stands in a call or a reply.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct ArrayRef {
-    /// 0 for f32, 1 for u32, 2 for u8.
+    /// 0 for f32, 1 for u32, 2 for u8, 3 for u16, 4 for i8.
     pub kind: u32,
     /// The first element.
     pub data: *mut u8,
@@ -50,6 +52,8 @@ fn layout(kind: u32, len: usize) -> Option<Layout> {
         F32 => Layout::array::<f32>(len).ok(),
         U32 => Layout::array::<u32>(len).ok(),
         U8 => Layout::array::<u8>(len).ok(),
+        U16 => Layout::array::<u16>(len).ok(),
+        I8 => Layout::array::<i8>(len).ok(),
         _ => None,
     }
 }
@@ -82,6 +86,8 @@ pub(crate) unsafe fn take_arrays(list: *const ArrayRef, len: usize) -> Result<Ve
                     F32 => take::<f32>(entry.data, entry.len).map(Array::F32),
                     U32 => take::<u32>(entry.data, entry.len).map(Array::U32),
                     U8 => take::<u8>(entry.data, entry.len).map(Array::U8),
+                    U16 => take::<u16>(entry.data, entry.len).map(Array::U16),
+                    I8 => take::<i8>(entry.data, entry.len).map(Array::I8),
                     kind => Err(TercetError::new(Code::Argument, format!("unknown kind of array {kind}"))),
                 }
             }
@@ -102,14 +108,25 @@ unsafe fn take<T>(data: *mut u8, len: usize) -> Result<Vec<T>, TercetError> {
     Ok(unsafe { Vec::from_raw_parts(data.cast::<T>(), len, len) })
 }
 
-/// The same words, as floats.
-pub(crate) fn as_floats(words: &[u32]) -> &[f32] {
-    // SAFETY: u32 and f32 have the same size and alignment, and every bit pattern is an f32.
-    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+/// Numbers of which every bit pattern is one, so that words can be seen as an array of them.
+pub(crate) trait Plain: Copy {}
+impl Plain for f32 {}
+impl Plain for f64 {}
+impl Plain for u32 {}
+impl Plain for u8 {}
+impl Plain for u16 {}
+impl Plain for i8 {}
+
+/// The first `len` numbers in these words; fewer when there is no room for them.
+pub(crate) fn numbers<T: Plain>(words: &[u64], len: usize) -> &[T] {
+    let len = len.min(size_of_val(words) / size_of::<T>());
+    // SAFETY: within the words, which are aligned for every such type; and every bit pattern is one of its numbers.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), len) }
 }
 
-/// The same words, as floats to write.
-pub(crate) fn as_floats_mut(words: &mut [u32]) -> &mut [f32] {
+/// The same, to write.
+pub(crate) fn numbers_mut<T: Plain>(words: &mut [u64], len: usize) -> &mut [T] {
+    let len = len.min(size_of_val(words) / size_of::<T>());
     // SAFETY: as above, in both directions; the borrow is exclusive.
-    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), len) }
 }

@@ -5,7 +5,7 @@ use std::ptr;
 use tercet_engine::api::{Array, Control, Reply};
 use tercet_engine::wire::TercetError;
 
-use crate::memory::{ArrayRef, F32, U8, U32};
+use crate::memory::{ArrayRef, F32, I8, U8, U16, U32};
 use crate::table;
 
 /// What JavaScript reads: on wasm32 ten 32-bit words. `packages/wasm/src/instance.ts` knows this layout.
@@ -86,6 +86,8 @@ fn array_ref(array: &Array) -> ArrayRef {
         Array::F32(values) => (F32, values.as_ptr().cast::<u8>(), values.len()),
         Array::U32(values) => (U32, values.as_ptr().cast(), values.len()),
         Array::U8(values) => (U8, values.as_ptr(), values.len()),
+        Array::U16(values) => (U16, values.as_ptr().cast(), values.len()),
+        Array::I8(values) => (I8, values.as_ptr().cast(), values.len()),
     };
     ArrayRef { kind, data: data.cast_mut(), len }
 }

@@ -51,8 +51,8 @@ fn memory_is_refused_not_trusted() {
     assert!(tercet_alloc(U8, 0).is_null());
     assert!(tercet_alloc(9, 1).is_null());
     assert!(tercet_alloc(memory::F32, usize::MAX).is_null());
-    assert!(tercet_search_room(usize::MAX, 1).is_null());
-    assert!(tercet_search_room(usize::MAX / 8, 1).is_null());
+    assert!(tercet_search_room(usize::MAX).is_null());
+    assert!(tercet_search_room(usize::MAX / 16).is_null());
     let data = tercet_alloc(memory::U32, 3);
     assert!(!data.is_null());
     // SAFETY: allocated a line above.
@@ -62,16 +62,16 @@ fn memory_is_refused_not_trusted() {
 #[test]
 fn searching_a_handle_that_is_no_index_is_an_error() {
     let root = tercet_root(0);
-    assert_eq!(tercet_search(root, 1 << 20, 1), -1, "without room");
-    assert!(!tercet_search_room(4, 2).is_null());
-    assert_eq!(tercet_search(root, 4, 2), -1);
+    assert_eq!(tercet_search(root, memory::F32, 1 << 20, 1, -1, 0), -1, "without room");
+    assert!(!tercet_search_room(setting::COUNT + 4).is_null());
+    assert_eq!(tercet_search(root, memory::F32, 4, 2, -1, 0), -1);
     let block = tercet_last_error();
     // SAFETY: an answer, not freed yet, then freed once.
     let error = unsafe { (*block).texts() }.1;
     // SAFETY: as above.
     unsafe { tercet_reply_free(block) };
     assert!(error.contains("ERR_UNSUPPORTED"), "{error}");
-    assert_eq!(tercet_search(root + 1000, 4, 2), -1);
+    assert_eq!(tercet_search(root + 1000, memory::F32, 4, 2, -1, 0), -1);
 }
 
 #[test]

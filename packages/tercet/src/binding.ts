@@ -7,8 +7,11 @@
  * the API in front; nothing changes here.
  */
 
-/** Bulk numbers beside the JSON: vectors (f32), row numbers (u32) or raw bytes (u8). */
-export type BulkArray = Float32Array | Uint32Array | Uint8Array;
+/**
+ * Bulk numbers beside the JSON: vectors and scores (f32), row numbers and bitmaps (u32), raw bytes, u8 and bits (u8),
+ * f16 (u16), i8.
+ */
+export type BulkArray = Float32Array | Uint32Array | Uint8Array | Uint16Array | Int8Array;
 
 /** What a call comes back with. When `error` is set, the rest is empty and nothing was changed. */
 export interface Reply {
@@ -49,11 +52,23 @@ export interface Handle {
   callSync(verb: string, request: string, arrays: readonly BulkArray[]): Reply;
   /**
    * Level-1 search straight into arrays of the caller's, without a copy or an allocation per call.
-   * @param query the query vector, `dims` long
+   * @param query the query vector, in the type of the index or as f32; not looked at when the settings name a row
    * @param k how many neighbours; `rows` and `scores` hold at least `k`
+   * @param settings how to search, and then how it was answered, by the places in `./settings`. Without them the search
+   * is the usual one, and nothing is said
+   * @param filter a bitmap of the rows that may be found, 32 a word
+   * @param exclude rows that may not be found
    * @returns the number of results written, or -1 when {@link lastError} says why not
    */
-  searchInto(query: Float32Array, k: number, rows: Uint32Array, scores: Float32Array): number;
+  searchInto(
+    query: Float32Array | Uint8Array | Uint16Array | Int8Array,
+    k: number,
+    rows: Uint32Array,
+    scores: Float32Array,
+    settings?: Float64Array,
+    filter?: Uint32Array,
+    exclude?: Uint32Array,
+  ): number;
   /** The `WireError` (JSON) of the last failed {@link searchInto} on this handle, or an empty string. */
   lastError(): string;
   /** Frees it. Calls in flight finish; later ones reply with ERR_CLOSED. May be called twice. */

@@ -6,16 +6,50 @@
 export type { Backend, BackendChoice } from "./backend.js";
 export type { CallOptions, LongCallOptions, Progress } from "./call.js";
 export { TercetError } from "./errors.js";
+export { FlatIndex, type FlatOptions } from "./flat-index.js";
 export {
-  type AddedRows,
-  FlatIndex,
-  type FlatOptions,
-  type IndexOpenOptions,
+  HnswIndex,
+  type HnswOptions,
+  type MeasuredRecall,
+  type TuneOptions,
+  type VerifyRecallOptions,
+} from "./hnsw-index.js";
+export type {
+  AddedRows,
+  ApproximateSearchOptions,
+  BatchOptions,
+  BatchResult,
+  EffortOptions,
+  IndexOpenOptions,
+  IndexWorkOptions,
+  RemovedRows,
+  RowOptions,
+  SearchArrays,
+  SearchCounters,
+  SearchOptions,
+  SearchResult,
+  UpdatedRows,
+  VectorIndex,
+  VectorIndexOptions,
+  WithinOptions,
+} from "./vector-index.js";
+export {
+  type Components,
+  type Float16Components,
   NO_ROW,
-  type RemovedRows,
   type RowSet,
   rowSet,
-  type SearchOptions,
-  type SearchResult,
-} from "./flat-index.js";
-export type { Code, IndexInfo, MetricName } from "./wire/index.js";
+  type Vectors,
+} from "./vectors.js";
+export type {
+  Code,
+  CodecName,
+  Curve,
+  CurvePoint,
+  DtypeName,
+  IndexInfo,
+  IndexPartInfo,
+  MetricName,
+  ReduceSpec,
+  SearchPath,
+} from "./wire/index.js";

@@ -61,7 +61,7 @@ export interface DenseOptions extends OptionalSetting {
   /** Components of every vector, 1 to 65,535. */
   readonly dims: number;
   /** How vectors are compared; scores are higher for nearer ones. Default `cosine` (zero vectors are refused). */
-  readonly metric?: MetricName;
+  readonly metric?: Exclude<MetricName, "hamming" | "jaccard">;
   /** The index kind. Default {@link flat}. */
   readonly index?: DenseIndexSpec;
 }

@@ -16,6 +16,7 @@ import { filters } from "./suites/filters.js";
 import { flatIndex } from "./suites/flat-index.js";
 import { format } from "./suites/format.js";
 import { history } from "./suites/history.js";
+import { indexes } from "./suites/indexes.js";
 import { ingest } from "./suites/ingest.js";
 import { lexical } from "./suites/lexical.js";
 import { locks } from "./suites/locks.js";
@@ -54,6 +55,7 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       mending,
       locks,
       flatIndex,
+      indexes,
       history,
     ]) {
       suite(kit);

@@ -1,6 +1,6 @@
 /** Handles and controls as the API in front sees them. */
 import type { BulkArray, Control, Handle, Reply } from "../../tercet/src/binding.js";
-import { failed, Instance, wireError } from "./instance.js";
+import { failed, Instance, type Search, wireError } from "./instance.js";
 import type { Storage } from "./storage.js";
 
 /** Calls run to their end here, so a control says before a call that it is cancelled, and after it how far it came. */
@@ -54,9 +54,18 @@ abstract class Base implements Handle {
     return this.call(verb, request, arrays);
   }
 
-  searchInto(query: Float32Array, k: number, rows: Uint32Array, scores: Float32Array): number {
+  searchInto(
+    query: Search["query"],
+    k: number,
+    rows: Uint32Array,
+    scores: Float32Array,
+    settings?: Float64Array,
+    filter?: Uint32Array,
+    exclude?: Uint32Array,
+  ): number {
     const open = this.open();
-    const found = open === undefined ? CLOSED : open.instance.search(open.handle, query, k, rows, scores);
+    const search = { query, k, rows, scores, settings, filter, exclude };
+    const found = open === undefined ? CLOSED : open.instance.search(open.handle, search);
     if (typeof found === "number") return found;
     this.#lastError = found;
     return -1;

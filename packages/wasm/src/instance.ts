@@ -24,8 +24,15 @@ interface Exports {
     cancelled: number,
   ): number;
   tercet_reply_free(block: number): void;
-  tercet_search_room(dims: number, k: number): number;
-  tercet_search(handle: number, dims: number, k: number): number;
+  tercet_search_room(words: number): number;
+  tercet_search(
+    handle: number,
+    kind: number,
+    length: number,
+    k: number,
+    filter: number,
+    exclude: number,
+  ): number;
   tercet_last_error(): number;
   tercet_close(handle: number): void;
   tercet_version(): number;
@@ -44,6 +51,12 @@ export interface Answer {
 const F32 = 0;
 const U32 = 1;
 const U8 = 2;
+const U16 = 3;
+const I8 = 4;
+/** Bytes of an element of each kind. */
+const WIDTHS = [4, 4, 1, 2, 1] as const;
+/** Settings of a search; their places are in packages/tercet/src/settings.ts. */
+const SETTINGS = 11;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -57,6 +70,10 @@ function kindOf(array: unknown): number {
     case "Uint8Array":
     case "Uint8ClampedArray":
       return U8;
+    case "Uint16Array":
+      return U16;
+    case "Int8Array":
+      return I8;
     default:
       return -1;
   }
@@ -72,8 +89,25 @@ export function failed(error: string): Answer {
   return { reply: { json: "", arrays: [], error }, handle: 0, done: 0, total: 0 };
 }
 
+/** A search, as `Handle.searchInto` takes it. */
+export interface Search {
+  readonly query: Float32Array | Uint8Array | Uint16Array | Int8Array;
+  readonly k: number;
+  readonly rows: Uint32Array;
+  readonly scores: Float32Array;
+  readonly settings: Float64Array | undefined;
+  readonly filter: Uint32Array | undefined;
+  readonly exclude: Uint32Array | undefined;
+}
+
+/** Words of 64 bits that so many bytes take. */
+function wordsOf(bytes: number): number {
+  return Math.ceil(bytes / 8);
+}
+
 /** Whether two views share bytes. */
-function overlap(a: BulkArray, b: BulkArray): boolean {
+function overlap(a: ArrayBufferView | undefined, b: ArrayBufferView | undefined): boolean {
+  if (a === undefined || b === undefined) return false;
   if (a.buffer !== b.buffer) return false;
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength;
 }
@@ -89,6 +123,7 @@ export class Instance {
   #bytes: Uint8Array;
   #words: Uint32Array;
   #floats: Float32Array;
+  #doubles: Float64Array;
 
   constructor(module: WebAssembly.Module, storage: Storage | undefined) {
     this.#host = new Host(storage);
@@ -98,6 +133,7 @@ export class Instance {
     this.#bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
     this.#floats = new Float32Array(memory.buffer);
+    this.#doubles = new Float64Array(memory.buffer);
     const at = this.#exports.tercet_version();
     this.version = decoder.decode(this.#bytes.subarray(at, at + this.#exports.tercet_version_len()));
     this.root = this.#exports.tercet_root(storage === undefined ? 0 : 1);
@@ -123,18 +159,12 @@ export class Instance {
   }
 
   /** Searches; the number of results, or the error as JSON. */
-  search(
-    handle: number,
-    query: Float32Array,
-    k: number,
-    rows: Uint32Array,
-    scores: Float32Array,
-  ): number | string {
+  search(handle: number, search: Search): number | string {
     if (this.dead !== undefined) return this.#closed();
-    const wrong = checkSearch(query, k, rows, scores);
+    const wrong = checkSearch(search);
     if (wrong !== undefined) return wrong;
     try {
-      return this.#search(handle, query, k, rows, scores);
+      return this.#search(handle, search);
     } catch (trap) {
       return this.#discard(trap);
     }
@@ -161,7 +191,7 @@ export class Instance {
     const held: [kind: number, at: number, length: number][] = [];
     const take = (kind: number, length: number): number => {
       const at = this.#exports.tercet_alloc(kind, length) >>> 0;
-      if (at === 0 && length > 0) throw new OutOfMemory(kind === U8 ? length : length * 4);
+      if (at === 0 && length > 0) throw new OutOfMemory(length * (WIDTHS[kind] ?? 1));
       held.push([kind, at, length]);
       return at;
     };
@@ -205,9 +235,9 @@ export class Instance {
   ): [at: number, length: number] {
     const at = take(kind, array.length);
     this.#refresh();
-    if (kind === U8) this.#bytes.set(array, at);
-    else if (kind === U32) this.#words.set(array, at / 4);
-    else this.#floats.set(array, at / 4);
+    if (kind === U32) this.#words.set(array, at / 4);
+    else if (kind === F32) this.#floats.set(array, at / 4);
+    else this.#bytes.set(bytesOf(array), at);
     return [at, array.length];
   }
 
@@ -221,6 +251,8 @@ export class Instance {
     for (let n = 0; n < count; n++) {
       const [kind, at = 0, length = 0] = this.#words.subarray(list / 4 + n * 3, list / 4 + n * 3 + 3);
       if (kind === U8) arrays.push(this.#bytes.slice(at, at + length));
+      else if (kind === U16) arrays.push(new Uint16Array(this.#bytes.slice(at, at + length * 2).buffer));
+      else if (kind === I8) arrays.push(new Int8Array(this.#bytes.slice(at, at + length).buffer));
       else if (kind === U32) arrays.push(this.#words.slice(at / 4, at / 4 + length));
       else arrays.push(this.#floats.slice(at / 4, at / 4 + length));
     }
@@ -236,30 +268,48 @@ export class Instance {
     return answer;
   }
 
-  #search(
-    handle: number,
-    query: Float32Array,
-    k: number,
-    rows: Uint32Array,
-    scores: Float32Array,
-  ): number | string {
-    const dims = query.length;
-    const room = this.#exports.tercet_search_room(dims, k) >>> 0;
+  #search(handle: number, { query, k, rows, scores, settings, filter, exclude }: Search): number | string {
+    const kind = kindOf(query);
+    const queryWords = wordsOf(query.byteLength);
+    const resultWords = wordsOf(k * 4);
+    const filterWords = wordsOf((filter?.length ?? 0) * 4);
+    const excludeWords = wordsOf((exclude?.length ?? 0) * 4);
+    const words = SETTINGS + queryWords + 2 * resultWords + filterWords + excludeWords;
+    const room = words < 2 ** 29 ? this.#exports.tercet_search_room(words) >>> 0 : 0;
     if (room === 0) return wireError("ERR_MEMORY", `no memory to search for ${k} neighbours`);
     this.#refresh();
-    this.#floats.set(query, room / 4);
-    const found = this.#exports.tercet_search(handle, dims, k);
+    // In words of 64 bits.
+    const start = room / 8;
+    const queryAt = start + SETTINGS;
+    const rowsAt = queryAt + queryWords;
+    const scoresAt = rowsAt + resultWords;
+    const filterAt = scoresAt + resultWords;
+    this.#doubles.fill(0, start, queryAt);
+    // Without settings: no least score and no row.
+    if (settings === undefined)
+      this.#doubles.fill(Number.NaN, start + 2, start + 3).fill(-1, start + 5, start + 6);
+    else this.#doubles.set(settings.length > SETTINGS ? settings.subarray(0, SETTINGS) : settings, start);
+    if (kind === F32) this.#floats.set(query, queryAt * 2);
+    else this.#bytes.set(bytesOf(query), queryAt * 8);
+    if (filter !== undefined) this.#words.set(filter, filterAt * 2);
+    if (exclude !== undefined) this.#words.set(exclude, (filterAt + filterWords) * 2);
+    const filterLength = filter === undefined ? -1 : filter.length;
+    const excluded = exclude?.length ?? 0;
+    const found = this.#exports.tercet_search(handle, kind, query.length, k, filterLength, excluded);
     if (found < 0) {
       return (
         this.#read(this.#exports.tercet_last_error()).reply.error ?? wireError("ERR_INTERNAL", "no error")
       );
     }
     this.#refresh();
-    const first = room / 4 + dims;
     // A view for each array would cost more than these few elements do.
     for (let n = 0; n < found; n++) {
-      rows[n] = this.#words[first + n] as number;
-      scores[n] = this.#floats[first + k + n] as number;
+      rows[n] = this.#words[rowsAt * 2 + n] as number;
+      scores[n] = this.#floats[scoresAt * 2 + n] as number;
+    }
+    if (settings !== undefined) {
+      const end = Math.min(settings.length, SETTINGS);
+      for (let n = 0; n < end; n++) settings[n] = this.#doubles[start + n] as number;
     }
     return found;
   }
@@ -271,6 +321,7 @@ export class Instance {
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Uint32Array(buffer);
     this.#floats = new Float32Array(buffer);
+    this.#doubles = new Float64Array(buffer);
   }
 
   #closed(): string {
@@ -305,33 +356,46 @@ function checkCall(verb: unknown, request: unknown, arrays: unknown): string | u
   }
   const at = arrays.findIndex((array) => kindOf(array) < 0);
   if (at < 0) return undefined;
-  const kinds = "Float32Array, Uint32Array or Uint8Array";
+  const kinds = "Float32Array, Uint32Array, Uint8Array, Uint16Array or Int8Array";
   return wireError("ERR_ARGUMENT", `array ${at} of the call is not a ${kinds}`, {
     expected: kinds,
     found: "something else",
   });
 }
 
-function checkSearch(
-  query: Float32Array,
-  k: number,
-  rows: Uint32Array,
-  scores: Float32Array,
-): string | undefined {
+/** The bytes of an array. */
+function bytesOf(array: ArrayBufferView): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function checkSearch({ query, k, rows, scores, settings, filter, exclude }: Search): string | undefined {
   const wrong = (what: string, more?: Record<string, unknown>) =>
     wireError("ERR_ARGUMENT", `searchInto: ${what}`, more);
-  if (kindOf(query) !== F32) return wrong("the query must be a Float32Array");
+  const kind = kindOf(query);
+  if (kind < 0 || kind === U32) return wrong("the query must be an array of f32, f16, i8, u8 or bits");
   if (!Number.isInteger(k) || k < 0 || k > 0xffffffff) {
     return wrong("k must be a whole number from 0 to 2^32 - 1");
   }
   if (kindOf(rows) !== U32) return wrong("rows must be a Uint32Array");
   if (kindOf(scores) !== F32) return wrong("scores must be a Float32Array");
+  if (settings !== undefined && settings[Symbol.toStringTag] !== "Float64Array") {
+    return wrong("the settings must be a Float64Array");
+  }
+  if (filter !== undefined && kindOf(filter) !== U32) return wrong("the filter must be a Uint32Array");
+  if (exclude !== undefined && kindOf(exclude) !== U32) {
+    return wrong("the rows to leave out must be a Uint32Array");
+  }
   if (rows.length < k || scores.length < k) {
     const found = `${rows.length} and ${scores.length}`;
     return wrong("rows and scores must hold k elements", { expected: String(k), found });
   }
-  if (overlap(rows, scores) || overlap(rows, query) || overlap(scores, query)) {
-    return wrong("query, rows and scores must not share memory");
+  if (overlap(rows, scores) || overlap(rows, settings) || overlap(scores, settings)) {
+    return wrong("what is read and what is written must not share memory");
+  }
+  for (const read of [query, filter, exclude]) {
+    if (overlap(rows, read) || overlap(scores, read) || overlap(settings, read)) {
+      return wrong("what is read and what is written must not share memory");
+    }
   }
   return undefined;
 }

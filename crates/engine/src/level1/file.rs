@@ -4,51 +4,64 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tercet_index::array_bytes;
+use tercet_index::{Work, array_bytes};
 use tercet_store::{Env, SectionFile, SectionFileWriter, parent};
 
-use super::parts::{self, IndexPart, KIND};
-use super::{Spec, VectorIndex, check_dims};
+use super::merge;
+use super::parts::{IndexPart, KIND};
+use super::{Spec, State, VectorIndex};
 use crate::error::index_error;
+use crate::recall::Curves;
 use crate::sections::{self, Within};
-use crate::wire::{Code, DenseIndexSpec, IndexOpenRequest, MetricName, TercetError};
+use crate::wire::{Code, DenseIndexSpec, DtypeName, IndexOpenRequest, MetricName, TercetError};
 
 #[derive(Serialize, Deserialize)]
 struct About {
     dims: u32,
     metric: MetricName,
+    #[serde(default)]
+    dtype: DtypeName,
     index: DenseIndexSpec,
+    /// Rows of the one part, and the first of them.
     rows: u32,
+    #[serde(default)]
+    first: u32,
+    /// Rows given out so far, where that is not the end of the part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    given: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    curves: Option<Curves>,
 }
 
 impl VectorIndex {
     /// Writes the index to a new file beside the path, then renames it: an older file is replaced at once or not at all.
-    pub(super) fn save(&self, path: &str) -> Result<(), TercetError> {
+    /// Several parts become one first, and stay so.
+    pub(super) fn save(&self, path: &str, work: &Work<'_>) -> Result<(), TercetError> {
         if path.is_empty() {
             return Err(
                 TercetError::new(Code::Argument, "the path is empty").expected("a file", "an empty string")
             );
         }
-        let parts = self.parts()?;
-        let merged;
-        let part = match parts.as_slice() {
-            [one] => one,
-            many => {
-                merged = parts::merge(&self.spec, &many.iter().collect::<Vec<_>>(), false)?;
-                &merged
-            }
-        };
-        let Spec { dims, metric, index } = self.spec.clone();
-        let about = crate::verb::to_json(&About { dims, metric, index, rows: part.rows })?;
+        let state = self.whole(work)?;
+        let part = state.parts.first();
+        let (first, rows) = part.map_or((0, 0), |part| (part.first, part.span));
+        let given = Some(state.rows).filter(|given| *given != first + rows);
+        let Spec { dims, metric, dtype, index, .. } = self.spec.clone();
+        let curves = Some(Curves::clone(&state.curves)).filter(|curves| !curves.all().is_empty());
+        let about = crate::verb::to_json(&About { dims, metric, dtype, index, rows, first, given, curves })?;
         let mut writer = SectionFileWriter::new(KIND);
         writer.add("about", about.as_bytes());
-        let file = &part.stored.file;
-        let names: Vec<&str> = file.names().filter(|name| !["about", "live"].contains(name)).collect();
-        let sections = names.iter().map(|name| file.section(name)).collect::<Result<Vec<_>, _>>()?;
-        for (name, bytes) in names.iter().zip(&sections) {
+        let mut bodies = Vec::new();
+        if let Some(part) = part {
+            let file = &part.stored.file;
+            for name in file.names().filter(|name| !["about", "live"].contains(name)) {
+                bodies.push((name, file.section(name)?));
+            }
+        }
+        for (name, bytes) in &bodies {
             writer.add(name, bytes.as_ref());
         }
-        if let Some(live) = &part.live {
+        if let Some(live) = part.and_then(|part| part.live.as_ref()) {
             writer.add("live", array_bytes(live.words()).map_err(|e| index_error(e, path))?);
         }
         let fresh = format!("{path}.{:016x}.new", self.env.random_u64());
@@ -61,34 +74,47 @@ impl VectorIndex {
         Ok(self.env.sync_dir(parent(path))?)
     }
 
-    /// Opens a saved index.
+    /// The index in at most one part.
+    fn whole(&self, work: &Work<'_>) -> Result<State, TercetError> {
+        let (_writer, mut state) = self.write()?;
+        if state.parts.len() > 1 {
+            let parts: Vec<&IndexPart> = state.parts.iter().collect();
+            state.parts = merge::merge(&self.spec, &parts, None, None, work)?.into_iter().collect();
+            self.publish(state.clone())?;
+        }
+        Ok(state)
+    }
+
+    /// Opens a saved index. Cost: its contents and the bitmap of its rows; no vector is read.
     pub(crate) fn open(env: Arc<dyn Env>, request: &IndexOpenRequest) -> Result<Self, TercetError> {
-        let file = SectionFile::open(env.as_ref(), &request.path)?;
+        let path = &request.path;
+        let file = SectionFile::open(env.as_ref(), path)?;
         file.expect_kind(KIND)?;
-        let corrupt = |what: String| {
-            TercetError::new(Code::Corrupt, format!("{}: {what}", request.path)).file(&request.path)
-        };
+        let corrupt = |what: String| TercetError::new(Code::Corrupt, format!("{path}: {what}")).file(path);
         let about: About =
             serde_json::from_slice(&file.section("about")?).map_err(|e| corrupt(e.to_string()))?;
         if about.index.kind() != request.index.kind() {
             let (expected, found) = (request.index.kind(), about.index.kind());
             return Err(TercetError::new(
                 Code::Type,
-                format!("{} holds a {found} index, expected a {expected} index", request.path),
+                format!("{path} holds a {found} index, expected a {expected} index"),
             )
-            .file(&request.path)
+            .file(path)
             .expected(expected, found));
         }
-        let spec = Spec { dims: about.dims, metric: about.metric, index: about.index };
-        check_dims(&spec).map_err(|e| corrupt(e.0.message))?;
+        let end = about.first.checked_add(about.rows).filter(|end| *end < u32::MAX);
+        let rows = about.given.or(end).filter(|given| end.is_some_and(|end| end <= *given));
+        let rows = rows.ok_or_else(|| corrupt(String::from("its rows are not rows of an index")))?;
+        let spec = Spec::new(about.dims, about.metric, about.dtype, about.index)
+            .map_err(|e| if e.code() == Code::Unsupported { e } else { corrupt(e.0.message) })?;
         let source = Within::whole(&file);
         let live = source.has("live").then(|| sections::bitmap(&source, "live", about.rows)).transpose();
-        let live = live.map_err(|e| index_error(e, &request.path))?;
-        let parts = if about.rows == 0 {
-            Vec::new()
-        } else {
-            vec![IndexPart::open(&spec, 0, about.rows, live, file)?]
+        let live = live.map_err(|e| index_error(e, path))?;
+        let parts = match about.rows {
+            0 => Vec::new(),
+            span => vec![IndexPart::open(&spec, about.first, span, live, file)?],
         };
-        Ok(Self::over(env, spec, parts))
+        let state = State { parts, rows, curves: Arc::new(about.curves.unwrap_or_default()) };
+        Ok(Self::over(env, spec, state.swept()))
     }
 }

@@ -1,28 +1,32 @@
-//! The parts of an index: each a section file in memory with its reader.
+//! The parts of an index: each a section file in memory, or a mapped one, with its reader.
+//!
+//! A part holds vectors of rows `first..first + span`, not necessarily of all of them: the ranges of parts may overlap
+//! where rows were updated. A row lives in at most one part.
 
 use std::sync::Arc;
 
-use tercet_index::{Bitmap, DenseInput, DenseKind, DenseReader, IndexError, Values, Work, dense_kind};
+use tercet_index::{Bitmap, DenseInput, DenseReader, Values, Work};
 use tercet_store::{SectionFile, SectionFileWriter};
 
-use super::Spec;
+use super::spec::Spec;
 use crate::error::index_error;
 use crate::sections::Within;
-use crate::wire::{Code, TercetError};
+use crate::wire::TercetError;
 
 /// The kind of section file that an index is.
 pub(super) const KIND: &str = "index";
-/// How many parts of a size become one.
-const FAN_IN: usize = 8;
 
-/// Vectors that were added together, or merged. A copy costs the bitmap and no vector.
+/// Vectors that were added together, or merged. A copy costs nothing.
 #[derive(Clone)]
 pub(super) struct IndexPart {
-    /// The first row of the index that is here.
+    /// The first row of the index that may be here.
     pub(super) first: u32,
-    pub(super) rows: u32,
-    /// The rows that live; `None` when all do.
-    pub(super) live: Option<Bitmap>,
+    /// Rows of the part: the length of its bitmaps.
+    pub(super) span: u32,
+    /// Rows that live.
+    pub(super) size: u32,
+    /// The rows that live; `None` when all of the span do.
+    pub(super) live: Option<Arc<Bitmap>>,
     pub(super) stored: Arc<Stored>,
 }
 
@@ -32,29 +36,24 @@ pub(super) struct Stored {
     pub(super) file: SectionFile,
 }
 
-fn kind(spec: &Spec) -> Result<&'static DenseKind, TercetError> {
-    let name = spec.index.kind();
-    dense_kind(name).ok_or_else(|| {
-        TercetError::new(Code::Unsupported, format!("no dense index kind `{name}` in this build"))
-    })
-}
-
-fn index_spec(spec: &Spec) -> tercet_index::DenseSpec {
-    crate::dense::index_spec(spec.dims, spec.metric, &spec.index)
-}
-
 impl IndexPart {
-    /// Builds a part over row-major vectors.
-    pub(super) fn build(spec: &Spec, first: u32, vectors: &[f32]) -> Result<Self, TercetError> {
-        let rows = (vectors.len() / spec.dims as usize) as u32;
-        let input = DenseInput { rows, present: None, values: Values::F32(vectors) };
-        let sections = (kind(spec)?.build)(&index_spec(spec), &input, &Work::inline())
-            .map_err(|e| index_error(e, "(index)"))?;
+    /// Builds a part over vectors of the rows from `first` on.
+    pub(super) fn build(
+        spec: &Spec,
+        first: u32,
+        rows: u32,
+        values: Values<'_>,
+        work: &Work<'_>,
+    ) -> Result<Self, TercetError> {
+        let input = DenseInput { rows, present: None, values };
+        let sections = (spec.kind.build)(&spec.dense, &input, work).map_err(|e| index_error(e, "(index)"))?;
         let mut writer = SectionFileWriter::new(KIND);
         for (name, bytes) in &sections {
             writer.add(name, bytes.as_slice());
         }
         let file = SectionFile::from_own_bytes(writer.to_bytes()?, "(memory)")?;
+        drop(writer);
+        drop(sections);
         Self::open(spec, first, rows, None, file)
     }
 
@@ -62,89 +61,104 @@ impl IndexPart {
     pub(super) fn open(
         spec: &Spec,
         first: u32,
-        rows: u32,
+        span: u32,
         live: Option<Bitmap>,
         file: SectionFile,
     ) -> Result<Self, TercetError> {
-        let reader = (kind(spec)?.open)(&index_spec(spec), rows, &Within::whole(&file))
+        let reader = (spec.kind.open)(&spec.dense, span, &Within::whole(&file))
             .map_err(|e| index_error(e, file.label()))?;
-        Ok(IndexPart { first, rows, live, stored: Arc::new(Stored { reader, file }) })
+        let size = live.as_ref().map_or(span, Bitmap::count);
+        Ok(IndexPart {
+            first,
+            span,
+            size,
+            live: live.map(Arc::new),
+            stored: Arc::new(Stored { reader, file }),
+        })
     }
 
     pub(super) fn bytes(&self) -> u64 {
         self.stored.file.file_len() + self.live.as_ref().map_or(0, |live| live.words().len() as u64 * 8)
     }
 
-    pub(super) fn live_rows(&self) -> u32 {
-        self.live.as_ref().map_or(self.rows, Bitmap::count)
+    /// The row past the last that may be here.
+    pub(super) fn end(&self) -> u32 {
+        self.first + self.span
     }
 
+    /// Vectors that are here and belong to no row any more.
+    pub(super) fn removed(&self) -> u64 {
+        (self.stored.reader.len() as u64).saturating_sub(self.size.into())
+    }
+
+    /// Whether so much was removed that the part should be written again.
+    pub(super) fn is_worn(&self) -> bool {
+        self.removed() * 5 > self.stored.reader.len() as u64
+    }
+
+    /// Whether the part's own row lives.
     pub(super) fn lives(&self, row: u32) -> bool {
-        row < self.rows && self.live.as_ref().is_none_or(|live| live.contains(row))
+        row < self.span && self.live.as_ref().is_none_or(|live| live.contains(row))
+    }
+
+    /// The part's own row for a row of the index that lives here.
+    pub(super) fn own(&self, row: u32) -> Option<u32> {
+        row.checked_sub(self.first).filter(|row| self.lives(*row))
     }
 
     /// Removes a row of the index; false when it is not here or gone already.
     pub(super) fn remove(&mut self, row: u32) -> bool {
-        let Some(row) = row.checked_sub(self.first).filter(|row| self.lives(*row)) else {
-            return false;
+        let Some(row) = self.own(row) else { return false };
+        let live = self.live.get_or_insert_with(|| Arc::new(Bitmap::full(self.span)));
+        let gone = Arc::make_mut(live).clear(row);
+        self.size -= u32::from(gone);
+        gone
+    }
+
+    /// The rows of the index that live here, ascending.
+    pub(super) fn rows(&self) -> Box<dyn Iterator<Item = u32> + '_> {
+        let first = self.first;
+        match &self.live {
+            None => Box::new(first..self.end()),
+            Some(live) => Box::new(live.iter().map(move |row| first + row)),
+        }
+    }
+
+    /// The first and the last row of the index that live here.
+    pub(super) fn bounds(&self) -> Option<(u32, u32)> {
+        let Some(live) = &self.live else {
+            return (self.span > 0).then(|| (self.first, self.end() - 1));
         };
-        self.live.get_or_insert_with(|| Bitmap::full(self.rows)).clear(row)
+        let first = live.iter().next()?;
+        let (at, word) = live.words().iter().enumerate().rfind(|(_, word)| **word != 0)?;
+        Some((self.first + first, self.first + at as u32 * 64 + 63 - word.leading_zeros()))
     }
 
-    /// The live rows of this part that a filter over the whole index lets through.
-    pub(super) fn allowed(&self, filter: &Bitmap) -> Bitmap {
-        let mut allowed = Bitmap::new(self.rows);
-        for row in 0..self.rows {
-            if filter.contains(self.first + row) && self.lives(row) {
-                allowed.set(row);
-            }
+    /// The live rows of this part that a filter over the whole index lets through, by whole words. `words` is memory
+    /// to use again.
+    pub(super) fn allowed(&self, filter: &[u32], mut words: Vec<u64>) -> Bitmap {
+        let (skip, shift) = ((self.first / 32) as usize, self.first % 32);
+        let given = filter.get(skip..).unwrap_or_default();
+        let count = self.span.div_ceil(64) as usize;
+        words.clear();
+        words.reserve(count);
+        if shift == 0 {
+            let (pairs, rest) = given[..given.len().min(count * 2)].as_chunks::<2>();
+            words.extend(pairs.iter().map(|[low, high]| u64::from(*low) | u64::from(*high) << 32));
+            words.extend(rest.iter().map(|low| u64::from(*low)));
+        } else {
+            let at = |place: usize| u128::from(given.get(place).copied().unwrap_or_default());
+            let here = given.len().div_ceil(2).min(count);
+            words.extend((0..here).map(|word| {
+                let three = at(word * 2) | at(word * 2 + 1) << 32 | at(word * 2 + 2) << 64;
+                (three >> shift) as u64
+            }));
         }
-        allowed
-    }
-}
-
-/// Neighbouring parts as one; removed rows keep their numbers unless `dense`.
-pub(super) fn merge(spec: &Spec, parts: &[&IndexPart], dense: bool) -> Result<IndexPart, TercetError> {
-    let first = if dense { 0 } else { parts.first().map_or(0, |part| part.first) };
-    let rows: usize = parts.iter().map(|p| p.rows as usize).sum();
-    let memory = |e: IndexError| index_error(e, "(index)");
-    let mut values = tercet_index::reserved(rows.saturating_mul(spec.dims as usize)).map_err(memory)?;
-    let mut live = Bitmap::full(rows as u32);
-    let mut at = 0;
-    for part in parts {
-        for row in 0..part.rows {
-            if !part.lives(row) {
-                live.clear(at);
-            }
-            at += 1;
-            if !dense || part.lives(row) {
-                let vector = part.stored.reader.vector(row);
-                let vector = vector.map_err(|e| index_error(e, part.stored.file.label()))?;
-                let corrupt = || {
-                    let file = part.stored.file.label();
-                    TercetError::new(Code::Corrupt, format!("{file}: row {row} has no vector")).file(file)
-                };
-                values.extend_from_slice(&vector.ok_or_else(corrupt)?);
-            }
+        words.resize(count, 0);
+        if let Some(live) = &self.live {
+            words.iter_mut().zip(live.words()).for_each(|(word, live)| *word &= live);
         }
+        // The number of words is right by construction.
+        Bitmap::from_words(self.span, words).unwrap_or_else(|_| Bitmap::new(self.span))
     }
-    let mut merged = IndexPart::build(spec, first, &values)?;
-    if !dense && live.count() < live.len() {
-        merged.live = Some(live);
-    }
-    Ok(merged)
-}
-
-/// What becomes of the parts when one more comes: it joins them, or the last of them and it become one.
-pub(super) fn settle(
-    spec: &Spec,
-    parts: &[IndexPart],
-    fresh: IndexPart,
-) -> Result<Vec<IndexPart>, TercetError> {
-    let level = |rows: u32| u32::BITS - (rows / 1_024).leading_zeros();
-    let run = parts.iter().rev().take_while(|part| level(part.rows) <= level(fresh.rows) + 2).count();
-    let kept = if run + 1 < FAN_IN { parts.len() } else { parts.len() - run };
-    let merged: Vec<&IndexPart> = parts[kept..].iter().chain([&fresh]).collect();
-    let last = if merged.len() > 1 { merge(spec, &merged, false)? } else { fresh };
-    Ok(parts[..kept].iter().cloned().chain([last]).collect())
 }

@@ -48,8 +48,9 @@ exported!(
     CountReply, FieldStats, SegmentStats, StatsReply, Problem, VerifyReply, CompactReply, InfoReply,
     FlushReply, RefreshReply, VersionInfo, VersionsReply, TagRequest, TagReply, UntagReply,
     ExportRequest, ExportReply, ImportRequest, ImportReply, RepairRequest, RepairReply,
-    IndexBuildRequest, IndexOpenRequest, IndexInfo, IndexSearchRequest, IndexAddReply, IndexRemoveRequest,
-    IndexRemoveReply, IndexCompactReply, IndexSaveRequest,
+    DtypeName, IndexBuildRequest, IndexOpenRequest, IndexInfo, IndexPartInfo, IndexSearchRequest, IndexEffort, IndexSearchReply,
+    SearchPath, IndexWorkRequest, IndexAddReply, IndexUpdateReply, IndexRemoveRequest, IndexRemoveReply, IndexVectorRequest,
+    IndexCompactReply, IndexSaveRequest, IndexTuneRequest, IndexVerifyRequest,
     Curve, CurvePoint, TuneRequest, MeasureRequest, MeasureReply,
     EvaluateRequest, EvaluateReply,
 );

@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use tercet_index::Distance;
 use ts_rs::TS;
 
 fn standard() -> String {
@@ -260,6 +261,28 @@ pub enum MetricName {
     Dot,
     /// Euclidean; the score is minus the squared distance.
     L2,
+    /// Bits that differ; the score is minus their number. Only for bits, in level-1 indexes.
+    Hamming,
+    /// Bits in common over bits in either, 0 to 1. Only for bits, in level-1 indexes.
+    Jaccard,
+}
+
+impl MetricName {
+    /// As the index crate knows it.
+    pub(crate) fn distance(self) -> Distance {
+        match self {
+            MetricName::Cosine => Distance::Cosine,
+            MetricName::Dot => Distance::Dot,
+            MetricName::L2 => Distance::L2,
+            MetricName::Hamming => Distance::Hamming,
+            MetricName::Jaccard => Distance::Jaccard,
+        }
+    }
+
+    /// Whether it compares bits and not numbers.
+    pub(crate) fn on_bits(self) -> bool {
+        self.distance().on_numbers().is_none()
+    }
 }
 
 impl FieldSpec {

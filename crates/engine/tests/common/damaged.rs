@@ -147,6 +147,8 @@ fn use_opened(
                     Array::F32(values) => json!(values),
                     Array::U32(values) => json!(values),
                     Array::U8(values) => json!(values),
+                    Array::U16(values) => json!(values),
+                    Array::I8(values) => json!(values),
                 });
             }
         }

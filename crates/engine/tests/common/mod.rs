@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tercet_engine::api::{Array, Control, Handle, Reply, root};
+use tercet_engine::api::{Array, Control, Handle, Reply, SearchInto, View, root};
 use tercet_engine::wire::{Code, TercetError};
 use tercet_store::{Env, FileWriter, LockGuard, MemoryEnv, StoreError};
 
@@ -42,6 +42,18 @@ impl Client {
 
     pub fn raw(&self, verb: &str, request: &Value, arrays: Vec<Array>) -> Result<Reply, TercetError> {
         self.0.call(verb, &request.to_string(), arrays, &Control::new())
+    }
+
+    /// A level-1 search with the usual settings: how many were found.
+    pub fn search_into(
+        &self,
+        query: &[f32],
+        k: usize,
+        rows: &mut [u32],
+        scores: &mut [f32],
+    ) -> Result<usize, TercetError> {
+        let (query, settings, filter) = (View::F32(query), &mut [][..], None);
+        self.0.search_into(SearchInto { query, k, rows, scores, settings, filter, exclude: &[] })
     }
 
     pub fn call(&self, verb: &str, request: Value) -> Result<Value, TercetError> {

@@ -212,7 +212,7 @@ dims: number, };
 /**
  * How two vectors are compared. Scores are higher for nearer vectors under every metric.
  */
-export type MetricName = "cosine" | "dot" | "l2";
+export type MetricName = "cosine" | "dot" | "l2" | "hamming" | "jaccard";
 
 /**
  * A vector: a reference into the arrays beside the JSON, base64 of little-endian f32, or plain numbers.
@@ -1090,11 +1090,17 @@ lost: number,
 ok: boolean, };
 
 /**
- * `index.build` on the root handle. `arrays[0]`: the vectors, row-major f32. Answers with an index handle.
+ * The type of a vector's components, and the typed array that it travels in.
+ */
+export type DtypeName = "f32" | "f16" | "i8" | "u8" | "bits";
+
+/**
+ * `index.build` on the root handle. `arrays[0]`: the vectors, row-major, in the array of their dtype. Answers with an
+ * index handle.
  */
 export type IndexBuildRequest = { 
 /**
- * Components a vector, 1 to 65,535.
+ * Components a vector, 1 to 65,535; of bits a multiple of 8.
  */
 dims: number, 
 /**
@@ -1102,9 +1108,17 @@ dims: number,
  */
 metric: MetricName, 
 /**
+ * The type of the components.
+ */
+dtype?: DtypeName, 
+/**
  * The kind.
  */
-index: DenseIndexSpec, };
+index: DenseIndexSpec, 
+/**
+ * Threads that may work on it. Default: all.
+ */
+threads?: number, };
 
 /**
  * `index.open` on the root handle. Answers with an index handle.
@@ -1132,6 +1146,10 @@ dims: number,
  */
 metric: MetricName, 
 /**
+ * The type of the components.
+ */
+dtype: DtypeName, 
+/**
  * The kind and its settings.
  */
 index: DenseIndexSpec, 
@@ -1144,12 +1162,47 @@ size: number,
  */
 rows: number, 
 /**
- * Bytes in memory.
+ * Bytes in memory, or of the mapped file.
  */
-bytes: number, };
+bytes: number, 
+/**
+ * What `tune` measured, a curve a `k`.
+ */
+curves: Array<Curve>, 
+/**
+ * What it is made of; only `stats` says it.
+ */
+parts?: Array<IndexPartInfo>, };
 
 /**
- * `searchBatch`. `arrays[0]`: queries, row-major f32. Reply arrays: rows (u32, n x k, padded with 2^32 - 1), scores (f32, n x k, padded with -Infinity).
+ * Vectors that lie together and are searched together.
+ */
+export type IndexPartInfo = { 
+/**
+ * The first row that may be here.
+ */
+first: number, 
+/**
+ * The vectors here, removed ones included.
+ */
+vectors: number, 
+/**
+ * Those that were removed; they are dropped when the part is written again.
+ */
+removed: number, 
+/**
+ * Bytes of each section.
+ */
+sections: Record<string, number>, 
+/**
+ * What the kind says of itself: of a graph its levels and links.
+ */
+facts: Record<string, number>, };
+
+/**
+ * `searchBatch`. `arrays`: queries, row-major; with `filtered` a bitmap of the rows that may be found (u32 words, the
+ * lowest bit first); with `excluded` rows that may not (u32). Reply arrays: rows (u32, n x k, padded with 2^32 - 1),
+ * scores (f32, n x k, padded with -Infinity).
  */
 export type IndexSearchRequest = { 
 /**
@@ -1157,12 +1210,92 @@ export type IndexSearchRequest = {
  */
 k: number, 
 /**
- * With a second array (u32 words, little end first): a bitmap of the rows that may be returned.
+ * Whether a filter comes with it.
  */
-filtered?: boolean, };
+filtered?: boolean, 
+/**
+ * Whether rows to leave out come with it.
+ */
+excluded?: boolean, 
+/**
+ * How hard to try.
+ */
+effort?: IndexEffort, 
+/**
+ * The least score of a result.
+ */
+leastScore?: number, 
+/**
+ * Stops a query's walk after so many nodes without a better result.
+ */
+patience?: number, 
+/**
+ * Stops each query after so many milliseconds.
+ */
+timeLimitMs?: number, 
+/**
+ * Threads that may work on it. Default: all.
+ */
+threads?: number, };
 
 /**
- * `add`. `arrays[0]`: vectors, row-major f32.
+ * How hard an approximate search tries: at most one of these; none: the kind's usual way.
+ */
+export type IndexEffort = { 
+/**
+ * Candidates kept while a graph is walked, 1 to 100,000.
+ */
+ef?: number, 
+/**
+ * The recall wanted, by the curve that `tune` measured; above 0, up to 1.
+ */
+recall?: number, 
+/**
+ * All vectors are compared.
+ */
+exact?: boolean, };
+
+/**
+ * How a search was answered; of a batch, what holds of every query.
+ */
+export type IndexSearchReply = { 
+/**
+ * The true best were found.
+ */
+exact: boolean, 
+/**
+ * No search was stopped before its end.
+ */
+complete: boolean, 
+/**
+ * The way it took.
+ */
+path: SearchPath, 
+/**
+ * Distances computed.
+ */
+distances: number, 
+/**
+ * Nodes whose links were followed.
+ */
+hops: number, };
+
+/**
+ * The ways to answer a search.
+ */
+export type SearchPath = "scan" | "graph" | "filtered graph";
+
+/**
+ * `add`. `arrays[0]`: vectors, row-major.
+ */
+export type IndexWorkRequest = { 
+/**
+ * Threads that may work on it. Default: all.
+ */
+threads?: number, };
+
+/**
+ * What `add` did.
  */
 export type IndexAddReply = { 
 /**
@@ -1173,6 +1306,19 @@ first: number,
  * How many.
  */
 count: number, };
+
+/**
+ * What `update` did. `arrays`: rows (u32), vectors, row-major.
+ */
+export type IndexUpdateReply = { 
+/**
+ * Rows that have a new vector.
+ */
+updated: number, 
+/**
+ * Rows that were not there.
+ */
+missing: Array<number>, };
 
 /**
  * `remove`. `arrays[0]`: rows (u32).
@@ -1193,6 +1339,15 @@ removed: number,
 missing: Array<number>, };
 
 /**
+ * `vector`: the vector of a row, in `arrays[0]` of the reply; no array when the row is not there.
+ */
+export type IndexVectorRequest = { 
+/**
+ * The row.
+ */
+row: number, };
+
+/**
  * `compact`: renumbers. `arrays[0]` of the reply: old row to new row (u32), 2^32 - 1 where it was removed.
  */
 export type IndexCompactReply = { 
@@ -1209,6 +1364,50 @@ export type IndexSaveRequest = {
  * The file.
  */
 path: string, };
+
+/**
+ * `tune`: measures recall and cost for a ladder of efforts and keeps the curve with the index. `arrays[0]`: queries,
+ * row-major; without it stored rows are searched for, themselves excluded. Answers with the curve.
+ */
+export type IndexTuneRequest = { 
+/**
+ * Neighbours a query, 1 to 10,000.
+ */
+k: number, 
+/**
+ * The ladder ends where this recall is reached.
+ */
+target: number, 
+/**
+ * How many stored rows are searched for, where no queries are given.
+ */
+sample: number, 
+/**
+ * Threads that may work on it. Default: all.
+ */
+threads?: number, };
+
+/**
+ * `verify`: measures the recall of searches against exact ones. `arrays[0]`: queries, row-major; without it stored rows
+ * are searched for, themselves excluded. Answers as `measure` of a collection does.
+ */
+export type IndexVerifyRequest = { 
+/**
+ * Neighbours a query, 1 to 10,000.
+ */
+k: number, 
+/**
+ * How many stored rows are searched for, where no queries are given.
+ */
+sample: number, 
+/**
+ * How hard to try.
+ */
+effort?: IndexEffort, 
+/**
+ * Threads that may work on it. Default: all.
+ */
+threads?: number, };
 
 /**
  * What was measured: recall and cost for rising efforts.

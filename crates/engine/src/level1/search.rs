@@ -1,0 +1,249 @@
+//! One search over the parts of an index. Nothing is allocated for a query but what the reader needs: collectors, words
+//! of filters and results are kept by thread.
+
+use std::cell::Cell;
+
+use tercet_index::{Bitmap, Counters, DenseSearch, Effort, Path, Scored, Stored, TopK, Values};
+
+use super::parts::IndexPart;
+use super::{State, VectorIndex};
+use crate::error::index_error;
+use crate::search::{DEPTH_MAX, bounded, check_whole};
+use crate::wire::{Code, IndexSearchReply, SearchPath, TercetError};
+
+/// Up to so many rows to leave out are looked for among the results; more of them are taken out of the filter.
+const EXCLUDED_FEW: usize = 64;
+
+/// What is searched for.
+#[derive(Clone, Copy)]
+pub(super) enum Query<'a> {
+    /// A vector, checked.
+    Vector(Values<'a>),
+    /// A stored row, which is not found itself.
+    Row(u32),
+}
+
+/// The rows that may be found.
+#[derive(Clone, Copy)]
+pub(super) enum Allowed<'a> {
+    All,
+    /// A bitmap over the rows of the index, 32 a word.
+    Words(&'a [u32]),
+    /// A bitmap a part, ready for many queries.
+    Ready(&'a [Bitmap]),
+}
+
+/// One search, but for the query.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) k: usize,
+    pub(super) effort: Effort,
+    /// The least score of a result; negative infinity: any.
+    pub(super) least: f32,
+    pub(super) patience: Option<u32>,
+    pub(super) time_limit_ms: Option<u64>,
+    pub(super) allowed: Allowed<'a>,
+    pub(super) exclude: &'a [u32],
+}
+
+impl Ask<'_> {
+    /// The usual search for the best `k`.
+    pub(super) fn new(k: usize, effort: Effort) -> Self {
+        Ask {
+            k,
+            effort,
+            least: f32::NEG_INFINITY,
+            patience: None,
+            time_limit_ms: None,
+            allowed: Allowed::All,
+            exclude: &[],
+        }
+    }
+}
+
+/// How it was answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    pub(super) exact: bool,
+    pub(super) complete: bool,
+    pub(super) path: SearchPath,
+    pub(super) counters: Counters,
+}
+
+impl Outcome {
+    /// Nothing was searched yet.
+    pub(super) const NONE: Outcome = Outcome {
+        exact: true,
+        complete: true,
+        path: SearchPath::Scan,
+        counters: Counters { vectors_scored: 0, hops: 0, postings_scored: 0 },
+    };
+
+    /// Takes what another search says beside this one.
+    pub(super) fn join(&mut self, other: &Outcome) {
+        self.exact &= other.exact;
+        self.complete &= other.complete;
+        self.path = self.path.max(other.path);
+        self.counters.vectors_scored += other.counters.vectors_scored;
+        self.counters.hops += other.counters.hops;
+    }
+
+    /// As it crosses to JavaScript.
+    pub(super) fn reply(&self) -> IndexSearchReply {
+        IndexSearchReply {
+            exact: self.exact,
+            complete: self.complete,
+            path: self.path,
+            distances: self.counters.vectors_scored,
+            hops: self.counters.hops,
+        }
+    }
+}
+
+/// Memory that one search after the other uses.
+pub(super) struct Scratch {
+    part: TopK,
+    all: TopK,
+    words: Vec<u64>,
+    /// The results of the last search, best first.
+    pub(super) found: Vec<Scored>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+impl Scratch {
+    fn fresh() -> Box<Scratch> {
+        let top = TopK::new(0);
+        Box::new(Scratch { part: top.clone(), all: top, words: Vec::new(), found: Vec::new() })
+    }
+
+    /// Runs `work` with this thread's scratch.
+    pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let mut scratch = SCRATCH.take().unwrap_or_else(Scratch::fresh);
+        let done = work(&mut scratch);
+        // What one huge search took is not kept for ever.
+        if scratch.found.capacity() <= 1 << 16 {
+            SCRATCH.set(Some(scratch));
+        }
+        done
+    }
+}
+
+impl VectorIndex {
+    /// The nearest rows, best first, in `scratch.found`.
+    pub(super) fn search(
+        &self,
+        state: &State,
+        query: Query<'_>,
+        ask: &Ask<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Outcome, TercetError> {
+        bounded("k", i64::try_from(ask.k).unwrap_or(i64::MAX), 1, DEPTH_MAX)?;
+        scratch.found.clear();
+        match query {
+            Query::Vector(values) => self.search_for(state, values, None, ask, scratch),
+            Query::Row(row) => {
+                let stored = stored(state, row)?.ok_or_else(|| {
+                    TercetError::new(Code::Argument, format!("there is no row {row}"))
+                        .field("row")
+                        .expected("a row of the index", row.to_string())
+                })?;
+                self.search_for(state, stored.values(), Some(row), ask, scratch)
+            }
+        }
+    }
+
+    fn search_for(
+        &self,
+        state: &State,
+        query: Values<'_>,
+        itself: Option<u32>,
+        ask: &Ask<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Outcome, TercetError> {
+        let few = ask.exclude.len() <= EXCLUDED_FEW;
+        let dropped = if few { ask.exclude.len() } else { 0 } + usize::from(itself.is_some());
+        // Rows that are dropped afterwards leave room for as many others.
+        let k = ask.k + dropped;
+        let deadline = ask.time_limit_ms.map(|limit| self.env.now_ms().saturating_add(limit));
+        let late = || deadline.is_some_and(|deadline| self.env.now_ms() >= deadline);
+        let mut outcome = Outcome::NONE;
+        let Scratch { part: top, all, words, found } = scratch;
+        let several = state.parts.len() > 1;
+        if several {
+            all.reset(k, ask.least);
+        }
+        for (at, part) in state.parts.iter().enumerate() {
+            let mut made = match ask.allowed {
+                Allowed::Words(filter) => Some(part.allowed(filter, std::mem::take(words))),
+                _ => None,
+            };
+            let ready = match ask.allowed {
+                Allowed::Ready(ready) => ready.get(at),
+                _ => None,
+            };
+            if !few {
+                let base = made.take().or_else(|| ready.cloned()).or_else(|| part.live.as_deref().cloned());
+                made = Some(without(part, base, ask.exclude));
+            }
+            let allowed = made.as_ref().or(ready).or(part.live.as_deref());
+            top.reset(k, ask.least);
+            let search = DenseSearch {
+                query,
+                effort: ask.effort,
+                allowed,
+                patience: ask.patience,
+                stop: deadline.is_some().then_some(&late),
+            };
+            let answered = part.stored.reader.search(&search, top, &mut outcome.counters);
+            let answered = answered.map_err(|e| index_error(e, part.stored.file.label()))?;
+            if let Some(made) = made {
+                *words = made.into_words();
+            }
+            check_whole(top, k)?;
+            outcome.exact &= answered.exact;
+            outcome.complete &= answered.complete;
+            outcome.path = outcome.path.max(path(answered.path));
+            let first = part.first;
+            if several {
+                top.take_sorted(|hit| all.push(hit.score, first + hit.row));
+            } else {
+                top.take_sorted(|hit| found.push(Scored { row: first + hit.row, ..hit }));
+            }
+        }
+        if several {
+            check_whole(all, k)?;
+            all.take_sorted(|hit| found.push(hit));
+        }
+        if dropped > 0 {
+            found.retain(|hit| Some(hit.row) != itself && !(few && ask.exclude.contains(&hit.row)));
+            found.truncate(ask.k);
+        }
+        Ok(outcome)
+    }
+}
+
+/// The vector of a row; `None` where there is no such row.
+pub(super) fn stored(state: &State, row: u32) -> Result<Option<Stored<'_>>, TercetError> {
+    let Some((part, own)) = state.find(row) else { return Ok(None) };
+    part.stored.reader.stored(own).map_err(|e| index_error(e, part.stored.file.label()))
+}
+
+/// A part's allowed rows (`None`: all) without some rows of the index.
+fn without(part: &IndexPart, allowed: Option<Bitmap>, exclude: &[u32]) -> Bitmap {
+    let mut allowed = allowed.unwrap_or_else(|| Bitmap::full(part.span));
+    for row in exclude.iter().filter_map(|row| row.checked_sub(part.first)) {
+        allowed.clear(row);
+    }
+    allowed
+}
+
+fn path(path: Path) -> SearchPath {
+    match path {
+        Path::Scan => SearchPath::Scan,
+        Path::Graph => SearchPath::Graph,
+        Path::FilteredGraph => SearchPath::FilteredGraph,
+    }
+}

@@ -1,0 +1,33 @@
+/**
+ * Places in the array of settings that a level-1 search takes beside its query; the Rust beside them is `setting` in
+ * crates/engine/src/api.rs. The first are read, the others are written: how the search was answered.
+ */
+import type { SearchPath } from "./wire/index.js";
+
+/** Candidates kept while a graph is walked; 0: the usual number; below 0: an exact scan. */
+export const EF = 0;
+/** The recall wanted, by the measured curve; 0: by {@link EF}. */
+export const RECALL = 1;
+/** The least score of a result; NaN: any. */
+export const LEAST_SCORE = 2;
+/** Stops after so many nodes without a better result; 0: never. */
+export const PATIENCE = 3;
+/** Stops after so many milliseconds; 0: never. */
+export const TIME_LIMIT_MS = 4;
+/** Searches by this stored row, which is not found; below 0: by the query. */
+export const ROW = 5;
+/** 1 when the true best were found. */
+export const EXACT = 6;
+/** 1 when the search was not stopped. */
+export const COMPLETE = 7;
+/** Which way it took, a place in {@link PATHS}. */
+export const PATH = 8;
+/** Distances computed. */
+export const DISTANCES = 9;
+/** Nodes whose links were followed. */
+export const HOPS = 10;
+/** How many there are. */
+export const COUNT = 11;
+
+/** The ways to answer, by number. */
+export const PATHS: readonly SearchPath[] = ["scan", "graph", "filtered graph"];
