@@ -31,6 +31,11 @@ impl DenseSpec {
         };
         DenseSpec { dims, metric, dtype: Dtype::F32, options: DenseOptions::default() }
     }
+
+    /// The same vectors without codes of their own, for a kind that keeps them beside its codes.
+    pub(crate) fn uncoded(&self) -> Self {
+        DenseSpec { options: DenseOptions { codec: Codec::Auto, keep: true, ..self.options }, ..*self }
+    }
 }
 
 /// How two vectors are compared. Scores are "higher is better".

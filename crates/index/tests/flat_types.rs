@@ -3,58 +3,12 @@
 
 mod common;
 
-use common::{Rng, subset};
+use common::{Owned, Rng, subset};
 use tercet_index::{
     Bitmap, Codec, Counters, DenseInput, DenseOptions, DenseReader, DenseSearch, DenseSpec, DenseStream,
     Distance, Dtype, EachVector, Effort, IndexError, MemorySections, Parallel, Scored, Sections, Stored,
     TopK, Values, Work, dense_kind,
 };
-
-/// An owned array of a type.
-#[derive(Clone, Debug)]
-enum Owned {
-    F32(Vec<f32>),
-    F16(Vec<u16>),
-    I8(Vec<i8>),
-    U8(Vec<u8>),
-    Bits(Vec<u8>),
-}
-
-impl Owned {
-    fn random(rng: &mut Rng, dtype: Dtype, dims: usize, count: usize) -> Owned {
-        let len = dtype.elements(dims) * count;
-        let mut byte = || rng.below(256) as u8;
-        match dtype {
-            Dtype::F32 => Owned::F32((0..len).map(|_| rng.component()).collect()),
-            // Every sign, exponents around one, any fraction: numbers from 1/16 to 16.
-            Dtype::F16 => Owned::F16(
-                (0..len)
-                    .map(|_| (rng.below(2) << 15 | (11 + rng.below(8)) << 10 | rng.below(1024)) as u16)
-                    .collect(),
-            ),
-            Dtype::I8 => Owned::I8((0..len).map(|_| byte() as i8).collect()),
-            Dtype::U8 => Owned::U8((0..len).map(|_| byte()).collect()),
-            Dtype::Bits => {
-                let mut bits: Vec<u8> = (0..len).map(|_| byte()).collect();
-                if !dims.is_multiple_of(8) {
-                    bits.chunks_exact_mut(dims.div_ceil(8))
-                        .for_each(|v| *v.last_mut().unwrap() &= (1 << (dims % 8)) - 1);
-                }
-                Owned::Bits(bits)
-            }
-        }
-    }
-
-    fn values(&self) -> Values<'_> {
-        match self {
-            Owned::F32(values) => Values::F32(values),
-            Owned::F16(values) => Values::F16(values),
-            Owned::I8(values) => Values::I8(values),
-            Owned::U8(values) => Values::U8(values),
-            Owned::Bits(values) => Values::Bits(values),
-        }
-    }
-}
 
 /// The components, of a query or a vector.
 fn numbers(values: Values<'_>, dims: usize) -> Vec<f64> {
@@ -144,6 +98,9 @@ impl Case {
             .filter(|(row, _)| allowed.is_none_or(|allowed| allowed.contains(*row)))
             .map(|(row, _)| Scored { row, score: self.reader.score(query, row).unwrap().unwrap() })
             .collect();
+        let (rows, mut scores): (Vec<u32>, _) = (all.iter().map(|hit| hit.row).collect(), vec![1.0]);
+        self.reader.scores(query, &rows, &mut scores).unwrap();
+        assert!(scores.iter().eq(all.iter().map(|hit| &hit.score)));
         all.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap().then(a.row.cmp(&b.row)));
         all
     }

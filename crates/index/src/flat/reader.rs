@@ -205,6 +205,24 @@ impl DenseReader for FlatReader {
         Ok(with_scratch(|scratch| Some(one(view, prepare(self.kept.shape, query, scratch)?))))
     }
 
+    fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
+        out.clear();
+        with_scratch(|scratch| {
+            let query = prepare(self.kept.shape, query, scratch);
+            let Some((query, stage)) = query else {
+                out.resize(rows.len(), f32::NEG_INFINITY);
+                return Ok(());
+            };
+            for &row in rows {
+                out.push(match self.slot(row)? {
+                    Some(slot) => one(self.kept.view_of(slot)?, (query, &mut *stage)),
+                    None => f32::NEG_INFINITY,
+                });
+            }
+            Ok(())
+        })
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             exact: self.codes.is_none(),

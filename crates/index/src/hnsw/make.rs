@@ -30,7 +30,7 @@ pub(super) fn build(
     input: &DenseInput<'_>,
     work: &Work<'_>,
 ) -> Result<Sections, IndexError> {
-    let mut sections = (flat::KIND.build)(spec, input, work)?;
+    let mut sections = (flat::KIND.build)(&spec.uncoded(), input, work)?;
     let rows = Given { values: input.values, elements: spec.dtype.elements(spec.dims) };
     if rows.count() >= GRAPH_FROM {
         make(spec, &rows, &mut sections, work)?;

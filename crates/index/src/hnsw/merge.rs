@@ -47,7 +47,7 @@ pub(super) fn merge(
     sink: &mut dyn SectionSink,
     work: &Work<'_>,
 ) -> Result<(), IndexError> {
-    (flat::KIND.merge)(spec, rows, vectors, sink, work)?;
+    (flat::KIND.merge)(&spec.uncoded(), rows, vectors, sink, work)?;
     let base = Reused::largest(spec, rows, vectors)?;
     // Of the reused graph's rows the codes are there.
     let mut fresh = Held { values: Vec::new(), dims: spec.dims };

@@ -1,7 +1,7 @@
-//! What the suites share: a small generator of numbers, and sets of rows of a given density.
-#![allow(dead_code, unreachable_pub)]
+//! What the suites share: a small generator of numbers, sets of rows of a given density, and vectors of any type.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use tercet_index::Bitmap;
+use tercet_index::{Bitmap, Dtype, Values};
 
 /// SplitMix64: the same numbers on every machine from one seed.
 pub struct Rng(pub u64);
@@ -37,4 +37,50 @@ pub fn subset(rng: &mut Rng, len: u32, density: f64) -> Bitmap {
         }
     }
     rows
+}
+
+/// An owned array of a type.
+#[derive(Clone, Debug)]
+pub enum Owned {
+    F32(Vec<f32>),
+    F16(Vec<u16>),
+    I8(Vec<i8>),
+    U8(Vec<u8>),
+    Bits(Vec<u8>),
+}
+
+impl Owned {
+    pub fn random(rng: &mut Rng, dtype: Dtype, dims: usize, count: usize) -> Owned {
+        let len = dtype.elements(dims) * count;
+        let mut byte = || rng.below(256) as u8;
+        match dtype {
+            Dtype::F32 => Owned::F32((0..len).map(|_| rng.component()).collect()),
+            // Every sign, exponents around one, any fraction: numbers from 1/16 to 16.
+            Dtype::F16 => Owned::F16(
+                (0..len)
+                    .map(|_| (rng.below(2) << 15 | (11 + rng.below(8)) << 10 | rng.below(1024)) as u16)
+                    .collect(),
+            ),
+            Dtype::I8 => Owned::I8((0..len).map(|_| byte() as i8).collect()),
+            Dtype::U8 => Owned::U8((0..len).map(|_| byte()).collect()),
+            Dtype::Bits => {
+                let mut bits: Vec<u8> = (0..len).map(|_| byte()).collect();
+                if !dims.is_multiple_of(8) {
+                    bits.chunks_exact_mut(dims.div_ceil(8))
+                        .for_each(|v| *v.last_mut().unwrap() &= (1 << (dims % 8)) - 1);
+                }
+                Owned::Bits(bits)
+            }
+        }
+    }
+
+    pub fn values(&self) -> Values<'_> {
+        match self {
+            Owned::F32(values) => Values::F32(values),
+            Owned::F16(values) => Values::F16(values),
+            Owned::I8(values) => Values::I8(values),
+            Owned::U8(values) => Values::U8(values),
+            Owned::Bits(values) => Values::Bits(values),
+        }
+    }
 }
