@@ -13,9 +13,9 @@ import {
   text,
 } from "tercet";
 import type { Binding } from "tercet/binding";
-import { FlatIndex } from "tercet/index";
+import { FlatIndex, HnswIndex } from "tercet/index";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { failure, type Kit } from "../kit.js";
+import { type Files, failure, type Kit } from "../kit.js";
 import { snapshotsAcross } from "./snapshots.js";
 
 const schema = {
@@ -193,6 +193,7 @@ export function across(
   writer: readonly [name: string, load: () => Promise<Binding>],
   reader: readonly [name: string, load: () => Promise<Binding>],
   folder: () => Promise<string>,
+  files: Pick<Files, "read">,
 ): void {
   describe(`written by ${writer[0]}, opened by ${reader[0]}`, () => {
     let from: Binding;
@@ -269,6 +270,32 @@ export function across(
       const [a, b] = [written.search(query, 100), read.search(query, 100)];
       expect([...b.rows]).toEqual([...a.rows]);
       for (const [i, score] of a.scores.entries()) expect(b.scores[i]).toBeCloseTo(score, 5);
+    });
+
+    test("a graph: both build the same bytes, and either goes on with what the other wrote", async () => {
+      const at = await folder();
+      const rows = Float32Array.from({ length: 1_300 * 24 }, (_, i) => Math.sin(i * i));
+      const options = { dims: 24, metric: "l2", seed: 7 } as const;
+      const build = async (backend: Binding, threads: number) => {
+        const index = await HnswIndex.build(rows, { ...options, backend, threads });
+        open.push(index);
+        return index;
+      };
+      const [one, two] = [await build(from, 1), await build(to, 2)];
+      const change = async (index: HnswIndex) => {
+        await index.remove([3, 500]);
+        await index.add(rows.slice(0, 24 * 300).reverse());
+      };
+      await Promise.all([change(one), change(two)]);
+      await Promise.all([one.save(`${at}/one`), two.save(`${at}/two`)]);
+      const [a, b] = [await files.read(`${at}/one`), await files.read(`${at}/two`)];
+      expect(a.length).toBe(b.length);
+      expect(a.findIndex((byte, i) => byte !== b[i])).toBe(-1);
+      const read = await HnswIndex.open(`${at}/one`, { backend: to });
+      open.push(read);
+      const query = rows.slice(2_400, 2_424);
+      expect([...read.search(query, 50).rows]).toEqual([...one.search(query, 50).rows]);
+      expect(await read.add(query)).toEqual({ first: 1_600, count: 1 });
     });
   });
 }
