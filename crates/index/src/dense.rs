@@ -339,27 +339,13 @@ pub trait DenseReader: Send + Sync {
         counters: &mut Counters,
         work: &Work<'_>,
     ) -> Result<Answered, IndexError> {
-        let elements = elements_of_each(queries, tops.len())?;
-        let mut all = Answered::SCAN;
-        for (at, top) in tops.iter_mut().enumerate() {
-            let Some(query) = queries.at(at, elements) else { continue };
-            all = all.and(self.search(&DenseSearch { query, ..*search }, top, counters)?);
-            work.step(at as u64 + 1, queries.len() as u64 / elements.max(1) as u64)?;
-        }
-        Ok(all)
+        crate::batch::share(queries, tops, counters, work, &|query, top, counters| {
+            self.search(&DenseSearch { query, ..*search }, top, counters)
+        })
     }
 
     /// The score of one row; `None` when it has no vector.
     fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError>;
-
-    /// The scores of some rows, all of which have a vector, in their order.
-    fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
-        out.clear();
-        for row in rows {
-            out.push(self.score(query, *row)?.unwrap_or(f32::NEG_INFINITY));
-        }
-        Ok(())
-    }
 
     /// What this index can do.
     fn capabilities(&self) -> Capabilities;

@@ -17,6 +17,7 @@
 #[cfg(target_endian = "big")]
 compile_error!("sections are read in place as little-endian arrays; big-endian targets are not supported");
 
+mod batch;
 mod bitmap;
 mod dense;
 pub mod flat;

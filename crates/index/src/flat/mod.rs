@@ -25,11 +25,13 @@ mod query;
 mod reader;
 mod rough;
 mod scan;
+mod slots;
 mod vectors;
 
 use crate::dense::{Capabilities, DenseKind};
 
 pub use reader::FlatReader;
+pub(crate) use slots::SlotScores;
 
 const CAPABILITIES: Capabilities = Capabilities { exact: true, filtered: true, originals: true };
 

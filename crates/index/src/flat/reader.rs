@@ -86,14 +86,14 @@ impl FlatReader {
         Ok(None)
     }
 
+    /// The vectors.
+    pub(super) fn kept(&self) -> &Vectors {
+        &self.kept
+    }
+
     pub(super) fn table(&self) -> Result<Table<'_>, IndexError> {
         let slots = self.slots.as_ref().map(|slots| slots.all()).transpose()?;
         Ok(Table { rows: self.rows, count: self.count as usize, slots })
-    }
-
-    /// The vectors that decide the scores.
-    pub(super) fn kept(&self) -> &Vectors {
-        &self.kept
     }
 
     /// Whether codes stand before the vectors.

@@ -40,6 +40,16 @@ impl Column {
     }
 
     /// The elements of a range, checked.
+    fn unverified(&self) -> Values<'_> {
+        match self {
+            Column::F32(values) => Values::F32(values.unverified()),
+            Column::F16(values) => Values::F16(values.unverified()),
+            Column::I8(values) => Values::I8(values.unverified()),
+            Column::U8(values) => Values::U8(values.unverified()),
+            Column::Bits(values) => Values::Bits(values.unverified()),
+        }
+    }
+
     fn slice(&self, range: Range<usize>) -> Result<Values<'_>, IndexError> {
         Ok(match self {
             Column::F32(array) => Values::F32(array.slice(range)?),
@@ -92,6 +102,16 @@ impl Vectors {
             norms: self.norms.as_ref().map(|norms| norms.all()).transpose()?,
             terms: self.terms.as_ref().map(|terms| terms.all()).transpose()?,
         })
+    }
+
+    /// All vectors as they lie: damage makes wrong scores, which `verify` finds.
+    pub(super) fn unverified(&self) -> View<'_> {
+        View {
+            shape: self.shape,
+            values: self.values.unverified(),
+            norms: self.norms.as_ref().map(Array::unverified),
+            terms: self.terms.as_ref().map(Array::unverified),
+        }
     }
 
     /// The vector in one slot alone, checked.

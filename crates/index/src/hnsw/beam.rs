@@ -12,7 +12,7 @@ use crate::Counters;
 /// Links that one hop may score at once: more than a node has.
 const HOP: usize = 128;
 /// Words of marks that are cleared whole: clearing them one by one would cost more.
-const CLEARED_WHOLE: usize = 1_024;
+const CLEARED_WHOLE: usize = 2_048;
 /// Hops between two looks at whether to stop.
 const HOPS_BETWEEN_STOPS: u64 = 32;
 
@@ -51,37 +51,36 @@ pub(super) fn distance(candidate: Candidate) -> f32 {
 #[derive(Default)]
 pub(super) struct Marks {
     words: Vec<u64>,
+    /// Words with a mark, where clearing all of them would cost more.
     touched: Vec<u32>,
+    sparse: bool,
 }
 
 impl Marks {
     /// Forgets everything, and makes room for `nodes`.
     pub(super) fn reset(&mut self, nodes: usize) {
-        if self.words.len() <= CLEARED_WHOLE {
-            self.words.fill(0);
-        } else {
-            for word in &self.touched {
-                self.words[*word as usize] = 0;
+        if self.sparse {
+            for word in self.touched.drain(..) {
+                self.words[word as usize] = 0;
             }
+        } else {
+            self.words.fill(0);
         }
-        self.touched.clear();
-        let words = nodes.div_ceil(64);
-        if self.words.len() < words {
-            self.words.resize(words, 0);
-        }
+        self.words.resize(nodes.div_ceil(64), 0);
+        self.sparse = self.words.len() > CLEARED_WHOLE;
     }
 
     /// Marks a node below the number given to [`reset`](Self::reset); true when it was not marked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn mark(&mut self, node: u32) -> bool {
         let at = (node / 64) as usize;
-        let (word, bit) = (&mut self.words[at], 1u64 << (node % 64));
-        if *word == 0 {
+        let bit = 1u64 << (node % 64);
+        let before = self.words[at];
+        self.words[at] = before | bit;
+        if self.sparse && before == 0 {
             self.touched.push(at as u32);
         }
-        let fresh = *word & bit == 0;
-        *word |= bit;
-        fresh
+        before & bit == 0
     }
 }
 
@@ -163,6 +162,22 @@ impl Default for Scratch {
     }
 }
 
+impl Scratch {
+    /// Scores the first `count` of `slots`, nodes of the lowest level, and keeps the best.
+    pub(super) fn score<W: Walk>(&mut self, walk: &mut W, count: usize) {
+        let found = &mut self.distances[..count];
+        walk.distances(&self.slots[..count], found);
+        let mut bound = self.pool.bound();
+        for (distance, slot) in found.iter().zip(&self.slots) {
+            let candidate = candidate(*distance, *slot);
+            if candidate < bound {
+                self.pool.insert(candidate);
+                bound = self.pool.bound();
+            }
+        }
+    }
+}
+
 /// When a search ends before its pool is done.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Ending<'a> {
@@ -175,7 +190,7 @@ pub(super) struct Ending<'a> {
 /// Searches a layer from `entries` and leaves the best `most` in `scratch.pool`. False when it was stopped.
 pub(super) fn search<L: Layer, W: Walk>(
     layer: &L,
-    walk: &W,
+    walk: &mut W,
     entries: &[Candidate],
     most: usize,
     ending: Ending<'_>,
@@ -196,7 +211,7 @@ pub(super) fn search<L: Layer, W: Walk>(
     let mut unchanged = 0;
     let mut hops = 0u64;
     while let Some(current) = scratch.pool.follow() {
-        let count = unseen(layer, walk, current, scratch);
+        let count = unseen(layer, &*walk, current, scratch);
         if let Some(next) = scratch.pool.waiting() {
             layer.prefetch(next);
         }
@@ -258,7 +273,7 @@ fn unseen<L: Layer, W: Walk>(layer: &L, walk: &W, current: u32, scratch: &mut Sc
 /// Walks a layer to the nearest node that single steps lead to.
 pub(super) fn greedy<L: Layer, W: Walk>(
     layer: &L,
-    walk: &W,
+    walk: &mut W,
     mut nearest: Candidate,
     scratch: &mut Scratch,
     counters: &mut Counters,

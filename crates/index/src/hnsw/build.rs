@@ -15,7 +15,7 @@
 
 use super::beam::{self, Candidate, Ending, Scratch, candidate, node};
 use super::graph::{Graph, LEVELS_MAX, Layer};
-use super::plan::Plan;
+use super::plan::{Over, Plan};
 use super::prune::{Judge, Near, PruneScratch};
 use super::walk::{CodeWalk, Walk};
 use crate::dense::{Parallel, Work};
@@ -224,13 +224,13 @@ fn links_of(
 ) -> Vec<Chosen> {
     let Tools { search, prune, query } = tools;
     material.query(slot, query);
-    let walk = CodeWalk { coder: material.plan.walk, codes: material.walk_codes, query };
+    let mut walk = CodeWalk { coder: material.plan.walk, codes: material.walk_codes, query };
     let mut counters = Counters::default();
     let top = graph.levels.len();
-    let mut entries = vec![enter(graph, &walk)];
+    let mut entries = vec![enter(graph, &mut walk)];
     for above in (level + 1..=top).rev() {
         let layer = graph.level(above);
-        let nearest = beam::greedy(&layer, &walk, entries[0], search, &mut counters);
+        let nearest = beam::greedy(&layer, &mut walk, entries[0], search, &mut counters);
         entries[0] = below(&layer, nearest);
     }
     let mut chosen = Vec::with_capacity(level.min(top) + 1);
@@ -241,17 +241,17 @@ fn links_of(
         prune.near.clear();
         if at == 0 {
             let layer = graph.base();
-            beam::search(&layer, &walk, &entries, most, Ending::default(), search, &mut counters);
+            beam::search(&layer, &mut walk, &entries, most, Ending::default(), search, &mut counters);
             gather(&layer, own, search, &mut prune.near);
         } else {
             let layer = graph.level(at);
-            beam::search(&layer, &walk, &entries, most, Ending::default(), search, &mut counters);
+            beam::search(&layer, &mut walk, &entries, most, Ending::default(), search, &mut counters);
             gather(&layer, own, search, &mut prune.near);
             entries.clear();
             entries.extend(search.pool.best.iter().map(|found| below(&layer, *found)));
         }
         let mut near = std::mem::take(&mut prune.near);
-        if material.plan.same {
+        if material.plan.over != Over::Own {
             near.iter_mut().for_each(|near| near.distance += walk.query.half_norm);
         } else {
             material.judge.measure(slot, &mut near, prune);
@@ -264,7 +264,7 @@ fn links_of(
 }
 
 /// The entry of the graph as a candidate.
-fn enter(graph: &Graph, walk: &CodeWalk<'_>) -> Candidate {
+fn enter(graph: &Graph, walk: &mut CodeWalk<'_>) -> Candidate {
     let slot = match graph.levels.len() {
         0 => graph.entry,
         top => graph.level(top).slot(graph.entry),
@@ -376,14 +376,14 @@ pub(super) fn nearest(material: &Material<'_>, graph: &Graph, slot: u32, most: u
     TOOLS.with_borrow_mut(|tools| {
         let Tools { search, query, .. } = tools;
         material.query(slot, query);
-        let walk = CodeWalk { coder: material.plan.walk, codes: material.walk_codes, query };
+        let mut walk = CodeWalk { coder: material.plan.walk, codes: material.walk_codes, query };
         let mut counters = Counters::default();
-        let mut at = enter(graph, &walk);
+        let mut at = enter(graph, &mut walk);
         for above in (1..=graph.levels.len()).rev() {
             let layer = graph.level(above);
-            at = below(&layer, beam::greedy(&layer, &walk, at, search, &mut counters));
+            at = below(&layer, beam::greedy(&layer, &mut walk, at, search, &mut counters));
         }
-        beam::search(&graph.base(), &walk, &[at], most, Ending::default(), search, &mut counters);
+        beam::search(&graph.base(), &mut walk, &[at], most, Ending::default(), search, &mut counters);
         search.pool.best.iter().map(|found| node(*found)).collect()
     })
 }

@@ -1,10 +1,10 @@
 //! The walk through the allowed part of the lowest level: allowed nodes are followed, and of a neighbour that is not
 //! allowed its own neighbours are looked at in its place (ACORN, arXiv 2403.04871).
 
-use super::beam::{Candidate, Ending, Scratch, candidate, node};
+use super::beam::{Candidate, Ending, Scratch, node};
 use super::graph::{Layer, used};
 use super::reader::Stage;
-use super::walk::{CodeWalk, Walk};
+use super::walk::Walk;
 use crate::{Bitmap, Counters};
 
 /// Allowed nodes, spread over all of them, from which the walk begins beside its entry.
@@ -14,10 +14,10 @@ const MOST: usize = 96;
 
 /// Leaves the best `most` allowed nodes in the pool. False when it was stopped.
 #[allow(clippy::too_many_arguments, reason = "one call")]
-pub(super) fn search(
+pub(super) fn search<W: Walk>(
     stage: &Stage,
     allowed: &Bitmap,
-    walk: &CodeWalk<'_>,
+    walk: &mut W,
     entry: Candidate,
     most: usize,
     ending: Ending<'_>,
@@ -30,14 +30,17 @@ pub(super) fn search(
     scratch.marks.reset(layer.len());
     scratch.pool.reset(most);
     let count = seeds(stage, allowed, scratch);
-    offer(walk, count, scratch, counters);
-    let first = look(&layer, node(entry), &permitted, walk, scratch);
-    offer(walk, first, scratch, counters);
+    counters.vectors_scored += count as u64;
+    scratch.score(walk, count);
+    let first = look(&layer, node(entry), &permitted, &*walk, scratch);
+    counters.vectors_scored += first as u64;
+    scratch.score(walk, first);
     let (mut hops, mut unchanged) = (0u64, 0);
     while let Some(current) = scratch.pool.follow() {
         let before = ending.patience.and_then(|(_, of)| scratch.pool.best.get(of.saturating_sub(1)).copied());
-        let count = look(&layer, current, &permitted, walk, scratch);
-        offer(walk, count, scratch, counters);
+        let count = look(&layer, current, &permitted, &*walk, scratch);
+        counters.vectors_scored += count as u64;
+        scratch.score(walk, count);
         hops += 1;
         if let Some((patience, of)) = ending.patience {
             let now = scratch.pool.best.get(of.saturating_sub(1)).copied();
@@ -80,11 +83,11 @@ fn seeds(stage: &Stage, allowed: &Bitmap, scratch: &mut Scratch) -> usize {
 }
 
 /// Gathers the allowed nodes around one that were not seen.
-fn look<L: Layer>(
+fn look<L: Layer, W: Walk>(
     layer: &L,
     current: u32,
     permitted: &dyn Fn(u32) -> bool,
-    walk: &CodeWalk<'_>,
+    walk: &W,
     scratch: &mut Scratch,
 ) -> usize {
     let mut count = 0;
@@ -111,19 +114,4 @@ fn look<L: Layer>(
         }
     }
     count
-}
-
-/// Scores what was gathered, and keeps the best.
-fn offer(walk: &CodeWalk<'_>, count: usize, scratch: &mut Scratch, counters: &mut Counters) {
-    let found = &mut scratch.distances[..count];
-    walk.distances(&scratch.slots[..count], found);
-    counters.vectors_scored += count as u64;
-    let mut bound = scratch.pool.bound();
-    for (distance, slot) in found.iter().zip(&scratch.slots) {
-        let candidate = candidate(*distance, *slot);
-        if candidate < bound {
-            scratch.pool.insert(candidate);
-            bound = scratch.pool.bound();
-        }
-    }
 }

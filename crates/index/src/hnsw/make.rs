@@ -2,18 +2,28 @@
 
 use super::build::{self, Material, Params};
 use super::graph::Graph;
-use super::plan::{Codes, Given, Plan, Rows};
+use super::plan::{Codes, Given, Over, Plan, Rows};
 use super::prune::Judge;
 use super::reach::connect;
 use super::{GRAPH_FROM, VERSION};
-use crate::dense::{DenseInput, DenseSpec, Work};
+use crate::dense::{Codec, DenseInput, DenseSpec, Work};
 use crate::flat;
 use crate::sections::reserved;
 use crate::{IndexError, SectionSink, Sections};
 use tercet_kernels::Metric;
 
-pub(super) fn metric(spec: &DenseSpec) -> Result<Metric, IndexError> {
-    spec.metric.on_numbers().ok_or(IndexError::Unsupported { what: "a graph over bits" })
+pub(super) fn metric(spec: &DenseSpec) -> Metric {
+    // Of components 0 and 1 the squared distance is the number of bits that differ, which orders by Jaccard nearly too.
+    spec.metric.on_numbers().unwrap_or(Metric::L2)
+}
+
+/// What is kept of the vectors: codes are the graph's business.
+pub(super) fn kept(spec: &DenseSpec) -> DenseSpec {
+    let mut kept = spec.uncoded();
+    if spec.options.codec == Codec::F16 {
+        (kept.options.codec, kept.options.keep) = (Codec::F16, false);
+    }
+    kept
 }
 
 pub(super) fn params(spec: &DenseSpec) -> Params {
@@ -30,7 +40,7 @@ pub(super) fn build(
     input: &DenseInput<'_>,
     work: &Work<'_>,
 ) -> Result<Sections, IndexError> {
-    let mut sections = (flat::KIND.build)(&spec.uncoded(), input, work)?;
+    let mut sections = (flat::KIND.build)(&kept(spec), input, work)?;
     let rows = Given { values: input.values, elements: spec.dtype.elements(spec.dims) };
     if rows.count() >= GRAPH_FROM {
         make(spec, &rows, &mut sections, work)?;
@@ -50,7 +60,7 @@ pub(super) fn make(
         return Err(IndexError::too_large("vectors of a graph", (1 << 31) - 1));
     }
     let params = params(spec);
-    let plan = Plan::fit(spec, metric(spec)?, rows, work)?;
+    let plan = Plan::fit(spec, metric(spec), rows, work)?;
     let codes = plan.encode(rows, work.parallel)?;
     work.step(0, count as u64)?;
     let queries = plan.queries(rows, work.parallel);
@@ -59,7 +69,7 @@ pub(super) fn make(
     let material = Material {
         params,
         plan: &plan,
-        walk_codes: if plan.same { &codes.judge } else { &codes.walk },
+        walk_codes: if plan.over == Over::Own { &codes.walk } else { &codes.judge },
         queries: &queries,
         judge: Judge { coder: plan.judge, codes: &codes.judge },
     };
@@ -92,7 +102,11 @@ pub(super) fn write(
         plan.walk.stride() as u32,
         plan.judge.dims() as u32,
         plan.judge.stride() as u32,
-        u32::from(plan.same),
+        match plan.over {
+            Over::Own => 0,
+            Over::Judge => 1,
+            Over::Vectors => 2,
+        },
         planned as u32,
         params.seed as u32,
         (params.seed >> 32) as u32,
@@ -105,9 +119,11 @@ pub(super) fn write(
     sink.write(bytemuck::cast_slice(&head))?;
     plan.space.write(sink)?;
     plan.reduction.write(plan.space.points(), sink)?;
-    sink.begin("codes")?;
-    sink.write(&codes.judge)?;
-    if !plan.same {
+    if plan.over != Over::Vectors {
+        sink.begin("points")?;
+        sink.write(&codes.judge)?;
+    }
+    if plan.over == Over::Own {
         sink.begin("walk")?;
         sink.write(&codes.walk)?;
     }

@@ -7,8 +7,8 @@
 use super::GRAPH_FROM;
 use super::build::{self, Material, Params, Queries, in_parallel};
 use super::graph::{Graph, Layer, NONE, used};
-use super::make::{make, params, write};
-use super::plan::{Codes, Rows};
+use super::make::{kept, make, params, write};
+use super::plan::{Codes, Over, Rows};
 use super::prune::Judge;
 use super::reach::connect;
 use super::reader::{HnswReader, Stage};
@@ -47,7 +47,7 @@ pub(super) fn merge(
     sink: &mut dyn SectionSink,
     work: &Work<'_>,
 ) -> Result<(), IndexError> {
-    (flat::KIND.merge)(&spec.uncoded(), rows, vectors, sink, work)?;
+    (flat::KIND.merge)(&kept(spec), rows, vectors, sink, work)?;
     let base = Reused::largest(spec, rows, vectors)?;
     // Of the reused graph's rows the codes are there.
     let mut fresh = Held { values: Vec::new(), dims: spec.dims };
@@ -57,7 +57,7 @@ pub(super) fn merge(
         let from = base.as_ref().map_or(NONE, |base| base.rows[row as usize]);
         taken.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
         taken.push(from);
-        if from == NONE {
+        if from == NONE || base.as_ref().is_some_and(|base| base.stage.plan.over == Over::Vectors) {
             vector.write_f32(&mut floats);
             let bytes = floats.len() as u64 * 4;
             fresh.values.try_reserve(floats.len()).map_err(|_| IndexError::Memory { bytes })?;
@@ -138,7 +138,7 @@ impl<'a> Reused<'a> {
         let material = Material {
             params,
             plan,
-            walk_codes: if plan.same { &codes.judge } else { &codes.walk },
+            walk_codes: if plan.over == Over::Own { &codes.walk } else { &codes.judge },
             queries: &queries,
             judge: Judge { coder: plan.judge, codes: &codes.judge },
         };
@@ -168,7 +168,11 @@ impl<'a> Reused<'a> {
             }
             Ok::<_, IndexError>(all)
         };
-        let judge = join(self.stage.codes.all()?, &made.judge, plan.judge.stride())?;
+        // Codes that are not stored were made of all vectors.
+        let judge = match &self.stage.points {
+            None => made.judge,
+            Some(points) => join(points.all()?, &made.judge, plan.judge.stride())?,
+        };
         let walk = match &self.stage.walk {
             None => Vec::new(),
             Some(walk) => join(walk.all()?, &made.walk, plan.walk.stride())?,

@@ -5,7 +5,7 @@ use crate::dense::{Codec, DenseSpec, Parallel, Reduce, Work};
 use crate::quant::{CodeQuery, Coder, Space};
 use crate::reduce::{PCA_DIMS_MAX, Reduction, pca, prefix};
 use crate::sections::reserved;
-use crate::values::Values;
+use crate::values::{Dtype, Values};
 use crate::{IndexError, hnsw::build::Queries, hnsw::build::in_parallel};
 use tercet_kernels::Metric;
 
@@ -15,7 +15,7 @@ const AXES_SAMPLE: usize = 4_096;
 const AXES_FROM: usize = 2_048;
 
 /// How vectors become codes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) space: Space,
     pub(super) reduction: Reduction,
@@ -23,8 +23,22 @@ pub(super) struct Plan {
     pub(super) walk: Coder,
     /// 8 bits of every component: links are chosen by them, and candidates ranked again.
     pub(super) judge: Coder,
-    /// Whether the walk reads the judge's codes.
-    pub(super) same: bool,
+    /// What the walk reads.
+    pub(super) over: Over,
+    /// The axes as rows of 8-bit codes: projecting a query is a scan of them, a quarter of the time of the product with
+    /// floats, and its error a tenth of the walk's codes'. Empty without axes.
+    axes: Vec<u8>,
+}
+
+/// What a walk reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    /// The judge's codes.
+    Judge,
+    /// Codes of its own.
+    Own,
+    /// The vectors themselves. Links are chosen by codes all the same, which are not stored.
+    Vectors,
 }
 
 /// The codes of a segment.
@@ -80,14 +94,12 @@ impl Plan {
         })?;
         let points = space.points();
         let judge = Coder::bits8(points);
-        let whole = |space| Plan { space, reduction: Reduction::None, walk: judge, judge, same: true };
-        let two = |space, reduction, walk: Coder| Plan {
-            space,
-            reduction,
-            walk: walk.in_lines(),
-            judge,
-            same: false,
-        };
+        let over = if raw(spec) { Over::Vectors } else { Over::Judge };
+        let whole = |space| Plan::new(space, Reduction::None, judge, over);
+        let two = |space, reduction, walk: Coder| Plan::new(space, reduction, walk.in_lines(), Over::Own);
+        if raw(spec) {
+            return Ok(whole(space));
+        }
         let reduction = match spec.options.reduce {
             Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize)?)),
             Reduce::Prefix(first) => Some(prefix(points, first as usize)?),
@@ -107,7 +119,7 @@ impl Plan {
                 let axes = points > Coder::dims_in(WALK_BYTES, 8)
                     && points <= PCA_DIMS_MAX
                     && rows.count() >= AXES_FROM;
-                if axes { Self::best(space, judge, rows, work.parallel)? } else { whole(space) }
+                if axes { Self::best(space, rows, work.parallel)? } else { whole(space) }
             }
             _ => whole(space),
         })
@@ -115,23 +127,12 @@ impl Plan {
 
     /// The better of few axes in 8 bits and many in 4, both of [`WALK_BYTES`]: the one whose candidates hold more of the
     /// true neighbours. Which is better depends on how fast the variance of the axes falls.
-    fn best(
-        space: Space,
-        judge: Coder,
-        rows: &dyn Rows,
-        parallel: &dyn Parallel,
-    ) -> Result<Self, IndexError> {
+    fn best(space: Space, rows: &dyn Rows, parallel: &dyn Parallel) -> Result<Self, IndexError> {
         let points = space.points();
         let many = Coder::dims_in(WALK_BYTES, 4).min(points);
         let few = Coder::dims_in(WALK_BYTES, 8).min(points);
         let axes = axes_of(&space, rows, many)?;
-        let plan = |reduction, walk: Coder| Plan {
-            space: space.clone(),
-            reduction,
-            walk: walk.in_lines(),
-            judge,
-            same: false,
-        };
+        let plan = |reduction, walk: Coder| Plan::new(space.clone(), reduction, walk.in_lines(), Over::Own);
         // The first axes of many are the few.
         let mut leading = axes.clone();
         leading.reduced = few;
@@ -183,7 +184,7 @@ impl Plan {
         const PIECE: usize = 64;
         let (count, judge, walk) = (rows.count(), self.judge.stride(), self.walk.stride());
         let mut codes = Codes { walk: Vec::new(), judge: reserved(count.saturating_mul(judge))? };
-        if !self.same {
+        if self.over == Over::Own {
             codes.walk = reserved(count.saturating_mul(walk))?;
         }
         // Bounded pieces, so that what stands beside the codes stays small.
@@ -203,7 +204,8 @@ impl Plan {
     }
 
     fn encode_some(&self, rows: &dyn Rows, from: usize, to: usize) -> (Vec<u8>, Vec<u8>) {
-        let (judge, walk) = (self.judge.stride(), if self.same { 0 } else { self.walk.stride() });
+        let (judge, walk) =
+            (self.judge.stride(), if self.over == Over::Own { self.walk.stride() } else { 0 });
         let mut coded = (vec![0; (to - from) * judge], vec![0; (to - from) * walk]);
         let (mut vector, mut point) = (Vec::new(), vec![0.0; self.space.points()]);
         let mut reduced = vec![0.0; self.reduction.reduced(point.len())];
@@ -213,7 +215,7 @@ impl Plan {
             let norm = Coder::norm(&point);
             let place = at - from;
             self.judge.encode(&point, norm, &mut coded.0[place * judge..(place + 1) * judge]);
-            if !self.same {
+            if self.over == Over::Own {
                 self.reduction.apply(&point, &mut reduced);
                 self.walk.encode(&reduced, norm, &mut coded.1[place * walk..(place + 1) * walk]);
             }
@@ -223,7 +225,7 @@ impl Plan {
 
     /// The queries with which vectors are inserted.
     pub(super) fn queries(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Queries {
-        if self.same {
+        if self.over != Over::Own {
             return Queries::Rows;
         }
         let made = in_parallel(parallel, rows.count(), 64, &|at| {
@@ -235,9 +237,9 @@ impl Plan {
         Queries::Made(made)
     }
 
-    /// The walk's query of a vector: one that is stored, or a query.
+    /// The walk's query of a vector, and beside it the judge's: of one that is stored, or of a query.
     pub(super) fn walk_query(&self, vector: &[f32], query: bool, buffers: &mut Buffers, out: &mut CodeQuery) {
-        let Buffers { point, reduced, .. } = buffers;
+        let Buffers { point, reduced, judge, .. } = buffers;
         point.resize(self.space.points(), 0.0);
         if query {
             self.space.query(vector, point);
@@ -245,26 +247,59 @@ impl Plan {
             self.space.point(vector, point);
         }
         let norm = Coder::norm(point);
-        if self.same {
-            self.walk.query(point, norm, out);
-        } else {
-            reduced.resize(self.reduction.reduced(point.len()), 0.0);
-            self.reduction.apply(point, reduced);
-            self.walk.query(reduced, norm, out);
+        self.judge.query(point, norm, judge);
+        self.reduce(judge, norm, reduced, out);
+    }
+
+    /// The walk's query from the judge's.
+    fn reduce(&self, judge: &CodeQuery, norm: f32, reduced: &mut Vec<f32>, out: &mut CodeQuery) {
+        if self.over != Over::Own {
+            out.clone_from(judge);
+            return;
         }
+        let dims = self.walk.dims();
+        reduced.clear();
+        reduced.resize(dims, 0.0);
+        match &self.reduction {
+            Reduction::Pca(_) => {
+                self.judge.distances_in_order(judge, &self.axes, reduced);
+                // The axes were coded as of no length: what is left is minus the product.
+                reduced.iter_mut().for_each(|x| *x = -*x);
+                self.walk.query(reduced, norm, out);
+            }
+            Reduction::None | Reduction::Prefix { .. } => {
+                self.judge.components(judge, reduced);
+                self.walk.query(reduced, norm, out);
+            }
+        }
+    }
+
+    /// The walk's query of a stored vector, from its 8-bit codes.
+    pub(super) fn walk_query_of_row(&self, row: &[u8], out: &mut CodeQuery) {
+        let mut judge = CodeQuery::default();
+        self.judge.query_of_row(row, &mut judge);
+        let norm = judge.half_norm * 2.0;
+        self.reduce(&judge, norm, &mut Vec::new(), out);
+    }
+
+    /// From its parts.
+    pub(super) fn new(space: Space, reduction: Reduction, walk: Coder, over: Over) -> Self {
+        let judge = Coder::bits8(space.points());
+        let mut axes = Vec::new();
+        if let Reduction::Pca(projection) = &reduction {
+            axes.resize(projection.reduced * judge.stride(), 0);
+            for (at, row) in axes.chunks_exact_mut(judge.stride()).enumerate() {
+                let axis = projection.matrix.iter().skip(at).step_by(projection.reduced.max(1));
+                judge.encode(&axis.copied().collect::<Vec<f32>>(), 0.0, row);
+            }
+        }
+        Plan { space, reduction, walk, judge, over, axes }
     }
 }
 
-impl Plan {
-    /// The walk's query of a stored vector, from its 8-bit codes.
-    pub(super) fn walk_query_of_row(&self, row: &[u8], out: &mut CodeQuery) {
-        let mut point = Vec::new();
-        self.judge.decode(row, &mut point);
-        let norm = Coder::norm(&point);
-        let mut reduced = vec![0.0; self.reduction.reduced(point.len())];
-        self.reduction.apply(&point, &mut reduced);
-        self.walk.query(&reduced, norm, out);
-    }
+/// Whether a walk reads the vectors themselves.
+pub(super) fn raw(spec: &DenseSpec) -> bool {
+    matches!(spec.options.codec, Codec::F32 | Codec::F16) || spec.dtype == Dtype::Bits
 }
 
 /// What making queries needs.
@@ -273,6 +308,8 @@ pub(super) struct Buffers {
     pub(super) vector: Vec<f32>,
     pub(super) point: Vec<f32>,
     pub(super) reduced: Vec<f32>,
+    /// The judge's query, which making the walk's leaves.
+    pub(super) judge: CodeQuery,
 }
 
 /// Some vectors at even distances.

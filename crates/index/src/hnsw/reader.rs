@@ -2,11 +2,13 @@
 
 use super::beam::{self, Candidate, candidate, node};
 use super::graph::{Base, LEVELS_MAX, NONE, View, used};
-use super::plan::Plan;
-use super::walk::{CodeWalk, Walk};
+use super::make::{kept, metric};
+use super::plan::{Over, Plan, raw};
+use super::walk::Walk;
 use super::{CAPABILITIES, GRAPH_FROM, VERSION, search};
-use crate::dense::{Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Stored};
-use crate::flat;
+use crate::batch;
+use crate::dense::{Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Effort, Stored, Work};
+use crate::flat::FlatReader;
 use crate::quant::{Coder, Space};
 use crate::reduce::Reduction;
 use crate::section::Array;
@@ -19,7 +21,7 @@ const HEAD: usize = 15;
 
 /// An hnsw index over borrowed sections: the vectors, and a graph where there are enough of them.
 pub struct HnswReader {
-    pub(super) vectors: Box<dyn DenseReader>,
+    pub(super) vectors: FlatReader,
     pub(super) rows: u32,
     pub(super) graph: Option<Stage>,
 }
@@ -35,7 +37,8 @@ pub(super) struct Stage {
     pub(super) ends: Vec<u32>,
     /// The rows of the slots; `None` when they are the same.
     pub(super) slots: Option<Array<u32>>,
-    pub(super) codes: Array<u8>,
+    /// The judge's codes, where they are stored.
+    pub(super) points: Option<Array<u8>>,
     pub(super) walk: Option<Array<u8>>,
     pub(super) links: Array<u32>,
     pub(super) level_slots: Array<u32>,
@@ -48,7 +51,7 @@ pub(super) fn open(
     rows: u32,
     source: &dyn SectionSource,
 ) -> Result<Box<dyn DenseReader>, IndexError> {
-    let vectors = (flat::KIND.open)(spec, rows, source)?;
+    let vectors = FlatReader::open(&kept(spec), rows, source)?;
     let count = vectors.len();
     let graph = if count < GRAPH_FROM { None } else { Some(Stage::open(spec, rows, count as u32, source)?) };
     Ok(Box::new(HnswReader { vectors, rows, graph }))
@@ -73,7 +76,7 @@ impl Stage {
             stride,
             judge_dims,
             judge_stride,
-            same,
+            over,
             planned,
             ..,
         ] = *fixed;
@@ -86,19 +89,23 @@ impl Stage {
             && ends.len() <= LEVELS_MAX
             && ends.is_sorted()
             && ends.last().is_none_or(|last| u64::from(*last) <= u64::from(count) * LEVELS_MAX as u64)
-            && same <= 1;
+            && over <= 2;
         if !sound {
             return Err(head.corrupt(format!("{found} vectors of {count}, {m} links, levels {ends:?}")));
         }
-        let metric = spec.metric.on_numbers().ok_or(IndexError::Unsupported { what: "a graph over bits" })?;
-        let space = Space::open(metric, spec.dims, source)?;
+        let space = Space::open(metric(spec), spec.dims, source)?;
         let points = space.points();
         let reduction = Reduction::open(source, points)?;
-        let judge = Coder::open(8, judge_dims as usize, judge_stride as usize)?;
         let walk = Coder::open(bits, dims as usize, stride as usize)?;
-        let same = same == 1;
-        if judge.dims() != points || walk.dims() != reduction.reduced(points) || (same && walk != judge) {
-            return Err(head.corrupt("codes of other dimensions than the points"));
+        let over = [Over::Own, Over::Judge, Over::Vectors][over as usize];
+        let plan = Plan::new(space, reduction, walk, over);
+        let sound = judge_dims as usize == points
+            && judge_stride as usize == plan.judge.stride()
+            && walk.dims() == plan.reduction.reduced(points)
+            && (over == Over::Own || walk == plan.judge)
+            && (over == Over::Vectors) == raw(spec);
+        if !sound {
+            return Err(head.corrupt("codes of other dimensions than the points, or of other vectors"));
         }
         let total = ends.last().copied().unwrap_or(0);
         let (count64, width, levels) = (u64::from(count), u64::from(m), u64::from(total));
@@ -109,15 +116,17 @@ impl Stage {
             entry,
             ends: ends.to_vec(),
             slots: (count != rows).then(|| Array::open_len(source, "rows", count64)).transpose()?,
-            codes: Array::open_len(source, "codes", count64 * judge.stride() as u64)?,
-            walk: (!same)
+            points: (over != Over::Vectors)
+                .then(|| Array::open_len(source, "points", count64 * plan.judge.stride() as u64))
+                .transpose()?,
+            walk: (over == Over::Own)
                 .then(|| Array::open_len(source, "walk", count64 * walk.stride() as u64))
                 .transpose()?,
             links: Array::open_len(source, "links", count64 * width * 2)?,
             level_slots: Array::open_len(source, "level_slots", levels)?,
             level_below: Array::open_len(source, "level_below", levels)?,
             level_links: Array::open_len(source, "level_links", levels * width)?,
-            plan: Plan { space, reduction, walk, judge, same },
+            plan,
         })
     }
 
@@ -133,7 +142,7 @@ impl Stage {
     }
 
     pub(super) fn walk_codes(&self) -> &[u8] {
-        self.walk.as_ref().unwrap_or(&self.codes).unverified()
+        self.walk.as_ref().or(self.points.as_ref()).map_or(&[], Array::unverified)
     }
 
     /// The row of a slot; one past the segment where the table is damaged.
@@ -146,10 +155,10 @@ impl Stage {
     }
 
     /// Walks down to the lowest level.
-    pub(super) fn descend(
+    pub(super) fn descend<W: Walk>(
         &self,
         view: &View<'_>,
-        walk: &CodeWalk<'_>,
+        walk: &mut W,
         scratch: &mut beam::Scratch,
         counters: &mut Counters,
     ) -> Candidate {
@@ -175,9 +184,8 @@ impl Stage {
 
     fn verify(&self) -> Result<(), IndexError> {
         let count = self.count;
-        self.codes.all()?;
-        if let Some(walk) = &self.walk {
-            walk.all()?;
+        for codes in [&self.points, &self.walk].into_iter().flatten() {
+            codes.all()?;
         }
         let within = |links: &[u32], width: usize, nodes: u32| {
             links.chunks_exact(width).all(|links| {
@@ -238,8 +246,20 @@ impl DenseReader for HnswReader {
         self.vectors.score(query, row)
     }
 
-    fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
-        self.vectors.scores(query, rows, out)
+    fn search_batch(
+        &self,
+        queries: Values<'_>,
+        search: &DenseSearch<'_>,
+        tops: &mut [TopK],
+        counters: &mut Counters,
+        work: &Work<'_>,
+    ) -> Result<Answered, IndexError> {
+        if self.graph.is_none() || search.effort == Effort::Exact {
+            return self.vectors.search_batch(queries, search, tops, counters, work);
+        }
+        batch::share(queries, tops, counters, work, &|query, top, counters| {
+            self.search(&DenseSearch { query, ..*search }, top, counters)
+        })
     }
 
     fn capabilities(&self) -> Capabilities {

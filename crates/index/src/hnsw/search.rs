@@ -17,13 +17,15 @@
 use super::beam::{self, Candidate, Ending, Scratch, candidate, node};
 use super::filtered;
 use super::graph::NONE;
-use super::plan::Buffers;
+use super::plan::{Buffers, Over};
 use super::reader::{HnswReader, Stage};
-use super::walk::{CodeWalk, Walk};
-use crate::dense::{Answered, DenseSearch, Effort, Path};
-use crate::quant::{CodeQuery, Coder};
+use super::walk::{CodeWalk, RawWalk, Walk};
+use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
+use crate::quant::CodeQuery;
+use crate::values::Values;
 use crate::{Counters, IndexError, TopK};
 use std::cell::RefCell;
+use tercet_kernels::prefetch;
 
 /// Candidates of the usual search.
 const EF_USUAL: usize = 64;
@@ -54,12 +56,10 @@ struct Tools {
     scratch: Scratch,
     buffers: Buffers,
     walk: CodeQuery,
-    judge: CodeQuery,
+    /// Candidates.
+    found: Vec<Candidate>,
     slots: Vec<u32>,
-    rows: Vec<u32>,
     distances: Vec<f32>,
-    scores: Vec<f32>,
-    ranked: Vec<Candidate>,
 }
 
 thread_local! {
@@ -133,10 +133,15 @@ pub(super) fn search(
     };
     let allowed = search.allowed.map(|allowed| allowed.count() as usize);
     let (way, _) = way(stage, ef, k, allowed);
-    if way == Way::Exact || k >= stage.count as usize {
+    if k >= stage.count as usize {
         return reader.vectors.search(search, top, counters);
     }
-    TOOLS.with_borrow_mut(|tools| Run { reader, stage, search, k, ef }.run(way, top, counters, tools))
+    let most = allowed.unwrap_or(stage.count as usize).min(k);
+    let run = Run { reader, stage, search, k, ef, allowed: allowed.unwrap_or(stage.count as usize), most };
+    let mut tools = TOOLS.with_borrow_mut(std::mem::take);
+    let answered = run.run(way, top, counters, &mut tools);
+    TOOLS.set(tools);
+    answered
 }
 
 /// One search on its way.
@@ -146,6 +151,10 @@ struct Run<'a> {
     search: &'a DenseSearch<'a>,
     k: usize,
     ef: usize,
+    /// Rows that may be found.
+    allowed: usize,
+    /// The most that can be found.
+    most: usize,
 }
 
 impl Run<'_> {
@@ -156,73 +165,78 @@ impl Run<'_> {
         counters: &mut Counters,
         tools: &mut Tools,
     ) -> Result<Answered, IndexError> {
-        self.search.query.write_f32(&mut tools.buffers.vector);
-        if tools.buffers.vector.len() != self.stage.plan.space.dims() {
+        let plan = &self.stage.plan;
+        if plan.over == Over::Vectors || way == Way::Exact {
+            let answered = self.reader.vectors.with_slots(self.search.query, |scores| {
+                let (path, complete) = self.found(way, &mut RawWalk { scores }, top, counters, tools)?;
+                for found in &tools.found {
+                    self.offer(top, -beam::distance(*found), node(*found));
+                }
+                Ok(Answered { exact: path == Path::Scan && complete, complete, path })
+            });
+            return answered.unwrap_or(Ok(Answered::SCAN));
+        }
+        let mut buffers = std::mem::take(&mut tools.buffers);
+        let mut vector = std::mem::take(&mut buffers.vector);
+        let floats = match self.search.query {
+            Values::F32(floats) => floats,
+            other => {
+                other.write_f32(&mut vector);
+                vector.as_slice()
+            }
+        };
+        if floats.len() != plan.space.dims() {
             return Ok(Answered::SCAN);
         }
-        let vector = std::mem::take(&mut tools.buffers.vector);
-        self.stage.plan.walk_query(&vector, true, &mut tools.buffers, &mut tools.walk);
-        if !self.stage.plan.same {
-            let point = &tools.buffers.point;
-            self.stage.plan.judge.query(point, Coder::norm(point), &mut tools.judge);
+        let mut query = std::mem::take(&mut tools.walk);
+        plan.walk_query(floats, true, &mut buffers, &mut query);
+        let mut walk = CodeWalk { coder: plan.walk, codes: self.stage.walk_codes(), query: &query };
+        let found = self.found(way, &mut walk, top, counters, tools);
+        if found.is_ok() {
+            self.rank(&buffers.judge, top, counters, tools);
         }
-        tools.buffers.vector = vector;
-        let query = std::mem::take(&mut tools.walk);
-        let walk = CodeWalk { coder: self.stage.plan.walk, codes: self.stage.walk_codes(), query: &query };
-        let found = self.found(way, &walk, top, counters, tools);
-        tools.walk = query;
+        buffers.vector = vector;
+        (tools.walk, tools.buffers) = (query, buffers);
         let (path, complete) = found?;
-        self.rank(top, counters, tools)?;
         Ok(Answered { exact: false, complete, path })
     }
 
-    /// Fills `slots` with what will be ranked.
-    fn found(
+    /// Finds the candidates.
+    fn found<W: Walk>(
         &self,
         way: Way,
-        walk: &CodeWalk<'_>,
+        walk: &mut W,
         top: &TopK,
         counters: &mut Counters,
         tools: &mut Tools,
     ) -> Result<(Path, bool), IndexError> {
         let (mut path, mut complete) = self.candidates(way, walk, counters, tools);
-        if let Some(radius) = top.radius() {
-            // As long as the worst candidate lies within the radius there may be more.
-            let mut ef = self.ef.max(EF_USUAL);
-            while complete && self.within(tools, radius)? && tools.slots.len() < self.most() {
-                ef = ef.saturating_mul(4);
-                (path, complete) = if ef >= self.stage.count as usize / 4 {
-                    (self.scan(walk, self.k, counters, tools), true)
-                } else {
-                    let wide = self.way_of(way, ef);
-                    self.candidates(wide, walk, counters, tools)
+        let Some(radius) = top.radius() else { return Ok((path, complete)) };
+        // As long as the worst candidate lies within the radius there may be more.
+        let mut ef = self.ef.max(EF_USUAL);
+        while complete && path != Path::Scan && tools.found.len() < self.most && self.within(tools, radius)? {
+            ef = ef.saturating_mul(4);
+            (path, complete) = if ef >= self.stage.count as usize / 4 {
+                self.scan(walk, self.most, counters, tools)
+            } else {
+                let wider = match way {
+                    Way::Graph(_) => Way::Graph(ef),
+                    _ => Way::Filtered(ef),
                 };
-                if path == Path::Scan {
-                    break;
-                }
-            }
+                self.candidates(wider, walk, counters, tools)
+            };
+        }
+        if path == Path::Scan && complete && tools.found.len() < self.most && self.within(tools, radius)? {
+            (path, complete) = self.scan(walk, self.most, counters, tools);
         }
         Ok((path, complete))
     }
 
-    fn way_of(&self, way: Way, ef: usize) -> Way {
-        match way {
-            Way::Graph(_) => Way::Graph(ef),
-            Way::Filtered(_) => Way::Filtered(ef),
-            other => other,
-        }
-    }
-
-    /// The most that can be found.
-    fn most(&self) -> usize {
-        self.search.allowed.map_or(self.stage.count as usize, |allowed| allowed.count() as usize).min(self.k)
-    }
-
-    /// Fills `slots` with candidates, nearest first.
-    fn candidates(
+    /// Fills `found` with candidates, nearest first.
+    fn candidates<W: Walk>(
         &self,
         way: Way,
-        walk: &CodeWalk<'_>,
+        walk: &mut W,
         counters: &mut Counters,
         tools: &mut Tools,
     ) -> (Path, bool) {
@@ -231,131 +245,152 @@ impl Run<'_> {
         let ending =
             Ending { patience: self.search.patience.map(|hops| (hops, self.k)), stop: self.search.stop };
         let scratch = &mut tools.scratch;
-        match way {
-            Way::Exact | Way::Codes => (self.scan(walk, 0, counters, tools), true),
-            Way::Graph(most) => {
-                let entry = stage.descend(&view, walk, scratch, counters);
-                let complete = beam::search(&view.base, walk, &[entry], most, ending, scratch, counters);
-                self.keep(tools);
-                let wanted = self.search.allowed.map_or(0, |_| self.enough());
-                if complete && tools.slots.len() < wanted {
-                    return (self.scan(walk, 0, counters, tools), true);
-                }
-                let filtered = self.search.allowed.is_some();
-                (if filtered { Path::FilteredGraph } else { Path::Graph }, complete)
-            }
-            Way::Filtered(most) => {
-                let Some(allowed) = self.search.allowed else { return (Path::Graph, true) };
+        let (path, complete) = match (way, self.search.allowed) {
+            (Way::Exact, _) => return self.scan(walk, self.most, counters, tools),
+            (Way::Codes, _) => return self.scan(walk, 0, counters, tools),
+            (Way::Filtered(most), Some(allowed)) => {
                 let entry = stage.descend(&view, walk, scratch, counters);
                 let complete = filtered::search(stage, allowed, walk, entry, most, ending, scratch, counters);
-                self.keep(tools);
-                if complete && tools.slots.len() < self.enough() {
-                    return (self.scan(walk, 0, counters, tools), true);
-                }
                 (Path::FilteredGraph, complete)
             }
+            (Way::Graph(most) | Way::Filtered(most), allowed) => {
+                let entry = stage.descend(&view, walk, scratch, counters);
+                let complete = beam::search(&view.base, walk, &[entry], most, ending, scratch, counters);
+                (if allowed.is_some() { Path::FilteredGraph } else { Path::Graph }, complete)
+            }
+        };
+        self.keep(tools);
+        if complete && self.search.allowed.is_some() && tools.found.len() < self.enough() {
+            return self.scan(walk, 0, counters, tools);
         }
+        (path, complete)
     }
 
     /// Fewer allowed candidates than this say that the walk did not get to where they are.
     fn enough(&self) -> usize {
-        let allowed = self.search.allowed.map_or(usize::MAX, |allowed| allowed.count() as usize);
-        (self.ef.max(self.k) * 3 / 4).max(self.k).min(allowed)
+        (self.ef.max(self.k) * 3 / 4).max(self.k).min(self.allowed)
     }
 
     /// Takes over what the walk found, as far as it is allowed.
     fn keep(&self, tools: &mut Tools) {
-        let Tools { scratch, slots, .. } = tools;
-        slots.clear();
-        let found = scratch.pool.best.iter().map(|found| node(*found));
+        let Tools { scratch, found, .. } = tools;
+        found.clear();
         match self.search.allowed {
-            None => slots.extend(found),
-            Some(allowed) => slots.extend(found.filter(|slot| allowed.contains(self.stage.row(*slot)))),
+            None => found.extend_from_slice(&scratch.pool.best),
+            Some(allowed) => {
+                let permitted = |c: &&Candidate| allowed.contains(self.stage.row(node(**c)));
+                found.extend(scratch.pool.best.iter().filter(permitted));
+            }
         }
     }
 
-    /// Compares the codes of all allowed rows.
-    fn scan(&self, walk: &CodeWalk<'_>, least: usize, counters: &mut Counters, tools: &mut Tools) -> Path {
-        let Tools { scratch, slots, .. } = tools;
-        let most = (self.k.saturating_mul(SCAN_OF_K)).max(SCAN_LEAST).max(self.ef).max(least);
-        scratch.pool.reset(most.min(self.stage.count as usize));
-        let mut held = 0;
-        let mut offer = |slot: u32, scratch: &mut Scratch| {
-            scratch.slots[held] = slot;
-            held += 1;
-            if held == scratch.slots.len() {
-                counters.vectors_scored += held as u64;
-                flush(walk, held, scratch);
-                held = 0;
-            }
-        };
+    /// Compares all allowed rows and keeps `most` of them, or as many candidates as a search needs.
+    fn scan<W: Walk>(
+        &self,
+        walk: &mut W,
+        most: usize,
+        counters: &mut Counters,
+        tools: &mut Tools,
+    ) -> (Path, bool) {
+        let Tools { scratch, found, .. } = tools;
+        let usual = self.k.saturating_mul(SCAN_OF_K).max(SCAN_LEAST).max(self.ef);
+        scratch.pool.reset(if most > 0 { most } else { usual }.min(self.stage.count as usize));
+        let mut scan = Gathered { walk, scratch, counters, held: 0 };
+        let count = self.stage.count;
         match (self.search.allowed, &self.stage.slots) {
             (Some(allowed), None) => {
-                allowed.iter().take_while(|row| *row < self.stage.count).for_each(|row| offer(row, scratch));
+                allowed.iter().take_while(|row| *row < count).for_each(|row| scan.take(row));
             }
             (allowed, _) => {
                 let permitted = |slot: &u32| allowed.is_none_or(|a| a.contains(self.stage.row(*slot)));
-                (0..self.stage.count).filter(permitted).for_each(|slot| offer(slot, scratch));
+                (0..count).filter(permitted).for_each(|slot| scan.take(slot));
             }
         }
-        counters.vectors_scored += held as u64;
-        flush(walk, held, scratch);
-        slots.clear();
-        slots.extend(scratch.pool.best.iter().map(|found| node(*found)));
-        Path::Scan
+        scan.flush();
+        found.clear();
+        found.extend_from_slice(&scratch.pool.best);
+        (Path::Scan, true)
+    }
+
+    /// Offers a slot, unless the table of rows is damaged.
+    fn offer(&self, top: &mut TopK, score: f32, slot: u32) {
+        let row = self.stage.row(slot);
+        if row < self.reader.rows {
+            top.push(score, row);
+        }
     }
 
     /// Whether the farthest candidate still scores the radius.
-    fn within(&self, tools: &mut Tools, radius: f32) -> Result<bool, IndexError> {
-        let Some(last) = tools.slots.last() else { return Ok(false) };
-        let score = self.reader.vectors.score(self.search.query, self.stage.row(*last))?;
+    fn within(&self, tools: &Tools, radius: f32) -> Result<bool, IndexError> {
+        let Some(last) = tools.found.last() else { return Ok(false) };
+        let score = self.reader.vectors.score(self.search.query, self.stage.row(node(*last)))?;
         Ok(score.is_some_and(|score| score >= radius))
     }
 
-    /// Ranks the candidates again and offers the best.
-    fn rank(&self, top: &mut TopK, counters: &mut Counters, tools: &mut Tools) -> Result<(), IndexError> {
-        let Tools { slots, rows, distances, scores, ranked, judge, walk, .. } = tools;
+    /// Ranks the candidates by the judge's codes, and offers those to `top` that may be among the best, by their vectors.
+    fn rank(&self, judge: &CodeQuery, top: &mut TopK, counters: &mut Counters, tools: &mut Tools) {
+        let Tools { found, slots, distances, .. } = tools;
         let stage = self.stage;
-        if top.radius().is_none() && slots.len() > self.k {
-            let (coder, codes) = (stage.plan.judge, stage.codes.unverified());
-            for slot in slots.iter() {
-                tercet_kernels::prefetch(codes, *slot as usize * coder.stride(), coder.stride());
+        slots.clear();
+        slots.extend(found.iter().map(|found| node(*found)));
+        if let Some(points) = stage.points.as_ref().filter(|_| top.radius().is_none() && slots.len() > self.k)
+        {
+            let (coder, codes) = (stage.plan.judge, points.unverified());
+            if stage.plan.over == Over::Own {
+                slots
+                    .iter()
+                    .for_each(|slot| prefetch(codes, *slot as usize * coder.stride(), coder.stride()));
+                distances.clear();
+                distances.resize(slots.len(), 0.0);
+                coder.distances(judge, codes, slots, distances);
+                counters.vectors_scored += slots.len() as u64;
+                found.clear();
+                found.extend(slots.iter().zip(&*distances).map(|(slot, d)| candidate(*d, *slot)));
             }
-            let query = if stage.plan.same { &*walk } else { &*judge };
-            distances.clear();
-            distances.resize(slots.len(), 0.0);
-            coder.distances(query, codes, slots, distances);
-            counters.vectors_scored += slots.len() as u64;
-            ranked.clear();
-            ranked.extend(slots.iter().zip(&*distances).map(|(slot, d)| candidate(*d, *slot)));
-            let (_, last, _) = ranked.select_nth_unstable(self.k - 1);
+            let (_, last, _) = found.select_nth_unstable(self.k - 1);
             // Whatever the error of the codes could have put behind the last of the k.
-            let doubt = DOUBT * coder.deviation(query, codes, node(*last));
+            let doubt = DOUBT * coder.deviation(judge, codes, node(*last));
             let limit = candidate(beam::distance(*last) + doubt, NONE >> 1);
             slots.clear();
-            slots.extend(ranked.iter().filter(|found| **found <= limit).map(|found| node(*found)));
+            slots.extend(found.iter().filter(|found| **found <= limit).map(|found| node(*found)));
         }
-        rows.clear();
-        rows.extend(slots.iter().map(|slot| stage.row(*slot)).filter(|row| *row < self.reader.rows));
-        self.reader.vectors.scores(self.search.query, rows, scores)?;
-        counters.vectors_scored += rows.len() as u64;
-        for (row, score) in rows.iter().zip(&*scores) {
-            top.push(*score, *row);
+        distances.clear();
+        distances.resize(slots.len(), 0.0);
+        let scored = self.reader.vectors.with_slots(self.search.query, |scores| {
+            slots.iter().for_each(|slot| scores.prefetch(*slot));
+            scores.scores(slots, distances);
+        });
+        if scored.is_some() {
+            counters.vectors_scored += slots.len() as u64;
+            for (slot, score) in slots.iter().zip(&*distances) {
+                self.offer(top, *score, *slot);
+            }
         }
-        Ok(())
     }
 }
 
-/// Scores the slots that were gathered.
-fn flush<W: Walk>(walk: &W, held: usize, scratch: &mut Scratch) {
-    let found = &mut scratch.distances[..held];
-    walk.distances(&scratch.slots[..held], found);
-    let mut bound = scratch.pool.bound();
-    for (distance, slot) in found.iter().zip(&scratch.slots) {
-        let candidate = candidate(*distance, *slot);
-        if candidate < bound {
-            scratch.pool.insert(candidate);
-            bound = scratch.pool.bound();
+/// Slots that are scored when enough of them are gathered.
+struct Gathered<'a, W> {
+    walk: &'a mut W,
+    scratch: &'a mut Scratch,
+    counters: &'a mut Counters,
+    held: usize,
+}
+
+impl<W: Walk> Gathered<'_, W> {
+    #[inline]
+    fn take(&mut self, slot: u32) {
+        self.scratch.slots[self.held] = slot;
+        self.walk.prefetch(slot);
+        self.held += 1;
+        if self.held == self.scratch.slots.len() {
+            self.flush();
         }
+    }
+
+    fn flush(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.counters.vectors_scored += held as u64;
+        self.scratch.score(self.walk, held);
     }
 }

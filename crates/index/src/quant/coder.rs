@@ -210,6 +210,13 @@ impl Coder {
         block * 128 + byte % 64 + if shift == 4 { bytes } else { 0 }
     }
 
+    /// The components that the query of 8-bit codes stands for.
+    pub fn components(&self, query: &CodeQuery, out: &mut [f32]) {
+        for (out, code) in out.iter_mut().zip(&query.codes) {
+            *out = f32::from(*code) * query.scale;
+        }
+    }
+
     /// The standard deviation of the distance that codes give for a row: of roundings, evenly spread within a step, of the
     /// query's components and of the row's.
     pub fn deviation(&self, query: &CodeQuery, codes: &[u8], id: u32) -> f32 {
