@@ -347,6 +347,15 @@ pub trait DenseReader: Send + Sync {
     /// The score of one row; `None` when it has no vector.
     fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError>;
 
+    /// The scores of some rows, all of which have a vector, in their order.
+    fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
+        out.clear();
+        for row in rows {
+            out.push(self.score(query, *row)?.unwrap_or(f32::NEG_INFINITY));
+        }
+        Ok(())
+    }
+
     /// What this index can do.
     fn capabilities(&self) -> Capabilities;
 

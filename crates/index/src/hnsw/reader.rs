@@ -246,6 +246,10 @@ impl DenseReader for HnswReader {
         self.vectors.score(query, row)
     }
 
+    fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
+        self.vectors.scores(query, rows, out)
+    }
+
     fn search_batch(
         &self,
         queries: Values<'_>,
