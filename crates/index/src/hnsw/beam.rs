@@ -5,7 +5,7 @@
 //! whether it was followed. Comparing candidates is comparing integers, and ties go to the lower node: what is found does
 //! not depend on the order in which links are read.
 
-use super::graph::{Layer, NONE};
+use super::graph::Layer;
 use super::walk::Walk;
 use crate::Counters;
 
@@ -278,19 +278,10 @@ pub(super) fn greedy<L: Layer, W: Walk>(
     scratch: &mut Scratch,
     counters: &mut Counters,
 ) -> Candidate {
+    scratch.marks.reset(layer.len());
     // Every step comes nearer, so that there are at most as many as nodes.
     for _ in 0..layer.len() {
-        let mut count = 0;
-        for &link in layer.links(node(nearest)) {
-            let slot = if link == NONE { NONE } else { layer.slot(link) };
-            if slot as usize >= walk.len() {
-                break;
-            }
-            scratch.nodes[count] = link;
-            scratch.slots[count] = slot;
-            walk.prefetch(slot);
-            count += 1;
-        }
+        let count = unseen(layer, &*walk, node(nearest), scratch);
         let found = &mut scratch.distances[..count];
         walk.distances(&scratch.slots[..count], found);
         counters.vectors_scored += count as u64;

@@ -187,27 +187,38 @@ impl Coder {
         out.codes.clear();
         out.codes.resize(if self.bits == 8 { self.stride } else { self.stride * 2 }, 0);
         let mut sum = 0i32;
-        for (at, &x) in point.iter().enumerate() {
-            // Rounded to the nearest by cutting off, which is only right above zero.
-            let code = (x * inverse + 128.5) as i32 - 128;
-            sum += code;
-            out.codes[self.order(at)] = code as i8;
+        let mut rest = point;
+        for range in self.runs() {
+            let (some, others) = rest.split_at(range.len().min(rest.len()));
+            for (code, x) in out.codes[range].iter_mut().zip(some) {
+                // Rounded to the nearest by cutting off, which is only right above zero.
+                let rounded = (x * inverse + 128.5) as i32 - 128;
+                sum += rounded;
+                *code = rounded as i8;
+            }
+            rest = others;
         }
         out.scale = if inverse > 0.0 { step } else { 0.0 };
         out.middle = self.middle() * sum as f32;
         out.half_norm = 0.5 * norm;
     }
 
-    /// Where a component stands in the query: of a block, the partners of the low halves first.
-    #[inline]
-    fn order(&self, at: usize) -> usize {
-        if self.bits == 8 {
-            return at;
-        }
-        let (byte, shift) = self.place(at);
-        let block = byte / 64;
-        let bytes = (self.stride - block * 64).min(64);
-        block * 128 + byte % 64 + if shift == 4 { bytes } else { 0 }
+    /// Where runs of components stand in the query: of a block, the partners of the low halves first. All of a row of
+    /// 8-bit codes is one run.
+    fn runs(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let Coder { bits, stride, .. } = *self;
+        let last = (stride - 1) / 64;
+        let blocks = if bits == 8 { 1 } else { (last + 1) * 2 };
+        (0..blocks).map(move |at| {
+            if bits == 8 {
+                return 0..stride - TAIL;
+            }
+            let block = at / 2;
+            let bytes = (stride - block * 64).min(64);
+            let codes = if block == last { bytes - TAIL } else { bytes };
+            let start = block * 128 + if at % 2 == 1 { bytes } else { 0 };
+            start..start + codes
+        })
     }
 
     /// The components that the query of 8-bit codes stands for.
