@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{Owned, Rng, subset};
+use common::{Owned, Rng, Threads, subset};
 use tercet_index::{
     Bitmap, Codec, Counters, DenseInput, DenseOptions, DenseReader, DenseSearch, DenseSpec, DenseStream,
-    Distance, Dtype, EachVector, Effort, IndexError, MemorySections, Parallel, Scored, Sections, Stored,
-    TopK, Values, Work, dense_kind,
+    Distance, Dtype, EachVector, Effort, IndexError, MemorySections, Scored, Sections, Stored, TopK, Values,
+    Work, dense_kind,
 };
 
 /// The components, of a query or a vector.
@@ -218,31 +218,6 @@ fn a_search_is_a_sort_of_all_scores() {
     }
 }
 
-struct Threads(usize);
-
-impl Parallel for Threads {
-    fn threads(&self) -> usize {
-        self.0
-    }
-
-    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..self.0 {
-                scope.spawn(|| {
-                    loop {
-                        let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                        if at >= tasks {
-                            break;
-                        }
-                        body(at);
-                    }
-                });
-            }
-        });
-    }
-}
-
 fn check_batch(
     case: &Case,
     queries: Values<'_>,
@@ -381,7 +356,13 @@ fn queries_of_another_length_find_nothing() {
 #[test]
 fn a_merge_equals_building_in_one_go() {
     let mut rng = Rng(6);
-    let options = [(Codec::Auto, true), (Codec::F16, true), (Codec::F16, false)];
+    let options = [
+        (Codec::Auto, true),
+        (Codec::F16, true),
+        (Codec::F16, false),
+        (Codec::Lvq8, true),
+        (Codec::Lvq8, false),
+    ];
     for (dtype, metric) in combinations() {
         for (codec, keep) in options {
             for share in [1.0, 0.6, 0.0] {
@@ -422,16 +403,20 @@ fn vectors_rounded_to_f16_are_searched_as_they_are_kept() {
 #[test]
 fn codes_find_candidates_and_vectors_decide() {
     let mut rng = Rng(8);
-    for metric in [Distance::Dot, Distance::L2, Distance::Cosine] {
-        let mut spec = spec(Dtype::F32, metric, 24);
-        spec.options = DenseOptions { codec: Codec::F16, ..spec.options };
+    let numbers = [Distance::Dot, Distance::L2, Distance::Cosine];
+    for (metric, codec, dtype) in numbers.into_iter().flat_map(|metric| {
+        let lvq = |dtype| (metric, Codec::Lvq8, dtype);
+        [(metric, Codec::F16, Dtype::F32), lvq(Dtype::F32), lvq(Dtype::F16)]
+    }) {
+        let mut spec = spec(dtype, metric, 24);
+        spec.options = DenseOptions { codec, ..spec.options };
         let case = Case::new(&mut rng, spec, 1500, 0.8);
         assert!(case.reader.capabilities().originals && !case.reader.capabilities().exact);
         let (query, allowed) = (Owned::random(&mut rng, Dtype::F32, 24, 1), subset(&mut rng, 1500, 0.5));
         for filter in [None, Some(&allowed)] {
             let sorted = case.sorted(query.values(), filter);
             let search = DenseSearch { allowed: filter, ..DenseSearch::new(query.values()) };
-            // Four times as many candidates as results: rounding to 11 bits does not lose one of the ten.
+            // Four times as many candidates as results: rounding does not lose one of the ten.
             assert_eq!(case.search(&search, TopK::new(10)), sorted[..10]);
             let (mut top, mut counters) = (TopK::new(10), Counters::default());
             let answered = case.reader.search(&search, &mut top, &mut counters).unwrap();
@@ -446,6 +431,58 @@ fn codes_find_candidates_and_vectors_decide() {
                 "so is a large k"
             );
         }
+        check_batch(&case, query.values(), 1, Some(&allowed), 10, f32::NEG_INFINITY);
+    }
+}
+
+#[test]
+fn codes_alone_are_near_the_vectors() {
+    let mut rng = Rng(12);
+    for (dtype, metric) in
+        combinations().into_iter().filter(|(dtype, _)| matches!(dtype, Dtype::F32 | Dtype::F16))
+    {
+        let mut spec = spec(dtype, metric, 40);
+        spec.options = DenseOptions { codec: Codec::Lvq8, keep: false, ..spec.options };
+        let case = Case::new(&mut rng, spec, 400, 0.8);
+        assert!(case.sections.iter().all(|(name, _)| name != "values" && name != "norms"));
+        assert_eq!((case.reader.capabilities().originals, case.reader.capabilities().exact), (false, false));
+        let query = Owned::random(&mut rng, Dtype::F32, 40, 1);
+        let wanted = numbers(query.values(), 40);
+        let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let longest = case.vectors().map(|(_, vector)| length(&numbers(vector, 40))).fold(0.0, f64::max);
+        for (row, vector) in case.vectors() {
+            let Some(Stored::Decoded(decoded)) = case.reader.stored(row).unwrap() else { panic!("kept") };
+            let (decoded, vector) = (numbers(Values::F32(&decoded), 40), numbers(vector, 40));
+            assert!(oracle(Distance::Cosine, &decoded, &vector) > 0.9995, "{dtype:?} {metric:?}");
+            let score = f64::from(case.reader.score(query.values(), row).unwrap().unwrap());
+            // Codes know points whose distance stands for the score: it is off by a share of the longest.
+            let scale = if metric == Distance::Cosine { 1.0 } else { (length(&wanted) + longest).powi(2) };
+            let true_score = oracle(metric, &wanted, &vector);
+            assert!((score - true_score).abs() < 0.01 * scale, "{dtype:?} {metric:?} {score} {true_score}");
+        }
+        for k in [1, 10, 1000] {
+            let sorted = case.sorted(query.values(), None);
+            assert_eq!(
+                case.search(&DenseSearch::new(query.values()), TopK::new(k)),
+                sorted[..k.min(sorted.len())]
+            );
+        }
+        check_batch(&case, query.values(), 1, None, 10, f32::NEG_INFINITY);
+        // What comes back from the codes can be coded again.
+        struct Stream<'a>(&'a Case);
+        impl DenseStream for Stream<'_> {
+            fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
+                self.0
+                    .vectors()
+                    .try_for_each(|(row, _)| each(row, self.0.reader.stored(row)?.unwrap().values()))
+            }
+        }
+        let mut merged = Sections::new();
+        let kind = dense_kind("flat").unwrap();
+        (kind.merge)(&case.spec, 400, &Stream(&case), &mut merged, &Work::inline()).unwrap();
+        let again = (kind.open)(&case.spec, 400, &MemorySections::new(&merged)).unwrap();
+        again.verify().unwrap();
+        assert_eq!(again.len(), case.reader.len());
     }
 }
 
@@ -473,7 +510,10 @@ fn damaged_bytes_are_an_error_or_a_wrong_score() {
     let kind = dense_kind("flat").unwrap();
     let with = |codec, keep| DenseOptions { codec, keep, ..DenseOptions::default() };
     for (dtype, metric) in combinations() {
-        for options in [with(Codec::Auto, true), with(Codec::F16, true), with(Codec::F16, false)] {
+        let lvq = [with(Codec::Lvq8, true), with(Codec::Lvq8, false)];
+        for options in
+            lvq.into_iter().chain([with(Codec::Auto, true), with(Codec::F16, true), with(Codec::F16, false)])
+        {
             let spec = DenseSpec { options, ..spec(dtype, metric, 9) };
             let case = Case::new(&mut rng, spec.clone(), 90, 0.7);
             let queries = case.queries(&mut rng);

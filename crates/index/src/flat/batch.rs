@@ -18,8 +18,8 @@ use super::query::{Prepared, Stage, prepare, with_scratch};
 use super::reader::FlatReader;
 use super::rough::{GROUP, RoughQuery, RoughRows, encode};
 use super::scan::{Table, offer};
-use super::vectors::View;
-use crate::dense::{Answered, DenseReader, DenseSearch, Distance, Effort, Path, Work, elements_of_each};
+use super::vectors::{Vectors, View};
+use crate::dense::{Answered, DenseReader, DenseSearch, Distance, Path, Work, elements_of_each};
 use crate::sections::reserved;
 use crate::values::Dtype;
 use crate::{Bitmap, Counters, IndexError, TopK, Values};
@@ -69,11 +69,10 @@ pub(super) fn search(
 ) -> Result<Answered, IndexError> {
     let elements = elements_of_each(queries, tops.len())?;
     let at_once = tops.len().div_ceil(work.parallel.threads().max(1)).max(1);
-    let coded = reader.is_coded() && search.effort != Effort::Exact;
-    let shape = reader.kept().shape;
-    let tiled = at_once >= QUERIES_MIN && !coded && shape.dtype != Dtype::Bits && shape.dims <= DIMS_MAX;
+    let fits = |shape: Shape| shape.dtype != Dtype::Bits && shape.dims <= DIMS_MAX;
+    let vectors = reader.alone(search).filter(|vectors| at_once >= QUERIES_MIN && fits(vectors.shape));
     let slots = match search.allowed {
-        Some(allowed) if tiled => Some(allowed_slots(reader.table()?, allowed)?),
+        Some(allowed) if vectors.is_some() => Some(allowed_slots(reader.table()?, allowed)?),
         _ => None,
     };
     let rows = slots.as_ref().map_or(reader.len(), Vec::len);
@@ -96,8 +95,10 @@ pub(super) fn search(
     let tasks: Vec<_> = tops.chunks_mut(at_once).enumerate().map(|part| Mutex::new(task(part))).collect();
     work.parallel.run(tasks.len(), &|at| {
         let Some(Ok(mut task)) = tasks.get(at).map(Mutex::lock) else { return };
-        task.answered =
-            if tiled { shared.tiles(&mut task) } else { shared.one_by_one(&mut task, 0..at_once) };
+        task.answered = match vectors {
+            Some(vectors) => shared.tiles(vectors, &mut task),
+            None => shared.one_by_one(&mut task, 0..at_once),
+        };
     });
     let mut all = Answered::SCAN;
     for task in tasks {
@@ -185,8 +186,7 @@ impl Shared<'_> {
     }
 
     /// Makes the task's queries ready.
-    fn queries(&self, task: &Task<'_>) -> Result<Queries, IndexError> {
-        let shape = self.reader.kept().shape;
+    fn queries(&self, shape: Shape, task: &Task<'_>) -> Result<Queries, IndexError> {
         let stride = stride(shape);
         let codes = reserved(task.tops.len().saturating_mul(stride))?;
         let mut queries = Queries { codes, ..Queries::default() };
@@ -219,10 +219,10 @@ impl Shared<'_> {
     }
 
     /// All of the task's queries, by tiles.
-    fn tiles(&self, task: &mut Task<'_>) -> Result<Answered, IndexError> {
-        let queries = self.queries(task)?;
+    fn tiles(&self, vectors: &Vectors, task: &mut Task<'_>) -> Result<Answered, IndexError> {
+        let queries = self.queries(vectors.shape, task)?;
         let mut all = self.one_by_one(task, queries.alone.iter().copied())?;
-        let (table, view) = (self.reader.table()?, self.reader.kept().view()?);
+        let (table, view) = (self.reader.table()?, vectors.view()?);
         let stride = stride(view.shape);
         let rows = self.slots.map_or(table.count, <[u32]>::len);
         let rows_at_once = (ROW_BYTES / stride / GROUP * GROUP).clamp(GROUP, 8 * GROUP);

@@ -1,9 +1,10 @@
 //! Vectors in, sections out.
 
 use super::layout::{Codes, Form, Meta};
+use super::lvq;
 use super::query::spare;
 use super::vectors::{reciprocal_length, term};
-use crate::dense::{DenseInput, DenseSpec, DenseStream, Distance, Work};
+use crate::dense::{DenseInput, DenseSpec, DenseStream, Distance, EachVector, Work};
 use crate::sections::reserved;
 use crate::values::{Dtype, Values};
 use crate::{IndexError, SectionSink, Sections};
@@ -17,7 +18,7 @@ const REPORT: usize = 1_024;
 pub(super) fn build(
     spec: &DenseSpec,
     input: &DenseInput<'_>,
-    _work: &Work<'_>,
+    work: &Work<'_>,
 ) -> Result<Sections, IndexError> {
     let form = Form::of(spec)?;
     let count = check_rows(input)?;
@@ -33,11 +34,17 @@ pub(super) fn build(
         input.values.at(slot, elements).map(|vector| beside.push(vector)).transpose()?;
     }
     let mut halves = Vec::new();
-    sections.begin("values")?;
-    sections.write(kept_bytes(form, input.values, &mut halves)?)?;
-    if form.codes == Some(Codes::Half) {
-        sections.begin("codes")?;
-        sections.write(half_bytes(input.values, &mut halves)?)?;
+    if form.kept.is_some() {
+        sections.begin("values")?;
+        sections.write(kept_bytes(form, input.values, &mut halves)?)?;
+    }
+    match form.codes {
+        None => {}
+        Some(Codes::Half) => {
+            sections.begin("codes")?;
+            sections.write(half_bytes(input.values, &mut halves)?)?;
+        }
+        Some(Codes::Lvq8) => lvq::write(spec, &Given { input, elements }, count, &mut sections, work)?,
     }
     beside.write(spec, form, (input.rows, count), input.present, &mut sections)?;
     Ok(sections)
@@ -56,9 +63,11 @@ pub(super) fn merge(
     let (mut slots, mut halves): (Vec<u32>, Vec<u16>) = (Vec::new(), Vec::new());
     let passes = if form.codes.is_some() { 2 } else { 1 };
     let total = u64::from(rows) * passes;
-    sink.begin("values")?;
+    if form.kept.is_some() {
+        sink.begin("values")?;
+    }
     vectors.for_each(&mut |row, vector| {
-        check_vector(spec, vector)?;
+        check_vector(spec, form, vector)?;
         if let Some(&after) = slots.last().filter(|&&after| after >= row) {
             return Err(IndexError::Order { what: "rows with a vector".into(), after, row });
         }
@@ -71,13 +80,16 @@ pub(super) fn merge(
         if slots.len().is_multiple_of(REPORT) {
             work.step(slots.len() as u64, total)?;
         }
+        if form.kept.is_none() {
+            return Ok(());
+        }
         sink.write(kept_bytes(form, vector, &mut halves)?)
     })?;
     if form.codes == Some(Codes::Half) {
         let mut coded = 0usize;
         sink.begin("codes")?;
         vectors.for_each(&mut |_, vector| {
-            check_vector(spec, vector)?;
+            check_vector(spec, form, vector)?;
             coded += 1;
             if coded.is_multiple_of(REPORT) {
                 work.step(u64::from(rows) + coded as u64, total)?;
@@ -88,7 +100,26 @@ pub(super) fn merge(
             return Err(IndexError::shape("vectors of the same stream", slots.len() as u64, coded as u64));
         }
     }
+    if form.codes == Some(Codes::Lvq8) {
+        lvq::write(spec, vectors, slots.len() as u32, sink, work)?;
+    }
     beside.write(spec, form, (rows, slots.len() as u32), Some(&slots), sink)
+}
+
+/// The vectors of a build as a stream.
+struct Given<'a> {
+    input: &'a DenseInput<'a>,
+    /// Elements of a vector.
+    elements: usize,
+}
+
+impl DenseStream for Given<'_> {
+    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
+        let count = self.input.values.len() / self.elements.max(1);
+        (0..count)
+            .filter_map(|slot| self.input.values.at(slot, self.elements))
+            .try_for_each(|vector| each(0, vector))
+    }
 }
 
 /// What is kept of vectors, as bytes.
@@ -131,7 +162,7 @@ impl Beside {
             norms: norms.then(|| reserved(count)).transpose()?,
             terms: terms.then(|| reserved(count)).transpose()?,
             spare: if spec.dtype == Dtype::Bits { spare(spec.dims) } else { 0 },
-            rounded: form.kept != Some(form.given),
+            rounded: form.kept.is_some_and(|kept| kept != form.given),
             half: Vec::new(),
         })
     }
@@ -195,8 +226,11 @@ fn check_dtype(spec: &DenseSpec, values: Values<'_>) -> Result<(), IndexError> {
     Ok(())
 }
 
-fn check_vector(spec: &DenseSpec, vector: Values<'_>) -> Result<(), IndexError> {
-    check_dtype(spec, vector)?;
+fn check_vector(spec: &DenseSpec, form: Form, vector: Values<'_>) -> Result<(), IndexError> {
+    // Vectors that were not kept come back from their codes as f32.
+    if form.kept.is_some() || vector.dtype() != Dtype::F32 {
+        check_dtype(spec, vector)?;
+    }
     let elements = spec.dtype.elements(spec.dims);
     if vector.len() != elements {
         return Err(IndexError::shape("components of a vector", elements as u64, vector.len() as u64));

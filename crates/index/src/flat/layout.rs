@@ -59,6 +59,8 @@ impl Shape {
 pub(super) enum Codes {
     /// The vectors as f16.
     Half,
+    /// 8 bits a component (`lvq.rs`).
+    Lvq8,
 }
 
 /// What is stored of the vectors.
@@ -82,8 +84,11 @@ impl Form {
             (Codec::F16, Dtype::F32) if spec.options.keep => Form { codes: Some(Codes::Half), ..plain },
             (Codec::F16, Dtype::F32) => Form { kept: Some(Dtype::F16), ..plain },
             (Codec::Auto | Codec::F32 | Codec::F16, _) => plain,
-            (Codec::Lvq8 | Codec::Lvq4x8, Dtype::F32 | Dtype::F16) => {
-                return Err(IndexError::Unsupported { what: "this codec" });
+            (Codec::Lvq8, Dtype::F32 | Dtype::F16) => {
+                Form { given, kept: spec.options.keep.then_some(given), codes: Some(Codes::Lvq8) }
+            }
+            (Codec::Lvq4x8, Dtype::F32 | Dtype::F16) => {
+                return Err(IndexError::Unsupported { what: "codes of 4 bits" });
             }
             (Codec::Lvq8 | Codec::Lvq4x8, _) => plain,
         })
@@ -115,7 +120,7 @@ impl Meta {
         let flag = |is: bool, flag: u32| if is { flag } else { 0 };
         let shape = self.form.shape(spec);
         flag(self.sparse, ROWS)
-            | flag(spec.metric == Distance::Cosine, NORMS)
+            | flag(shape.is_some_and(Shape::norms), NORMS)
             | flag(shape.is_some_and(Shape::terms), TERMS)
     }
 
@@ -129,6 +134,7 @@ impl Meta {
         let codes = match self.form.codes {
             None => 0,
             Some(Codes::Half) => 1,
+            Some(Codes::Lvq8) => 2,
         };
         let (given, kept) = (place(self.form.given), self.form.kept.map_or(NOTHING, place));
         array_bytes(&[TYPED, dims, self.count, flags, given, kept, codes, 0])
@@ -167,15 +173,21 @@ impl Meta {
 /// What is stored, from its numbers; `None` for what no build writes.
 fn form(given: u32, kept: u32, codes: u32) -> Option<Form> {
     let given = *Dtype::ALL.get(given as usize)?;
-    let kept = *Dtype::ALL.get(kept as usize)?;
+    let kept = if kept == NOTHING { None } else { Some(*Dtype::ALL.get(kept as usize)?) };
     let codes = match codes {
         0 => None,
         1 => Some(Codes::Half),
+        2 => Some(Codes::Lvq8),
         _ => return None,
     };
-    let rounded = given == Dtype::F32 && kept == Dtype::F16 && codes.is_none();
-    let coded = codes.is_none() || given == Dtype::F32;
-    ((kept == given && coded) || rounded).then_some(Form { given, kept: Some(kept), codes })
+    let sound = match codes {
+        None => kept == Some(given) || (given == Dtype::F32 && kept == Some(Dtype::F16)),
+        Some(Codes::Half) => given == Dtype::F32 && kept == Some(given),
+        Some(Codes::Lvq8) => {
+            matches!(given, Dtype::F32 | Dtype::F16) && kept.is_none_or(|kept| kept == given)
+        }
+    };
+    sound.then_some(Form { given, kept, codes })
 }
 
 /// The dimensions of a field whose type and metric fit each other.

@@ -7,7 +7,9 @@
 //! - `rows`   u32: the ascending rows of the vectors; left out when every row has one;
 //! - `norms`  f32: the reciprocal length of every vector; only for cosine;
 //! - `terms`  u32: a sum over every vector, for integers that need one (`compare.rs`);
-//! - `codes`  u16: the vectors rounded to f16; only for f32 with the codec `f16` that are kept.
+//! - `codes`  u16: the vectors rounded to f16; only for f32 with the codec `f16` that are kept; or
+//! - `center` and `codes`, of the codec `lvq8` (`crates/index/src/quant`); `values` is left out when the vectors are not
+//!   kept.
 //!
 //! A vector's slot is its place in `values`; without `rows`, slot and row are the same. Cosine keeps the raw
 //! vectors so that they come back bit for bit: the query is scaled to length 1 once per search, and a score is
@@ -21,6 +23,7 @@ mod batch;
 mod build;
 mod compare;
 mod layout;
+mod lvq;
 mod query;
 mod reader;
 mod rough;

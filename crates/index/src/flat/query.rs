@@ -3,6 +3,7 @@
 use super::layout::Shape;
 use super::vectors::length;
 use crate::dense::Distance;
+use crate::quant::CodeQuery;
 use crate::values::{Dtype, Values};
 use std::cell::RefCell;
 
@@ -12,7 +13,9 @@ const GRAIN: usize = 32;
 /// Buffers of one search.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    floats: Vec<f32>,
+    pub(super) floats: Vec<f32>,
+    pub(super) point: Vec<f32>,
+    pub(super) coded: CodeQuery,
     codes: Vec<i8>,
     bits: Vec<u8>,
     stage: Stage,
@@ -57,7 +60,7 @@ pub(super) fn prepare<'a>(
     query: Values<'_>,
     scratch: &'a mut Scratch,
 ) -> Option<(Prepared<'a>, &'a mut Stage)> {
-    let Scratch { floats, codes, bits, stage } = scratch;
+    let Scratch { floats, codes, bits, stage, .. } = scratch;
     if shape.dtype == Dtype::Bits {
         return as_bits(shape.dims, query, floats, bits).then_some((Prepared::Bits(bits), stage));
     }

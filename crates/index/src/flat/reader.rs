@@ -2,9 +2,10 @@
 
 use super::compare::{Comparison, Scores};
 use super::layout::{Codes, Meta, Shape};
-use super::query::{prepare, with_scratch};
+use super::lvq::Lvq;
+use super::query::{Scratch, prepare, with_scratch};
 use super::scan::{Scanned, Table, scan};
-use super::vectors::{Vectors, View};
+use super::vectors::Vectors;
 use super::{CAPABILITIES, batch};
 use crate::dense::{
     Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Distance, Effort, Path, Stored,
@@ -26,6 +27,8 @@ const NS_PER_BYTE: f64 = 0.0325;
 const NS_PER_VECTOR: f64 = 2.0;
 /// Nanoseconds per vector of integers that is laid out for the kernels first, and per byte of it.
 const NS_PER_STAGED: (f64, f64) = (4.0, 0.02);
+/// The same of a row of 8-bit codes, whose distance becomes a score.
+const NS_PER_CODE: f64 = 12.0;
 const NS_PER_SEARCH: f64 = 200.0;
 
 /// A flat index over borrowed sections.
@@ -35,9 +38,15 @@ pub struct FlatReader {
     rows: u32,
     count: u32,
     slots: Option<Array<u32>>,
-    kept: Vectors,
-    /// Scanned before `kept`.
-    codes: Option<Vectors>,
+    kept: Option<Vectors>,
+    /// Scanned before `kept`, or alone. One of both is there.
+    codes: Option<Coded>,
+}
+
+/// Codes of the vectors.
+enum Coded {
+    Half(Vectors),
+    Lvq8(Lvq),
 }
 
 pub(super) fn open(
@@ -52,19 +61,20 @@ impl FlatReader {
     /// Opens a segment of `rows` rows. Cost: constant.
     pub fn open(spec: &DenseSpec, rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
         let Meta { form, count, sparse } = Meta::open(spec, rows, source)?;
-        let shape = form.shape(spec).ok_or_else(|| IndexError::corrupt("meta", "no vectors are kept"))?;
+        let shape = Shape { dims: spec.dims, dtype: form.given, metric: spec.metric };
+        let half = Shape { dtype: Dtype::F16, ..shape };
         let codes = match form.codes {
             None => None,
-            Some(Codes::Half) => {
-                Some(Vectors::open(source, "codes", Shape { dtype: Dtype::F16, ..shape }, count)?)
-            }
+            Some(Codes::Half) => Some(Coded::Half(Vectors::open(source, "codes", half, count)?)),
+            Some(Codes::Lvq8) => Some(Coded::Lvq8(Lvq::open(spec, count, source)?)),
         };
+        let kept = |dtype| Vectors::open(source, "values", Shape { dtype, ..shape }, count);
         Ok(FlatReader {
             given: form.given,
             rows,
             count,
             slots: sparse.then(|| Array::open_len(source, "rows", count.into())).transpose()?,
-            kept: Vectors::open(source, "values", shape, count)?,
+            kept: form.kept.map(kept).transpose()?,
             codes,
         })
     }
@@ -86,9 +96,9 @@ impl FlatReader {
         Ok(None)
     }
 
-    /// The vectors.
-    pub(super) fn kept(&self) -> &Vectors {
-        &self.kept
+    /// The vectors, where they are kept.
+    pub(super) fn kept(&self) -> Option<&Vectors> {
+        self.kept.as_ref()
     }
 
     pub(super) fn table(&self) -> Result<Table<'_>, IndexError> {
@@ -96,23 +106,22 @@ impl FlatReader {
         Ok(Table { rows: self.rows, count: self.count as usize, slots })
     }
 
-    /// Whether codes stand before the vectors.
-    pub(super) fn is_coded(&self) -> bool {
-        self.codes.is_some()
+    /// The vectors that decide the scores, where nothing stands before them.
+    pub(super) fn alone(&self, search: &DenseSearch<'_>) -> Option<&Vectors> {
+        self.kept.as_ref().filter(|_| self.codes.is_none() || search.effort == Effort::Exact)
     }
 
-    /// The codes to scan first, where that is worth it: not when all is to be compared, nor when no more rows are
-    /// allowed than would be compared again.
-    pub(super) fn codes_for(&self, search: &DenseSearch<'_>, top: &TopK) -> Option<(&Vectors, usize)> {
-        let codes = self.codes.as_ref()?;
+    /// The candidates that are found by the codes, to be compared again; `None` where all vectors are compared at once:
+    /// when that is asked for, and when no more rows are allowed.
+    fn candidates(&self, search: &DenseSearch<'_>, top: &TopK) -> Option<usize> {
         let candidates = top.k().saturating_mul(OVERSAMPLE).max(CANDIDATES_MIN);
-        let allowed = search.allowed.map_or(self.count, Bitmap::count);
+        let allowed = search.allowed.map_or(self.count, Bitmap::count).min(self.count);
         let exact = search.effort == Effort::Exact || top.radius().is_some();
-        (!exact && candidates < allowed.min(self.count) as usize).then_some((codes, candidates))
+        (!exact && candidates < allowed as usize).then_some(candidates)
     }
 
-    /// Scans codes or vectors; a query of another length finds nothing.
-    fn scan(
+    /// Scans vectors; a query of another length finds nothing.
+    fn scan_vectors(
         &self,
         vectors: &Vectors,
         search: &DenseSearch<'_>,
@@ -121,35 +130,78 @@ impl FlatReader {
         let (table, view) = (self.table()?, vectors.view()?);
         Ok(with_scratch(|scratch| match prepare(vectors.shape, search.query, scratch) {
             Some(query) => scan(table, Comparison::new(view, query), search.allowed, search.stop, top),
-            None => Scanned { scored: 0, complete: true },
+            None => NOTHING,
         }))
     }
 
-    /// Offers the vectors of candidates to `top`; returns how many were compared.
-    fn compare_again(
+    /// Scans codes.
+    fn scan_codes(
         &self,
+        codes: &Coded,
         search: &DenseSearch<'_>,
-        candidates: TopK,
         top: &mut TopK,
-    ) -> Result<u64, IndexError> {
-        let mut scored = 0;
+    ) -> Result<Scanned, IndexError> {
+        let lvq = match codes {
+            Coded::Half(vectors) => return self.scan_vectors(vectors, search, top),
+            Coded::Lvq8(lvq) => lvq,
+        };
+        let (table, codes) = (self.table()?, lvq.all()?);
+        Ok(with_scratch(|scratch| match lvq.compare(search.query, codes, scratch) {
+            Some(scores) => scan(table, scores, search.allowed, search.stop, top),
+            None => NOTHING,
+        }))
+    }
+
+    /// Calls back with each row and its score, `None` where it has no vector.
+    fn each_score(
+        &self,
+        query: Values<'_>,
+        rows: impl IntoIterator<Item = u32>,
+        mut each: impl FnMut(u32, Option<f32>),
+    ) -> Result<(), IndexError> {
         with_scratch(|scratch| {
-            let Some((query, stage)) = prepare(self.kept.shape, search.query, scratch) else { return Ok(()) };
-            for candidate in candidates.into_sorted() {
-                let Some(slot) = self.slot(candidate.row)? else { continue };
-                top.push(one(self.kept.view_of(slot)?, (query, &mut *stage)), candidate.row);
-                scored += 1;
+            let Some(kept) = &self.kept else { return self.each_code_score(query, rows, each, scratch) };
+            let mut query = prepare(kept.shape, query, scratch);
+            for row in rows {
+                let score = match (&mut query, self.slot(row)?) {
+                    (Some((query, stage)), Some(slot)) => {
+                        Some(one(Comparison::new(kept.view_of(slot)?, (*query, stage))))
+                    }
+                    _ => None,
+                };
+                each(row, score);
             }
-            Ok::<(), IndexError>(())
-        })?;
-        Ok(scored)
+            Ok(())
+        })
+    }
+
+    fn each_code_score(
+        &self,
+        query: Values<'_>,
+        rows: impl IntoIterator<Item = u32>,
+        mut each: impl FnMut(u32, Option<f32>),
+        scratch: &mut Scratch,
+    ) -> Result<(), IndexError> {
+        let Some(Coded::Lvq8(lvq)) = &self.codes else { return Ok(()) };
+        let ready = lvq.compare(query, &[], scratch);
+        for row in rows {
+            let score = match (&ready, self.slot(row)?) {
+                (Some(ready), Some(slot)) => Some(one(ready.beside(lvq.codes_of(slot)?))),
+                _ => None,
+            };
+            each(row, score);
+        }
+        Ok(())
     }
 }
 
-/// The score of a view's only vector.
-fn one(view: View<'_>, query: (super::query::Prepared<'_>, &mut super::query::Stage)) -> f32 {
+/// A scan of nothing.
+const NOTHING: Scanned = Scanned { scored: 0, complete: true };
+
+/// The score of the only vector.
+fn one(mut scores: impl Scores) -> f32 {
     let mut score = [0.0];
-    Comparison::new(view, query).range(0, &mut score);
+    scores.range(0, &mut score);
     score[0]
 }
 
@@ -160,12 +212,12 @@ impl DenseReader for FlatReader {
 
     fn stored(&self, row: u32) -> Result<Option<Stored<'_>>, IndexError> {
         let Some(slot) = self.slot(row)? else { return Ok(None) };
-        let vector = self.kept.vector(slot)?;
-        Ok(Some(if vector.dtype() == self.given {
-            Stored::Kept(vector)
-        } else {
-            Stored::Decoded(vector.to_f32())
-        }))
+        Ok(match (&self.kept, &self.codes) {
+            (Some(kept), _) if kept.shape.dtype == self.given => Some(Stored::Kept(kept.vector(slot)?)),
+            (Some(kept), _) => Some(Stored::Decoded(kept.vector(slot)?.to_f32())),
+            (None, Some(Coded::Lvq8(lvq))) => Some(Stored::Decoded(lvq.decode(lvq.codes_of(slot)?))),
+            (None, _) => None,
+        })
     }
 
     fn search(
@@ -177,15 +229,26 @@ impl DenseReader for FlatReader {
         if self.count == 0 || top.k() == 0 {
             return Ok(Answered::SCAN);
         }
-        let Some((codes, candidates)) = self.codes_for(search, top) else {
-            let Scanned { scored, complete } = self.scan(&self.kept, search, top)?;
-            counters.vectors_scored += scored;
-            return Ok(Answered { exact: complete, complete, path: Path::Scan });
+        let (Scanned { scored, complete }, exact) = match (&self.codes, &self.kept) {
+            (Some(codes), Some(kept)) => match self.candidates(search, top) {
+                None => (self.scan_vectors(kept, search, top)?, true),
+                Some(candidates) => {
+                    let mut best = TopK::new(candidates);
+                    let scanned = self.scan_codes(codes, search, &mut best)?;
+                    counters.vectors_scored += best.len() as u64;
+                    let rows = best.into_sorted().into_iter().map(|hit| hit.row);
+                    self.each_score(search.query, rows, |row, score| {
+                        top.push(score.unwrap_or(f32::NAN), row)
+                    })?;
+                    (scanned, false)
+                }
+            },
+            (Some(codes), None) => (self.scan_codes(codes, search, top)?, false),
+            (None, Some(kept)) => (self.scan_vectors(kept, search, top)?, true),
+            (None, None) => (NOTHING, true),
         };
-        let mut best = TopK::new(candidates);
-        let Scanned { scored, complete } = self.scan(codes, search, &mut best)?;
-        counters.vectors_scored += scored + self.compare_again(search, best, top)?;
-        Ok(Answered { exact: false, complete, path: Path::Scan })
+        counters.vectors_scored += scored;
+        Ok(Answered { exact: exact && complete, complete, path: Path::Scan })
     }
 
     fn search_batch(
@@ -200,44 +263,36 @@ impl DenseReader for FlatReader {
     }
 
     fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError> {
-        let Some(slot) = self.slot(row)? else { return Ok(None) };
-        let view = self.kept.view_of(slot)?;
-        Ok(with_scratch(|scratch| Some(one(view, prepare(self.kept.shape, query, scratch)?))))
+        let mut found = None;
+        self.each_score(query, [row], |_, score| found = score)?;
+        Ok(found)
     }
 
     fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
         out.clear();
-        with_scratch(|scratch| {
-            let query = prepare(self.kept.shape, query, scratch);
-            let Some((query, stage)) = query else {
-                out.resize(rows.len(), f32::NEG_INFINITY);
-                return Ok(());
-            };
-            for &row in rows {
-                out.push(match self.slot(row)? {
-                    Some(slot) => one(self.kept.view_of(slot)?, (query, &mut *stage)),
-                    None => f32::NEG_INFINITY,
-                });
-            }
-            Ok(())
-        })
+        self.each_score(query, rows.iter().copied(), |_, score| out.push(score.unwrap_or(f32::NEG_INFINITY)))
     }
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             exact: self.codes.is_none(),
-            originals: self.kept.shape.dtype == self.given,
+            originals: self.kept.as_ref().is_some_and(|kept| kept.shape.dtype == self.given),
             ..CAPABILITIES
         }
     }
 
     fn cost_ns(&self, k: usize, allowed: Option<usize>) -> u64 {
         let vectors = allowed.map_or(self.len(), |allowed| allowed.min(self.len())) as f64;
-        let scanned = self.codes.as_ref().unwrap_or(&self.kept).shape;
-        let mut cost = NS_PER_SEARCH + vectors * ns_per_vector(scanned);
+        let kept = self.kept.as_ref().map_or(0.0, |kept| ns_per_vector(kept.shape));
+        let scanned = match &self.codes {
+            None => kept,
+            Some(Coded::Half(codes)) => ns_per_vector(codes.shape),
+            Some(Coded::Lvq8(lvq)) => NS_PER_CODE + NS_PER_BYTE * lvq.stride() as f64,
+        };
+        let mut cost = NS_PER_SEARCH + vectors * scanned;
         if self.codes.is_some() {
             let candidates = (k.saturating_mul(OVERSAMPLE).max(CANDIDATES_MIN) as f64).min(vectors);
-            cost += candidates * 2.0 * ns_per_vector(self.kept.shape);
+            cost += candidates * 2.0 * kept;
         }
         if allowed.is_some() {
             // The filter is read by words of 64 rows, or by slot when there is a table of rows.
@@ -258,11 +313,12 @@ impl DenseReader for FlatReader {
                 return Err(IndexError::corrupt("rows", "rows do not ascend below the segment's length"));
             }
         }
-        self.kept.verify()?;
-        if let Some(codes) = &self.codes {
-            codes.view()?;
+        self.kept.as_ref().map_or(Ok(()), Vectors::verify)?;
+        match &self.codes {
+            None => Ok(()),
+            Some(Coded::Half(codes)) => codes.view().map(|_| ()),
+            Some(Coded::Lvq8(lvq)) => lvq.all().map(|_| ()),
         }
-        Ok(())
     }
 }
 

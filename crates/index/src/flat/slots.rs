@@ -36,13 +36,13 @@ impl SlotScores<'_> {
 }
 
 impl FlatReader {
-    /// Calls `body` with a query made ready; `None` when it has other dimensions.
+    /// Calls `body` with a query made ready; `None` when it has other dimensions, or no vectors are kept.
     pub(crate) fn with_slots<R>(
         &self,
         query: Values<'_>,
         body: impl FnOnce(&mut SlotScores<'_>) -> R,
     ) -> Option<R> {
-        let vectors = self.kept();
+        let vectors = self.kept()?;
         let view: View<'_> = vectors.unverified();
         let stride = vectors.shape.dtype.bytes(vectors.shape.dims);
         let bytes = view.values.as_bytes();

@@ -1,7 +1,7 @@
 //! What the suites share: a small generator of numbers, sets of rows of a given density, and vectors of any type.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use tercet_index::{Bitmap, Dtype, Values};
+use tercet_index::{Bitmap, Dtype, Parallel, Values};
 
 /// SplitMix64: the same numbers on every machine from one seed.
 pub struct Rng(pub u64);
@@ -82,5 +82,31 @@ impl Owned {
             Owned::U8(values) => Values::U8(values),
             Owned::Bits(values) => Values::Bits(values),
         }
+    }
+}
+
+/// So many threads.
+pub struct Threads(pub usize);
+
+impl Parallel for Threads {
+    fn threads(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..self.0 {
+                scope.spawn(|| {
+                    loop {
+                        let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        if at >= tasks {
+                            break;
+                        }
+                        body(at);
+                    }
+                });
+            }
+        });
     }
 }

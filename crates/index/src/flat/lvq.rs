@@ -1,0 +1,155 @@
+//! The codec `lvq8`: sections `center` and `codes`, written and scanned.
+
+use super::compare::Scores;
+use super::query::Scratch;
+use crate::dense::{DenseSpec, DenseStream, Work};
+use crate::quant::{CodeQuery, Coder, Space};
+use crate::sections::reserved;
+use crate::values::Values;
+use crate::{Array, IndexError, SectionSink, SectionSource};
+use std::ops::Range;
+use tercet_kernels::Metric;
+
+/// Vectors between two reports of progress.
+const REPORT: u64 = 1_024;
+
+/// Codes of 8 bits a component, scaled by vector.
+#[derive(Debug)]
+pub(super) struct Lvq {
+    space: Space,
+    coder: Coder,
+    codes: Array<u8>,
+}
+
+fn metric(spec: &DenseSpec) -> Result<Metric, IndexError> {
+    spec.metric.on_numbers().ok_or(IndexError::Unsupported { what: "this metric on vectors of this type" })
+}
+
+/// Writes the codes of `count` vectors. The stream is asked up to five times.
+pub(super) fn write(
+    spec: &DenseSpec,
+    vectors: &dyn DenseStream,
+    count: u32,
+    sink: &mut dyn SectionSink,
+    work: &Work<'_>,
+) -> Result<(), IndexError> {
+    let mut floats = Vec::new();
+    let space = Space::fit(metric(spec)?, spec.dims, &mut |each| {
+        vectors.for_each(&mut |_, vector| {
+            vector.write_f32(&mut floats);
+            each(&floats);
+            Ok(())
+        })
+    })?;
+    space.write(sink)?;
+    let coder = Coder::bits8(space.points());
+    let (mut point, mut row): (Vec<f32>, Vec<u8>) = (reserved(space.points())?, reserved(coder.stride())?);
+    point.resize(space.points(), 0.0);
+    row.resize(coder.stride(), 0);
+    let mut coded = 0;
+    sink.begin("codes")?;
+    vectors.for_each(&mut |_, vector| {
+        vector.write_f32(&mut floats);
+        space.point(&floats, &mut point);
+        coder.encode(&point, Coder::norm(&point), &mut row);
+        coded += 1;
+        if coded % REPORT == 0 {
+            work.step(coded, count.into())?;
+        }
+        sink.write(&row)
+    })?;
+    if coded != u64::from(count) {
+        return Err(IndexError::shape("vectors of the same stream", count.into(), coded));
+    }
+    Ok(())
+}
+
+impl Lvq {
+    pub(super) fn open(spec: &DenseSpec, count: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
+        let space = Space::open(metric(spec)?, spec.dims, source)?;
+        let coder = Coder::bits8(space.points());
+        let bytes = u64::from(count) * coder.stride() as u64;
+        Ok(Lvq { codes: Array::open_len(source, "codes", bytes)?, space, coder })
+    }
+
+    /// Bytes of a vector's codes.
+    pub(super) fn stride(&self) -> usize {
+        self.coder.stride()
+    }
+
+    /// All codes, checked once.
+    pub(super) fn all(&self) -> Result<&[u8], IndexError> {
+        self.codes.all()
+    }
+
+    /// The codes in a slot, checked.
+    pub(super) fn codes_of(&self, slot: usize) -> Result<&[u8], IndexError> {
+        let start = slot.saturating_mul(self.stride());
+        let range: Range<usize> = start..start.saturating_add(self.stride());
+        self.codes.slice(range)
+    }
+
+    /// The vector that a row of codes stands for.
+    pub(super) fn decode(&self, codes: &[u8]) -> Vec<f32> {
+        let (mut point, mut vector) = (Vec::new(), Vec::new());
+        self.coder.decode(codes, &mut point);
+        self.space.vector(&point, &mut vector);
+        vector
+    }
+
+    /// A query beside codes; `None` when it has another length.
+    pub(super) fn compare<'a>(
+        &'a self,
+        query: Values<'_>,
+        codes: &'a [u8],
+        scratch: &'a mut Scratch,
+    ) -> Option<LvqScores<'a>> {
+        let Scratch { floats, point, coded, .. } = scratch;
+        query.write_f32(floats);
+        if floats.len() != self.space.dims() {
+            return None;
+        }
+        point.resize(self.space.points(), 0.0);
+        self.space.query(floats, point);
+        self.coder.query(point, Coder::norm(point), coded);
+        let length = floats.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        Some(LvqScores { lvq: self, codes, query: coded, length })
+    }
+}
+
+/// A query beside codes.
+pub(super) struct LvqScores<'a> {
+    lvq: &'a Lvq,
+    codes: &'a [u8],
+    query: &'a CodeQuery,
+    /// The query's squared length.
+    length: f64,
+}
+
+impl<'a> LvqScores<'a> {
+    /// The same query beside other codes.
+    pub(super) fn beside(&self, codes: &'a [u8]) -> LvqScores<'a> {
+        LvqScores { codes, ..*self }
+    }
+
+    /// From half the squared distance less half the query's squared length to a score.
+    fn finish(&self, out: &mut [f32]) {
+        for distance in out {
+            *distance = self.lvq.space.score(2.0 * (*distance + self.query.half_norm), self.length);
+        }
+    }
+}
+
+impl Scores for LvqScores<'_> {
+    fn range(&mut self, from: usize, out: &mut [f32]) {
+        let stride = self.lvq.stride();
+        let codes = &self.codes[from * stride..(from + out.len()) * stride];
+        self.lvq.coder.distances_in_order(self.query, codes, out);
+        self.finish(out);
+    }
+
+    fn gather(&mut self, slots: &[u32], out: &mut [f32]) {
+        self.lvq.coder.distances(self.query, self.codes, slots, out);
+        self.finish(out);
+    }
+}
