@@ -1,14 +1,14 @@
-//! Flat search over 100,000 vectors of 384 components, and BM25 over 117,791 short rows.
+//! Flat search over 100,000 vectors of 384 components, one by one and in batches, and BM25 over 117,791 short rows.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{Rng, subset};
+use common::{Owned, Rng, subset};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tercet_index::{
-    Accumulators, Bm25, Counters, DenseInput, DenseSearch, DenseSpec, InvertedBuilder, InvertedReader,
+    Accumulators, Bm25, Counters, DenseInput, DenseSearch, DenseSpec, Dtype, InvertedBuilder, InvertedReader,
     MemorySections, Metric, TopK, Values, WeightedTerm, Work, dense_kind, idf,
 };
 
@@ -48,6 +48,34 @@ fn flat(criterion: &mut Criterion) {
                 });
             });
         }
+    }
+}
+
+/// Batches of queries, a thread, per query.
+fn batches(criterion: &mut Criterion) {
+    let (rows, dims, queries, mut rng) = (50_000, 384, 256, Rng(3));
+    let mut group = criterion.benchmark_group(format!("flat {rows} x {dims}, {queries} queries, k 10"));
+    group.sample_size(10).throughput(Throughput::Elements(queries as u64));
+    for dtype in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::U8] {
+        let values = Owned::random(&mut rng, dtype, dims, rows as usize);
+        let asked = Owned::random(&mut rng, dtype, dims, queries);
+        let (spec, kind) =
+            (DenseSpec { dtype, ..DenseSpec::new(dims, Metric::Cosine) }, dense_kind("flat").unwrap());
+        let input = DenseInput { rows, present: None, values: values.values() };
+        let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
+        let reader = (kind.open)(&spec, rows, &MemorySections::new(&sections)).unwrap();
+        drop(sections);
+        group.bench_function(dtype.name(), |bencher| {
+            bencher.iter(|| {
+                let mut tops = vec![TopK::new(10); queries];
+                let search = DenseSearch::new(asked.values());
+                let mut counters = Counters::default();
+                reader
+                    .search_batch(asked.values(), &search, &mut tops, &mut counters, &Work::inline())
+                    .unwrap();
+                tops
+            });
+        });
     }
 }
 
@@ -121,5 +149,5 @@ fn inverted(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, flat, inverted);
+criterion_group!(benches, flat, batches, inverted);
 criterion_main!(benches);
