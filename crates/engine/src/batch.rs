@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::api::{Array, Control, Handle, Reply, components};
 use crate::collection::{Collection, Part};
 use crate::document;
-use crate::segment::{Segment, SegmentBuilder};
+use crate::segment::{Job, Segment, SegmentBuilder};
 use crate::verb::{parse, reply, unknown_verb};
 use crate::wire::{Code, CommitReply, StageRequest, TercetError, shown};
 
@@ -131,7 +131,7 @@ impl Batch {
         let parts: Vec<Part> =
             first.into_values().filter(|s| s.rows > 0).map(|s| Part::new(s, None)).collect();
         if !parts.is_empty() {
-            staged.spilled.push(self.collection.write_apart(&parts, control)?);
+            staged.spilled.push(self.collection.write_apart(&parts, &Job::plain(control))?);
         }
         Ok(())
     }

@@ -146,6 +146,11 @@ pub trait DenseStream {
     /// Calls back with every row that has a vector, rows ascending. May be asked again and gives the same.
     fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError>;
 
+    /// Whether what only makes searches faster (a graph) is left to a later merge: for what must be written soon.
+    fn plain(&self) -> bool {
+        false
+    }
+
     /// The readers that the vectors come from: what they have built may be used again.
     fn sources(&self) -> Vec<DenseSource<'_>> {
         Vec::new()
@@ -362,6 +367,11 @@ pub trait DenseReader: Send + Sync {
     /// An estimate of the time of one search, in nanoseconds, for the best `k` of `allowed` rows (`None`: all).
     fn cost_ns(&self, k: usize, allowed: Option<usize>) -> u64;
 
+    /// Whether a merge of this alone would make what was left out of it ([`DenseStream::plain`]).
+    fn unfinished(&self) -> bool {
+        false
+    }
+
     /// Checks all that opening did not. Cost: a pass over every section.
     fn verify(&self) -> Result<(), IndexError>;
 
@@ -440,4 +450,6 @@ pub struct DenseKind {
     pub merge: DenseMerge,
     /// Opens a segment's sections.
     pub open: DenseOpen,
+    /// Bytes that a merge holds for each vector, about.
+    pub merge_bytes: fn(&DenseSpec) -> u64,
 }

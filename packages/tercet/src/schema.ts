@@ -62,7 +62,7 @@ export interface DenseOptions extends OptionalSetting {
   readonly dims: number;
   /** How vectors are compared; scores are higher for nearer ones. Default `cosine` (zero vectors are refused). */
   readonly metric?: Exclude<MetricName, "hamming" | "jaccard">;
-  /** The index kind. Default {@link flat}. */
+  /** The index kind. Default {@link hnsw}, which scans small segments exactly; or that of the stored schema. */
   readonly index?: DenseIndexSpec;
 }
 

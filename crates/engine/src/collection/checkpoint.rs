@@ -18,7 +18,7 @@ use super::{Collection, FieldCurves, Snapshot};
 use crate::api::Control;
 use crate::error::index_error;
 use crate::schema::Schema;
-use crate::segment::Segment;
+use crate::segment::{Job, Segment};
 use crate::wire::{Code, TercetError};
 
 /// The kind of section file that holds tombstones, and its one section.
@@ -133,7 +133,8 @@ impl Collection {
         let name = file_name(writer.reserve(), ".seg");
         let path = join(dir, &name);
         let (schema, env) = (self.schema(), self.env.as_ref());
-        Segment::merge_to_file(&schema, &merging::inputs(&run), &Control::new(), env, &path)?;
+        let control = Control::new();
+        Segment::merge_to_file(&schema, &merging::inputs(&run), &Job::plain(&control), env, &path)?;
         Ok(Some(Part::new(Segment::open(&schema, env, &path)?, Some(name))))
     }
 

@@ -5,17 +5,19 @@
 //! them, for only one merge runs at a time. A merge that fails (no space) changes nothing and is tried again after the
 //! next checkpoint.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 
 use tercet_index::Bitmap;
 
 use super::Collection;
-use super::merging::{self, Cap};
+use super::merging::{self, Cap, PARTS_MAX, Plan};
 use super::part::Part;
 use super::writer::{Log, Writer};
-use crate::api::Control;
-use crate::wire::{CompactReply, TercetError};
+use crate::api::{Control, Threads};
+use crate::segment::Job;
+use crate::wire::{Code, CompactReply, TercetError};
 
 /// Says that the merge is over, however it ends: others wait for that.
 struct Merging<'a>(&'a Collection);
@@ -29,12 +31,34 @@ impl Drop for Merging<'_> {
 
 impl Collection {
     fn cap(&self) -> Cap {
-        Cap::of(self.options.memory_bytes)
+        Cap::of(self.options.memory_bytes, &self.schema())
+    }
+
+    /// Threads for a call that works long.
+    pub(crate) fn threads(&self) -> Threads<'_> {
+        Threads::new(self.executor.as_deref(), None)
+    }
+
+    /// Threads for work beside the calls: half of them.
+    fn threads_beside(&self) -> Threads<'_> {
+        let executor = self.executor.as_deref();
+        let half = executor.map_or(1, |executor| executor.threads().div_ceil(2));
+        Threads::new(executor, u32::try_from(half).ok())
+    }
+
+    /// Whether commits wait for the merger, or soon will. What takes long then has time until they do not.
+    fn is_behind(&self) -> bool {
+        self.current().parts.len() > PARTS_MAX
+    }
+
+    fn next_merge(&self, parts: &[Part]) -> Option<Range<usize>> {
+        let in_memory = self.dir.is_none();
+        merging::plan(parts, Plan { cap: self.cap(), in_memory, finish: parts.len() <= PARTS_MAX })
     }
 
     /// Begins merging if there is something to merge and nobody does.
     pub(super) fn merge_if_due(&self, mut writer: MutexGuard<'_, Writer>) {
-        if writer.merging || self.dir.is_none() || merging::plan(&writer.head, self.cap()).is_none() {
+        if writer.merging || self.next_merge(&writer.head).is_none() {
             return;
         }
         writer.merging = true;
@@ -51,20 +75,32 @@ impl Collection {
         loop {
             let inputs = {
                 let writer = self.lock_writer();
-                match merging::plan(&writer.head, self.cap()) {
+                match self.next_merge(&writer.head) {
                     Some(range) if self.writable().is_ok() => writer.head[range].to_vec(),
                     _ => break,
                 }
             };
-            if self.merge_parts(&inputs, &self.merge_control).is_err() {
-                break;
+            let (control, parallel) = (&self.merge_control, &self.threads_beside());
+            let give_up = || self.is_behind();
+            let job = match self.is_behind() {
+                true => Job::plain(control),
+                false => Job { parallel, give_up: Some(&give_up), ..Job::whole(control) },
+            };
+            match self.merge_parts(&inputs, &job) {
+                Ok(()) => {}
+                // It gave up: commits pile up, and are served first.
+                Err(error) if error.code() == Code::Aborted && !control.is_cancelled() => {}
+                Err(_) => break,
             }
         }
     }
 
     /// Makes neighbours one file. Commits go on meanwhile.
-    fn merge_parts(&self, inputs: &[Part], control: &Control) -> Result<(), TercetError> {
-        let merged = self.write_apart(inputs, control)?;
+    fn merge_parts(&self, inputs: &[Part], job: &Job<'_>) -> Result<(), TercetError> {
+        let merged = match self.dir {
+            Some(_) => self.write_apart(inputs, job)?,
+            None => merging::one(&self.schema(), inputs.to_vec(), job)?,
+        };
         let number: Vec<u64> = merged.file_number().into_iter().collect();
         let result = self.replace(inputs, merged);
         self.release(&number);
@@ -107,6 +143,11 @@ impl Collection {
         let mut parts = writer.head.clone();
         parts.retain(|part| !inputs.iter().any(|input| input.is_of(part)));
         parts.insert(place, merged);
+        if self.dir.is_none() {
+            writer.head.clone_from(&parts);
+            self.publish(parts, 0);
+            return Ok(());
+        }
         self.checkpoint(&mut writer, parts)
     }
 
@@ -144,8 +185,9 @@ impl Collection {
     fn compact_files(&self, control: &Control) -> Result<(), TercetError> {
         self.flush_alone()?;
         let head = self.lock_writer().head.clone();
+        let parallel = self.threads();
         for range in merging::groups(&head, self.cap()) {
-            self.merge_parts(&head[range], control)?;
+            self.merge_parts(&head[range], &Job { parallel: &parallel, ..Job::whole(control) })?;
         }
         let mut writer = self.idle_writer()?;
         self.drop_versions(&mut writer)
@@ -161,13 +203,17 @@ impl Collection {
     }
 
     fn compact_memory(&self, control: &Control) -> Result<CompactReply, TercetError> {
-        let mut writer = self.idle_writer()?;
+        let mut writer = self.begin_alone()?;
         let parts = writer.head.clone();
         let bytes = |parts: &[Part]| parts.iter().map(|part| part.segment.file.file_len()).sum();
         let bytes_before = bytes(&parts);
         let dropped = parts.iter().map(|part| u64::from(part.deleted)).sum();
         let next = match parts.iter().any(|part| part.documents() > 0) {
-            true => vec![merging::one(&self.schema(), parts, control)?],
+            true => {
+                let parallel = self.threads();
+                let job = Job { parallel: &parallel, ..Job::whole(control) };
+                vec![merging::one(&self.schema(), parts, &job)?]
+            }
             false => Vec::new(),
         };
         let bytes_after = bytes(&next);

@@ -9,9 +9,10 @@ use std::ops::Range;
 
 use super::part::Part;
 use crate::api::Control;
-use crate::schema::Schema;
-use crate::segment::{Segment, merge};
-use crate::wire::TercetError;
+use crate::dense;
+use crate::schema::{Field, Schema};
+use crate::segment::{Job, Segment, merge};
+use crate::wire::{FieldSpec, TercetError};
 
 /// How many segments of a level make one of the next.
 const FAN_IN: usize = 8;
@@ -53,9 +54,16 @@ pub(super) struct Cap {
 }
 
 impl Cap {
-    /// Within half of a memory budget.
-    pub(super) fn of(memory_bytes: u64) -> Cap {
-        Cap { rows: (memory_bytes / 2 / BYTES_PER_ROW).min(u64::from(u32::MAX) - 1) }
+    /// Within half of a memory budget. Fields are merged one after the other: the largest counts.
+    pub(super) fn of(memory_bytes: u64, schema: &Schema) -> Cap {
+        let of_field = |field: &Field| match &field.spec {
+            FieldSpec::Dense(spec) => {
+                dense::kind(&spec.index).map_or(0, |kind| (kind.merge_bytes)(&dense::field_spec(spec)))
+            }
+            _ => 0,
+        };
+        let bytes = BYTES_PER_ROW + schema.fields.iter().map(of_field).max().unwrap_or(0);
+        Cap { rows: (memory_bytes / 2 / bytes).min(u64::from(u32::MAX) - 1) }
     }
 
     /// The longest beginning of `parts` that one merge may take in.
@@ -76,11 +84,11 @@ impl Cap {
 }
 
 /// All parts as one new part in memory, without deleted rows. One part without deletions is itself.
-pub(super) fn one(schema: &Schema, mut parts: Vec<Part>, control: &Control) -> Result<Part, TercetError> {
-    if parts.len() == 1 && parts[0].deleted == 0 {
+pub(super) fn one(schema: &Schema, mut parts: Vec<Part>, job: &Job<'_>) -> Result<Part, TercetError> {
+    if parts.len() == 1 && parts[0].deleted == 0 && (job.plain || !parts[0].segment.unfinished()) {
         return Ok(parts.swap_remove(0));
     }
-    Ok(Part::new(Segment::merge_in_memory(schema, &inputs(&parts), control)?, None))
+    Ok(Part::new(Segment::merge_in_memory(schema, &inputs(&parts), job)?, None))
 }
 
 /// Parts as a merge takes them.
@@ -96,19 +104,32 @@ pub(super) fn settle(
 ) -> Result<Vec<Part>, TercetError> {
     parts.retain(|part| part.documents() > 0);
     while let Some(top) = parts.last().map(level_in_memory) {
-        let small = |part: &&Part| part.file.is_none() && level_in_memory(part) <= top;
+        // What took long to build is for the merger, which builds on it.
+        let small =
+            |part: &&Part| part.file.is_none() && level_in_memory(part) <= top && !part.segment.built();
         let run = parts.iter().rev().take_while(small).count();
         if run < FAN_IN {
             break;
         }
-        let merged = one(schema, parts.split_off(parts.len() - run), control)?;
+        let merged = one(schema, parts.split_off(parts.len() - run), &Job::plain(control))?;
         parts.push(merged);
     }
     Ok(parts)
 }
 
+/// What may be merged.
+#[derive(Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) cap: Cap,
+    /// A collection without files.
+    pub(super) in_memory: bool,
+    /// Also a part alone that was written plainly.
+    pub(super) finish: bool,
+}
+
 /// The neighbours with files that should become one next.
-pub(super) fn plan(parts: &[Part], cap: Cap) -> Option<Range<usize>> {
+pub(super) fn plan(parts: &[Part], how: Plan) -> Option<Range<usize>> {
+    let cap = how.cap;
     let wasteful = |part: &Part| {
         part.file.is_some()
             && part.segment.rows >= LEVEL_ROWS
@@ -120,8 +141,9 @@ pub(super) fn plan(parts: &[Part], cap: Cap) -> Option<Range<usize>> {
         return Some(at..at + 1);
     }
     let highest = parts.iter().map(level).max()?;
-    (0..=highest).find_map(|top| {
-        let mergeable = |part: &Part| part.file.is_some() && level(part) <= top && !cap.is_full(part);
+    let tier = (0..=highest).find_map(|top| {
+        let ours = |part: &Part| part.file.is_some() || (how.in_memory && part.segment.built());
+        let mergeable = |part: &Part| ours(part) && level(part) <= top && !cap.is_full(part);
         let mut start = 0;
         while start < parts.len() {
             let run = parts[start..].iter().take_while(|part| mergeable(part)).count();
@@ -136,6 +158,16 @@ pub(super) fn plan(parts: &[Part], cap: Cap) -> Option<Range<usize>> {
             start += run + 1;
         }
         None
+    });
+    // Last, for what is merged anyway need not be finished before.
+    tier.or_else(|| {
+        let unfinished = |part: &Part| {
+            part.segment.unfinished()
+                && (part.file.is_some() || how.in_memory)
+                && cap.first(std::slice::from_ref(part)) == 1
+        };
+        let at = parts.iter().position(|part| how.finish && unfinished(part))?;
+        Some(at..at + 1)
     })
 }
 
@@ -146,7 +178,7 @@ pub(super) fn groups(parts: &[Part], cap: Cap) -> Vec<Range<usize>> {
     while start < parts.len() {
         // A part beyond the cap is rewritten alone.
         let taken = cap.first(&parts[start..]).max(1);
-        if taken > 1 || parts[start].deleted > 0 {
+        if taken > 1 || parts[start].deleted > 0 || parts[start].segment.unfinished() {
             groups.push(start..start + taken);
         }
         start += taken;

@@ -14,6 +14,7 @@ use super::writer::Writer;
 use super::{Collection, Options, Part, Parts, Snapshot, record, versions};
 use crate::api::Control;
 use crate::schema::Schema;
+use crate::segment::Job;
 use crate::segment::Segment;
 use crate::wire::{TercetError, VerifyReply};
 
@@ -55,7 +56,7 @@ impl Restore {
 
     /// Merges parts in memory into a file that nothing names yet.
     pub(crate) fn write_apart(&self, parts: &[Part], control: &Control) -> Result<Part, TercetError> {
-        self.collection.write_apart(parts, control)
+        self.collection.write_apart(parts, &Job::plain(control))
     }
 
     /// Makes these parts the newest version, in place of the manifest's last.

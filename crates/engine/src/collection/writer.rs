@@ -20,7 +20,7 @@ use super::merging;
 use super::part::{Part, without_ids};
 use super::{Collection, record};
 use crate::api::Control;
-use crate::segment::Segment;
+use crate::segment::{Job, Segment};
 use crate::wire::{CommitReply, TercetError};
 
 /// Batches up to this many bytes go into the log; larger ones are written as a segment at once.
@@ -199,11 +199,11 @@ impl Collection {
         let mut record = None;
         if self.dir.is_some() && large {
             if !fresh.is_empty() {
-                fresh = vec![self.write_apart(&fresh, control)?];
+                fresh = vec![self.write_apart(&fresh, &Job::plain(control))?];
             }
             fresh.splice(0..0, spilled);
         } else {
-            let part = merging::one(&schema, fresh, control)?;
+            let part = merging::one(&schema, fresh, &Job::plain(control))?;
             record = self.dir.is_some().then(|| part.segment.bytes());
             fresh = vec![part];
         }
@@ -281,6 +281,7 @@ impl Collection {
         if self.dir.is_none() {
             writer.head.clone_from(&parts);
             self.publish(parts, 0);
+            self.merge_if_due(writer);
             return Ok(());
         }
         let Some(record) = record else {
@@ -427,7 +428,7 @@ impl Collection {
     }
 
     /// Merges parts into a file that no manifest names yet; its number stays reserved.
-    pub(crate) fn write_apart(&self, parts: &[Part], control: &Control) -> Result<Part, TercetError> {
+    pub(crate) fn write_apart(&self, parts: &[Part], job: &Job<'_>) -> Result<Part, TercetError> {
         let dir = self.dir.as_deref().unwrap_or_default();
         let number = {
             let mut writer = self.lock_writer();
@@ -437,9 +438,8 @@ impl Collection {
         let name = file_name(number, ".seg");
         let path = join(dir, &name);
         let schema = self.schema();
-        let written =
-            Segment::merge_to_file(&schema, &merging::inputs(parts), control, self.env.as_ref(), &path)
-                .and_then(|_| Segment::open(&schema, self.env.as_ref(), &path));
+        let written = Segment::merge_to_file(&schema, &merging::inputs(parts), job, self.env.as_ref(), &path)
+            .and_then(|_| Segment::open(&schema, self.env.as_ref(), &path));
         match written {
             Ok(segment) => Ok(Part::new(segment, Some(name))),
             Err(error) => {

@@ -1,8 +1,8 @@
 //! From checked documents to the sections of a segment.
 
 use tercet_index::{
-    Bitmap, DenseInput, IndexError, InvertedBuilder, SectionSink, Sections, Values, Work, array_bytes,
-    dense_kind,
+    Bitmap, DenseStream, EachVector, IndexError, InvertedBuilder, SectionSink, Sections, Values, Work,
+    array_bytes, dense_kind,
 };
 use tercet_text::Analyzer;
 
@@ -86,16 +86,32 @@ impl FieldBuilder {
             FieldBuilder::Integers(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
             FieldBuilder::Floats(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
             FieldBuilder::Dense { spec, values } => {
-                let present = (present.len() as u64 != u64::from(rows)).then_some(present);
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
-                (kind.build)(
-                    &field_spec(&spec),
-                    &DenseInput { rows, present, values: Values::F32(&values) },
-                    &Work::inline(),
-                )
+                let mut sections = Sections::new();
+                let fresh = Fresh { present, values: &values, dims: spec.dims as usize };
+                (kind.merge)(&field_spec(&spec), rows, &fresh, &mut sections, &Work::inline())?;
+                Ok(sections)
             }
         }
+    }
+}
+
+/// Vectors of a segment that is soon merged with others.
+struct Fresh<'a> {
+    present: &'a [u32],
+    values: &'a [f32],
+    dims: usize,
+}
+
+impl DenseStream for Fresh<'_> {
+    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
+        let mut vectors = self.present.iter().zip(self.values.chunks_exact(self.dims));
+        vectors.try_for_each(|(row, vector)| each(*row, Values::F32(vector)))
+    }
+
+    fn plain(&self) -> bool {
+        true
     }
 }
 

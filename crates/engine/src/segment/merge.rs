@@ -6,14 +6,14 @@
 //! keywords or ordinals: 4 GiB each, which is more than the inputs of one merge may have.
 
 use tercet_index::{
-    ArraySink, Bitmap, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink, Work,
-    dense_kind, merge_inverted,
+    ArraySink, Bitmap, DenseSource, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink,
+    Work, dense_kind, merge_inverted,
 };
 
 use super::build::LAYOUT;
 use super::docs::DocsWriter;
 use super::present::{Presence, write_presence};
-use super::{BlockCache, FieldReader, Numbers, Segment, SegmentField, field_prefix, ids, keywords};
+use super::{BlockCache, FieldReader, Job, Numbers, Segment, SegmentField, field_prefix, ids, keywords};
 use crate::api::Control;
 use crate::dense::field_spec;
 use crate::schema::{Field, Schema};
@@ -32,12 +32,12 @@ impl Input<'_> {
     }
 }
 
-/// Writes the merged segment. Rows keep their order: first input first. Counts a step of work a field. A field of which
+/// Writes the merged segment. Rows keep their order: first input first. Every field is a part of the job. A field of which
 /// no input has a section is not written; one that the schema does not have is dropped.
 pub(super) fn merge(
     schema: &Schema,
     inputs: &[Input<'_>],
-    control: &Control,
+    job: &Job<'_>,
     sink: &mut dyn SectionSink,
 ) -> Result<(), TercetError> {
     let failed = |e: IndexError| merge_error(e, inputs);
@@ -47,15 +47,16 @@ pub(super) fn merge(
         return Err(failed(too_many()));
     }
     let (maps, rows) = row_maps(inputs).map_err(failed)?;
-    control.begin(schema.fields.len() as u64 + 2);
+    job.begin(schema.fields.len() as u64 + 2);
     merge_ids(inputs, &maps, rows, sink).map_err(failed)?;
-    control.step(1)?;
-    merge_docs(inputs, control, sink)?;
-    control.step(1)?;
+    job.end(0)?;
+    merge_docs(inputs, job.control, sink)?;
+    job.end(0)?;
     for (at, field) in schema.fields.iter().enumerate() {
         let mut sink = Prefixed { sink: &mut *sink, prefix: field_prefix(&field.key) };
-        Merging { field, at, inputs, maps: &maps, rows }.run(&mut sink).map_err(failed)?;
-        control.step(1)?;
+        let merging = Merging { field, at, inputs, maps: &maps, rows, plain: job.plain };
+        let counted = job.run(|work| merging.run(&mut sink, work)).map_err(failed)?;
+        job.end(counted)?;
     }
     Ok(())
 }
@@ -131,10 +132,11 @@ pub(super) struct Merging<'a> {
     pub(super) inputs: &'a [Input<'a>],
     maps: &'a [RowMap],
     rows: u32,
+    plain: bool,
 }
 
 impl Merging<'_> {
-    fn run(&self, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
+    fn run(&self, sink: &mut dyn SectionSink, work: &Work<'_>) -> Result<(), IndexError> {
         let absent = |input: &Input<'_>| matches!(self.of(input).reader, FieldReader::Absent);
         if !self.inputs.is_empty() && self.inputs.iter().all(absent) {
             return Ok(());
@@ -152,7 +154,7 @@ impl Merging<'_> {
             FieldSpec::Dense(spec) => {
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
-                (kind.merge)(&field_spec(spec), self.rows, self, sink, &Work::inline())?;
+                (kind.merge)(&field_spec(spec), self.rows, self, sink, work)?;
             }
         }
         write_presence(&self.present()?, sink)
@@ -160,6 +162,15 @@ impl Merging<'_> {
 
     fn of<'i>(&self, input: &Input<'i>) -> &'i SegmentField {
         &input.segment.fields[self.at]
+    }
+
+    /// The vectors of one input. A set that cannot be read fails where the vectors are read.
+    fn source(&self, at: usize) -> Option<DenseSource<'_>> {
+        let (input, map) = (&self.inputs[at], &self.maps[at]);
+        let reader = input.segment.dense(self.at)?;
+        let set = self.of(input).present.set().ok()?;
+        let kept = map.kept().filter(move |(old, _)| set.is_none_or(|set| set.contains(*old)));
+        Some(DenseSource { reader, kept: Box::new(kept) })
     }
 
     fn disagree(&self) -> IndexError {
@@ -222,6 +233,14 @@ impl Merging<'_> {
 }
 
 impl DenseStream for Merging<'_> {
+    fn plain(&self) -> bool {
+        self.plain
+    }
+
+    fn sources(&self) -> Vec<DenseSource<'_>> {
+        (0..self.inputs.len()).filter_map(|at| self.source(at)).collect()
+    }
+
     fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
         for (input, map) in self.inputs.iter().zip(self.maps) {
             let field = self.of(input);

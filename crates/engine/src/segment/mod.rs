@@ -10,6 +10,7 @@ mod build;
 mod columns;
 mod docs;
 mod ids;
+mod job;
 mod keywords;
 pub(crate) mod merge;
 mod origin;
@@ -22,7 +23,6 @@ use bytes::Bytes;
 use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader};
 use tercet_store::{AlignedBuf, Env, SectionFile, SectionFileWriter, SectionStream};
 
-use crate::api::Control;
 use crate::dense;
 use crate::error::index_error;
 use crate::schema::{Field, Schema};
@@ -33,6 +33,7 @@ pub(crate) use build::SegmentBuilder;
 pub(crate) use columns::{Keywords, Numbers, passing};
 pub(crate) use docs::{BlockCache, Docs};
 pub(crate) use ids::Ids;
+pub(crate) use job::Job;
 pub(crate) use origin::Origin;
 pub(crate) use present::Presence;
 pub(crate) use snapshot::{Export, SNAPSHOT};
@@ -116,14 +117,14 @@ impl Segment {
     pub(crate) fn merge_to_file(
         schema: &Schema,
         inputs: &[merge::Input<'_>],
-        control: &Control,
+        job: &Job<'_>,
         env: &dyn Env,
         path: &str,
     ) -> Result<u64, TercetError> {
-        let mut sink = FileSink::new(SectionStream::create(env, path, KIND)?, control);
+        let mut sink = FileSink::new(SectionStream::create(env, path, KIND)?, job.control);
         let written = Origin::of(schema, inputs, path)
             .and_then(|origin| origin.write(&mut sink))
-            .and_then(|()| merge::merge(schema, inputs, control, &mut sink))
+            .and_then(|()| merge::merge(schema, inputs, job, &mut sink))
             .and_then(|()| Ok(sink.finish()?));
         if written.is_err() {
             let _ = env.remove(path);
@@ -135,11 +136,11 @@ impl Segment {
     pub(crate) fn merge_in_memory(
         schema: &Schema,
         inputs: &[merge::Input<'_>],
-        control: &Control,
+        job: &Job<'_>,
     ) -> Result<Segment, TercetError> {
         let mut buf = AlignedBuf::new();
-        let mut sink = FileSink::new(SectionStream::in_buffer(&mut buf, KIND)?, control);
-        merge::merge(schema, inputs, control, &mut sink)?;
+        let mut sink = FileSink::new(SectionStream::in_buffer(&mut buf, KIND)?, job.control);
+        merge::merge(schema, inputs, job, &mut sink)?;
         sink.finish()?;
         Self::from_file(schema, SectionFile::from_own_bytes(buf.freeze(), "(memory)")?)
     }
@@ -248,6 +249,20 @@ impl Segment {
             Some(FieldReader::Text(reader)) => Some(reader),
             _ => None,
         }
+    }
+
+    /// Whether a merge of it alone would make what it was written without.
+    pub(crate) fn unfinished(&self) -> bool {
+        self.readers().any(|reader| reader.unfinished())
+    }
+
+    /// Whether it has what took long to build.
+    pub(crate) fn built(&self) -> bool {
+        self.readers().any(|reader| !reader.capabilities().exact)
+    }
+
+    fn readers(&self) -> impl Iterator<Item = &dyn DenseReader> {
+        (0..self.fields.len()).filter_map(|at| self.dense(at))
     }
 
     /// The vectors of a dense field.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tercet_index::SectionSink;
 use tercet_store::{AlignedBuf, Env, SectionFile, SectionStream};
 
-use super::{KIND, Segment, merge};
+use super::{Job, KIND, Segment, merge};
 use crate::api::Control;
 use crate::error::index_error;
 use crate::schema::Schema;
@@ -31,12 +31,12 @@ impl Export<'_> {
         &self,
         schema: &Schema,
         inputs: &[merge::Input<'_>],
-        control: &Control,
+        job: &Job<'_>,
         env: &dyn Env,
         path: &str,
     ) -> Result<u64, TercetError> {
-        let mut sink = FileSink::new(SectionStream::create(env, path, SNAPSHOT)?, control);
-        let written = self.write(schema, inputs, control, &mut sink).and_then(|()| Ok(sink.finish()?));
+        let mut sink = FileSink::new(SectionStream::create(env, path, SNAPSHOT)?, job.control);
+        let written = self.write(schema, inputs, job, &mut sink).and_then(|()| Ok(sink.finish()?));
         if written.is_err() {
             let _ = env.remove(path);
         }
@@ -48,11 +48,11 @@ impl Export<'_> {
         &self,
         schema: &Schema,
         inputs: &[merge::Input<'_>],
-        control: &Control,
+        job: &Job<'_>,
     ) -> Result<Bytes, TercetError> {
         let mut buf = AlignedBuf::new();
-        let mut sink = FileSink::new(SectionStream::in_buffer(&mut buf, SNAPSHOT)?, control);
-        self.write(schema, inputs, control, &mut sink)?;
+        let mut sink = FileSink::new(SectionStream::in_buffer(&mut buf, SNAPSHOT)?, job.control);
+        self.write(schema, inputs, job, &mut sink)?;
         sink.finish()?;
         Ok(buf.freeze())
     }
@@ -61,12 +61,12 @@ impl Export<'_> {
         &self,
         schema: &Schema,
         inputs: &[merge::Input<'_>],
-        control: &Control,
+        job: &Job<'_>,
         sink: &mut dyn SectionSink,
     ) -> Result<(), TercetError> {
         let own = sink.begin(self.name).and_then(|()| sink.write(self.bytes));
         own.map_err(|e| index_error(e, self.name))?;
-        merge::merge(schema, inputs, control, sink)
+        merge::merge(schema, inputs, job, sink)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::api::Control;
 use crate::document;
 use crate::filter::Filter;
 use crate::schema::Schema;
+use crate::segment::Job;
 use crate::wire::Code;
 
 /// The younger schema has three fields more and one less.
@@ -114,12 +115,12 @@ proptest! {
             .collect();
         let env = MemoryEnv::new();
         let control = Control::new();
-        let written = Segment::merge_to_file(&younger, &inputs, &control, &env, "merged").unwrap();
+        let written = Segment::merge_to_file(&younger, &inputs, &Job::whole(&control), &env, "merged").unwrap();
         prop_assert_eq!(written, env.size("merged").unwrap());
         prop_assert_eq!(control.done(), control.total());
         let merged = Segment::open(&younger, &env, "merged").unwrap();
         merged.verify_structure().unwrap();
-        let in_memory = Segment::merge_in_memory(&younger, &inputs, &control).unwrap();
+        let in_memory = Segment::merge_in_memory(&younger, &inputs, &Job::whole(&control)).unwrap();
         prop_assert_eq!(sections(&in_memory.file), sections(&merged.file));
         // A segment that is as young as its schema keeps sections of fields that no document has.
         let mut expected = sections(&build(&younger, &kept).file);
@@ -191,7 +192,7 @@ fn damage_is_found_where_it_is_touched() {
         let merged = Segment::merge_to_file(
             &schema,
             &[merge::Input { segment: &whole, live: None }, merge::Input { segment: &segment, live: None }],
-            &Control::new(),
+            &Job::whole(&Control::new()),
             &env,
             "merged",
         );
@@ -210,7 +211,8 @@ fn a_merge_can_be_cancelled_and_names_too_many_rows() {
     control.cancel();
     let input = || merge::Input { segment: &segment, live: None };
     let env = MemoryEnv::new();
-    let error = Segment::merge_to_file(&schema, &[input()], &control, &env, "merged").unwrap_err();
+    let error =
+        Segment::merge_to_file(&schema, &[input()], &Job::whole(&control), &env, "merged").unwrap_err();
     assert_eq!(error.code(), Code::Aborted);
     assert!(!env.exists("merged").unwrap());
     let error = segment.error(IndexError::TooLarge { what: String::from("rows"), limit: 1 });

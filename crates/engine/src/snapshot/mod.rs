@@ -16,7 +16,7 @@ use tercet_store::{Env, SectionFile, parent};
 use crate::api::{Array, Control, Reply};
 use crate::collection::{Collection, FieldCurves, Opened, agree, opened};
 use crate::schema::Schema;
-use crate::segment::{Export, Segment};
+use crate::segment::{Export, Job, Segment};
 use crate::verb::to_json;
 use crate::wire::{Code, ExportReply, ExportRequest, OpenRequest, TercetError, VerifyMode, VersionName};
 
@@ -141,11 +141,13 @@ pub(crate) fn export(
     let json = to_json(&about)?;
     let export = Export { name: COLLECTION, bytes: json.as_bytes() };
     let inputs = snapshot.inputs();
+    let parallel = collection.threads();
+    let job = Job { parallel: &parallel, ..Job::whole(control) };
     let mut arrays = Vec::new();
     let bytes = match &request.path {
-        Some(path) => to_file(&export, schema, &inputs, collection.env(), path, control)?,
+        Some(path) => to_file(&export, schema, &inputs, collection.env(), path, &job)?,
         None => {
-            let bytes = export.to_bytes(schema, &inputs, control)?;
+            let bytes = export.to_bytes(schema, &inputs, &job)?;
             arrays.push(Array::U8(bytes.into()));
             arrays.iter().map(|array| if let Array::U8(bytes) = array { bytes.len() as u64 } else { 0 }).sum()
         }
@@ -160,7 +162,7 @@ fn to_file(
     inputs: &[crate::segment::merge::Input<'_>],
     env: &dyn Env,
     path: &str,
-    control: &Control,
+    job: &Job<'_>,
 ) -> Result<u64, TercetError> {
     if path.is_empty() {
         return Err(TercetError::new(Code::Argument, "the path is empty")
@@ -173,7 +175,7 @@ fn to_file(
             .file(path)
             .expected("a file that is not there yet", "something that is"));
     }
-    let bytes = export.to_file(schema, inputs, control, env, path)?;
+    let bytes = export.to_file(schema, inputs, job, env, path)?;
     if let Err(error) = env.sync_dir(parent(path)) {
         let _ = env.remove(path);
         return Err(error.into());

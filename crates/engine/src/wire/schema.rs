@@ -125,7 +125,7 @@ pub struct DenseSpec {
     #[serde(default = "cosine")]
     #[ts(optional, as = "Option<_>")]
     pub metric: MetricName,
-    /// The index kind and its settings.
+    /// The index kind and its settings; `hnsw` when absent, or that of the stored schema.
     #[serde(default)]
     #[ts(optional, as = "Option<_>")]
     pub index: DenseIndexSpec,
@@ -247,7 +247,7 @@ impl DenseIndexSpec {
 
 impl Default for DenseIndexSpec {
     fn default() -> Self {
-        DenseIndexSpec::Flat(FlatSpec::default())
+        DenseIndexSpec::Hnsw(HnswSpec::default())
     }
 }
 

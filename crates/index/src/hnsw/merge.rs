@@ -4,7 +4,6 @@
 //! (the consolidation of FreshDiskANN, arXiv 2105.09613). Codes are taken over as they are, so that the plan (center, axes)
 //! stays the one of the first graph until there are several times as many vectors; then everything is made anew.
 
-use super::GRAPH_FROM;
 use super::build::{self, Material, Params, Queries, in_parallel};
 use super::graph::{Graph, Layer, NONE, used};
 use super::make::{kept, make, params, write};
@@ -12,6 +11,7 @@ use super::plan::{Codes, Over, Rows};
 use super::prune::Judge;
 use super::reach::connect;
 use super::reader::{HnswReader, Stage};
+use super::{GRAPH_FROM, WALK_BYTES};
 use crate::dense::{DenseSpec, DenseStream, Work};
 use crate::flat;
 use crate::sections::reserved;
@@ -48,6 +48,9 @@ pub(super) fn merge(
     work: &Work<'_>,
 ) -> Result<(), IndexError> {
     (flat::KIND.merge)(&kept(spec), rows, vectors, sink, work)?;
+    if vectors.plain() {
+        return Ok(());
+    }
     let base = Reused::largest(spec, rows, vectors)?;
     // Of the reused graph's rows the codes are there.
     let mut fresh = Held { values: Vec::new(), dims: spec.dims };
@@ -70,6 +73,13 @@ pub(super) fn merge(
         None if taken.len() >= GRAPH_FROM => make(spec, &fresh, sink, work),
         None => Ok(()),
     }
+}
+
+/// What a merge holds of a vector: itself, 8-bit codes, the codes and the query of the walk, links with their spare places,
+/// and some words.
+pub(super) fn bytes(spec: &DenseSpec) -> u64 {
+    let links = params(spec).m as u64 * 4 * 3;
+    (spec.dims as u64).saturating_mul(5) + 3 * WALK_BYTES as u64 + links + 64
 }
 
 /// A graph that is used again.

@@ -13,7 +13,8 @@
 //!
 //! Invariants:
 //! - the same vectors, options and seed give the same bytes on every machine, for any number of threads;
-//! - a segment of fewer than [`GRAPH_FROM`] vectors has no graph and is scanned;
+//! - a segment of fewer than [`GRAPH_FROM`] vectors has no graph and is scanned; so is one that was written plainly, until
+//!   a merge makes its graph;
 //! - ids in links are compared with the number of vectors where they are used: damage can give a worse answer, found by
 //!   `verify`, never an access out of bounds, a hang or a panic.
 
@@ -59,4 +60,5 @@ pub const KIND: DenseKind = DenseKind {
     build: make::build,
     merge: merge::merge,
     open: reader::open,
+    merge_bytes: merge::bytes,
 };

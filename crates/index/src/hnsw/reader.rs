@@ -53,7 +53,11 @@ pub(super) fn open(
 ) -> Result<Box<dyn DenseReader>, IndexError> {
     let vectors = FlatReader::open(&kept(spec), rows, source)?;
     let count = vectors.len();
-    let graph = if count < GRAPH_FROM { None } else { Some(Stage::open(spec, rows, count as u32, source)?) };
+    let plain = matches!(source.section("graph"), Err(IndexError::Missing { .. }));
+    let graph = match count < GRAPH_FROM || plain {
+        true => None,
+        false => Some(Stage::open(spec, rows, count as u32, source)?),
+    };
     Ok(Box::new(HnswReader { vectors, rows, graph }))
 }
 
@@ -275,6 +279,10 @@ impl DenseReader for HnswReader {
             None => self.vectors.cost_ns(k, allowed),
             Some(stage) => search::cost_ns(stage, k, allowed),
         }
+    }
+
+    fn unfinished(&self) -> bool {
+        self.graph.is_none() && self.len() >= GRAPH_FROM
     }
 
     fn verify(&self) -> Result<(), IndexError> {

@@ -133,7 +133,7 @@ dims: number,
  */
 metric?: MetricName, 
 /**
- * The index kind and its settings.
+ * The index kind and its settings; `hnsw` when absent, or that of the stored schema.
  */
 index?: DenseIndexSpec, 
 /**
