@@ -13,6 +13,8 @@ use crate::Counters;
 const HOP: usize = 128;
 /// Words of marks that are cleared whole: clearing them one by one would cost more.
 const CLEARED_WHOLE: usize = 2_048;
+/// Pools up to this long are searched from the end.
+const WALKED_BACK: usize = 24;
 /// Hops between two looks at whether to stop.
 const HOPS_BETWEEN_STOPS: u64 = 32;
 
@@ -113,9 +115,14 @@ impl Pool {
         if self.best.len() == self.most {
             self.best.pop();
         }
+        // Most candidates that enter a small pool belong near its end; in a large one halving is quicker.
         let mut at = self.best.len();
-        while at > 0 && self.best[at - 1] > candidate {
-            at -= 1;
+        if at > WALKED_BACK {
+            at = self.best.partition_point(|held| *held < candidate);
+        } else {
+            while at > 0 && self.best[at - 1] > candidate {
+                at -= 1;
+            }
         }
         self.best.insert(at, candidate);
         self.next = self.next.min(at);
