@@ -82,6 +82,11 @@ impl Lvq {
         self.codes.all()
     }
 
+    /// All codes as they lie.
+    pub(super) fn unverified(&self) -> &[u8] {
+        self.codes.unverified()
+    }
+
     /// The codes in a slot, checked.
     pub(super) fn codes_of(&self, slot: usize) -> Result<&[u8], IndexError> {
         let start = slot.saturating_mul(self.stride());

@@ -101,6 +101,14 @@ impl FlatReader {
         self.kept.as_ref()
     }
 
+    /// The 8-bit codes, where there are some.
+    pub(super) fn lvq(&self) -> Option<&Lvq> {
+        match &self.codes {
+            Some(Coded::Lvq8(lvq)) => Some(lvq),
+            _ => None,
+        }
+    }
+
     pub(super) fn table(&self) -> Result<Table<'_>, IndexError> {
         let slots = self.slots.as_ref().map(|slots| slots.all()).transpose()?;
         Ok(Table { rows: self.rows, count: self.count as usize, slots })

@@ -2,24 +2,33 @@
 
 use super::FlatReader;
 use super::compare::{Comparison, Scores};
+use super::lvq::LvqScores;
 use super::query::{prepare, with_scratch};
-use super::vectors::View;
 use crate::values::Values;
 use tercet_kernels::prefetch;
 
-/// A query beside the vectors, by slot. Nothing is checked against checksums: see `Array::unverified`.
+/// A query beside the vectors, or their codes where they are not kept, by slot. Nothing is checked against checksums: see
+/// `Array::unverified`.
 pub(crate) struct SlotScores<'a> {
-    comparison: Comparison<'a>,
+    scores: Either<'a>,
     bytes: &'a [u8],
     stride: usize,
     count: usize,
+}
+
+enum Either<'a> {
+    Vectors(Comparison<'a>),
+    Codes(LvqScores<'a>),
 }
 
 impl SlotScores<'_> {
     /// The scores of slots, which are all below `count`.
     #[inline]
     pub(crate) fn scores(&mut self, slots: &[u32], out: &mut [f32]) {
-        self.comparison.gather(slots, out);
+        match &mut self.scores {
+            Either::Vectors(vectors) => vectors.gather(slots, out),
+            Either::Codes(codes) => codes.gather(slots, out),
+        }
     }
 
     /// Asks for a slot's vector.
@@ -36,21 +45,30 @@ impl SlotScores<'_> {
 }
 
 impl FlatReader {
-    /// Calls `body` with a query made ready; `None` when it has other dimensions, or no vectors are kept.
+    /// Calls `body` with a query made ready; `None` when it has other dimensions.
     pub(crate) fn with_slots<R>(
         &self,
         query: Values<'_>,
         body: impl FnOnce(&mut SlotScores<'_>) -> R,
     ) -> Option<R> {
-        let vectors = self.kept()?;
-        let view: View<'_> = vectors.unverified();
-        let stride = vectors.shape.dtype.bytes(vectors.shape.dims);
-        let bytes = view.values.as_bytes();
-        let count = view.values.len() / vectors.shape.elements().max(1);
         with_scratch(|scratch| {
-            let query = prepare(vectors.shape, query, scratch)?;
-            let comparison = Comparison::new(view, query);
-            Some(body(&mut SlotScores { comparison, bytes, stride, count }))
+            let mut slots = match (self.kept(), self.lvq()) {
+                (Some(vectors), _) => {
+                    let view = vectors.unverified();
+                    let stride = vectors.shape.dtype.bytes(vectors.shape.dims);
+                    let count = view.values.len() / vectors.shape.elements().max(1);
+                    let query = prepare(vectors.shape, query, scratch)?;
+                    let scores = Either::Vectors(Comparison::new(view, query));
+                    SlotScores { scores, bytes: view.values.as_bytes(), stride, count }
+                }
+                (None, Some(lvq)) => {
+                    let (bytes, stride) = (lvq.unverified(), lvq.stride());
+                    let scores = Either::Codes(lvq.compare(query, bytes, scratch)?);
+                    SlotScores { scores, bytes, stride, count: bytes.len() / stride }
+                }
+                (None, None) => return None,
+            };
+            Some(body(&mut slots))
         })
     }
 }

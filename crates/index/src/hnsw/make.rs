@@ -2,13 +2,14 @@
 
 use super::build::{self, Material, Params};
 use super::graph::Graph;
-use super::plan::{Codes, Given, Over, Plan, Rows};
+use super::plan::{Codes, Given, Over, Plan, Rows, raw};
 use super::prune::Judge;
 use super::reach::connect;
 use super::{GRAPH_FROM, VERSION};
 use crate::dense::{Codec, DenseInput, DenseSpec, Work};
 use crate::flat;
 use crate::sections::reserved;
+use crate::values::Dtype;
 use crate::{IndexError, SectionSink, Sections};
 use tercet_kernels::Metric;
 
@@ -17,13 +18,21 @@ pub(super) fn metric(spec: &DenseSpec) -> Metric {
     spec.metric.on_numbers().unwrap_or(Metric::L2)
 }
 
-/// What is kept of the vectors: codes are the graph's business.
+/// What is kept of the vectors: codes are the graph's business, but where they stand for the vectors.
 pub(super) fn kept(spec: &DenseSpec) -> DenseSpec {
     let mut kept = spec.uncoded();
     if spec.options.codec == Codec::F16 {
         (kept.options.codec, kept.options.keep) = (Codec::F16, false);
+    } else if lent(spec) {
+        (kept.options.codec, kept.options.keep) = (Codec::Lvq8, false);
     }
     kept
+}
+
+/// Whether 8-bit codes stand for the vectors: the judge's codes are then those of `flat`, in the same space. Vectors of
+/// integers and bits are no larger than their codes, and kept.
+pub(super) fn lent(spec: &DenseSpec) -> bool {
+    !spec.options.keep && !raw(spec) && matches!(spec.dtype, Dtype::F32 | Dtype::F16)
 }
 
 pub(super) fn params(spec: &DenseSpec) -> Params {
@@ -76,12 +85,12 @@ pub(super) fn make(
     let graph = build::bare(params, &levels)?;
     let mut graph = build::grow(&material, graph, &vec![false; count], &levels, work)?;
     connect(&material, &mut graph)?;
-    write(params, &plan, &codes, &graph, count, count, sink)
+    write(spec, &plan, &codes, &graph, count, count, sink)
 }
 
 /// Writes codes and graph.
 pub(super) fn write(
-    params: Params,
+    spec: &DenseSpec,
     plan: &Plan,
     codes: &Codes,
     graph: &Graph,
@@ -89,6 +98,7 @@ pub(super) fn write(
     planned: usize,
     sink: &mut dyn SectionSink,
 ) -> Result<(), IndexError> {
+    let params = params(spec);
     sink.begin("graph")?;
     let mut head = vec![
         VERSION,
@@ -117,9 +127,11 @@ pub(super) fn write(
         head.push(end);
     }
     sink.write(bytemuck::cast_slice(&head))?;
-    plan.space.write(sink)?;
+    if !lent(spec) {
+        plan.space.write(sink)?;
+    }
     plan.reduction.write(plan.space.points(), sink)?;
-    if plan.over != Over::Vectors {
+    if plan.over != Over::Vectors && !lent(spec) {
         sink.begin("points")?;
         sink.write(&codes.judge)?;
     }

@@ -6,8 +6,8 @@
 
 use super::build::{self, Material, Params, Queries, in_parallel};
 use super::graph::{Graph, Layer, NONE, used};
-use super::make::{kept, make, params, write};
-use super::plan::{Codes, Over, Rows};
+use super::make::{kept, lent, make, metric, params, write};
+use super::plan::{Codes, Over, Plan, Rows, raw};
 use super::prune::Judge;
 use super::reach::connect;
 use super::reader::{HnswReader, Stage};
@@ -52,7 +52,9 @@ pub(super) fn merge(
         return Ok(());
     }
     let base = Reused::largest(spec, rows, vectors)?;
-    // Of the reused graph's rows the codes are there.
+    // Codes that are not stored, or that belong to the vectors as `flat` has them, are made again for all.
+    let again = lent(spec) || raw(spec);
+    // Otherwise those of the reused graph's rows are there.
     let mut fresh = Held { values: Vec::new(), dims: spec.dims };
     let mut taken: Vec<u32> = Vec::new();
     let mut floats = Vec::new();
@@ -60,7 +62,7 @@ pub(super) fn merge(
         let from = base.as_ref().map_or(NONE, |base| base.rows[row as usize]);
         taken.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
         taken.push(from);
-        if from == NONE || base.as_ref().is_some_and(|base| base.stage.plan.over == Over::Vectors) {
+        if from == NONE || again {
             vector.write_f32(&mut floats);
             let bytes = floats.len() as u64 * 4;
             fresh.values.try_reserve(floats.len()).map_err(|_| IndexError::Memory { bytes })?;
@@ -69,7 +71,7 @@ pub(super) fn merge(
         Ok(())
     })?;
     match base {
-        Some(base) => base.grow(spec, &taken, &fresh, sink, work),
+        Some(base) => base.grow(spec, &taken, &fresh, again, sink, work),
         None if taken.len() >= GRAPH_FROM => make(spec, &fresh, sink, work),
         None => Ok(()),
     }
@@ -132,18 +134,31 @@ impl<'a> Reused<'a> {
         Ok(Some(Reused { stage, rows: places }))
     }
 
-    /// `taken`: the old slot of each new slot, [`NONE`] for the vectors in `fresh`, in their order.
+    /// `taken`: the old slot of each new slot, [`NONE`] for the vectors in `fresh`, in their order; `fresh` has all of them
+    /// where codes are made `again`.
     fn grow(
         &self,
         spec: &DenseSpec,
         taken: &[u32],
         fresh: &Held,
+        again: bool,
         sink: &mut dyn SectionSink,
         work: &Work<'_>,
     ) -> Result<(), IndexError> {
         let stage = self.stage;
-        let (plan, params) = (&stage.plan, params(spec));
-        let (codes, queries) = self.codes(taken, fresh, work)?;
+        let params = params(spec);
+        let made;
+        let (plan, planned) = if again {
+            made = Plan::fit(spec, metric(spec), fresh, work)?;
+            (&made, taken.len())
+        } else {
+            (&stage.plan, stage.planned as usize)
+        };
+        let (codes, queries) = if again {
+            (plan.encode(fresh, work.parallel)?, plan.queries(fresh, work.parallel))
+        } else {
+            self.codes(taken, fresh, work)?
+        };
         let levels = self.levels(taken, params)?;
         let material = Material {
             params,
@@ -157,7 +172,7 @@ impl<'a> Reused<'a> {
         let inserted: Vec<bool> = taken.iter().map(|from| *from != NONE).collect();
         let mut graph = build::grow(&material, graph, &inserted, &levels, work)?;
         connect(&material, &mut graph)?;
-        write(params, plan, &codes, &graph, taken.len(), stage.planned as usize, sink)
+        write(spec, plan, &codes, &graph, taken.len(), planned, sink)
     }
 
     /// The codes of all, and the queries of the fresh ones.
@@ -178,11 +193,8 @@ impl<'a> Reused<'a> {
             }
             Ok::<_, IndexError>(all)
         };
-        // Codes that are not stored were made of all vectors.
-        let judge = match &self.stage.points {
-            None => made.judge,
-            Some(points) => join(points.all()?, &made.judge, plan.judge.stride())?,
-        };
+        let points = self.stage.points.as_ref().map_or(Ok(&[][..]), |points| points.all())?;
+        let judge = join(points, &made.judge, plan.judge.stride())?;
         let walk = match &self.stage.walk {
             None => Vec::new(),
             Some(walk) => join(walk.all()?, &made.walk, plan.walk.stride())?,

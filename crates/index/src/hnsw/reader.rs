@@ -2,7 +2,7 @@
 
 use super::beam::{self, Candidate, candidate, node};
 use super::graph::{Base, LEVELS_MAX, NONE, View, used};
-use super::make::{kept, metric};
+use super::make::{kept, lent, metric};
 use super::plan::{Over, Plan, raw};
 use super::walk::Walk;
 use super::{CAPABILITIES, GRAPH_FROM, VERSION, search};
@@ -111,6 +111,7 @@ impl Stage {
         if !sound {
             return Err(head.corrupt("codes of other dimensions than the points, or of other vectors"));
         }
+        let points_name = if lent(spec) { "codes" } else { "points" };
         let total = ends.last().copied().unwrap_or(0);
         let (count64, width, levels) = (u64::from(count), u64::from(m), u64::from(total));
         Ok(Stage {
@@ -121,7 +122,7 @@ impl Stage {
             ends: ends.to_vec(),
             slots: (count != rows).then(|| Array::open_len(source, "rows", count64)).transpose()?,
             points: (over != Over::Vectors)
-                .then(|| Array::open_len(source, "points", count64 * plan.judge.stride() as u64))
+                .then(|| Array::open_len(source, points_name, count64 * plan.judge.stride() as u64))
                 .transpose()?,
             walk: (over == Over::Own)
                 .then(|| Array::open_len(source, "walk", count64 * walk.stride() as u64))

@@ -172,7 +172,8 @@ impl Run<'_> {
                 for found in &tools.found {
                     self.offer(top, -beam::distance(*found), node(*found));
                 }
-                Ok(Answered { exact: path == Path::Scan && complete, complete, path })
+                let exact = path == Path::Scan && complete && self.reader.vectors.capabilities().exact;
+                Ok(Answered { exact, complete, path })
             });
             return answered.unwrap_or(Ok(Answered::SCAN));
         }

@@ -108,6 +108,55 @@ fn finds_nearly_all_neighbours() {
 }
 
 #[test]
+fn every_codec_and_type_finds_them() {
+    use crate::dense::{Codec, Distance, Reduce};
+    let dims = 160;
+    let mut specs = Vec::new();
+    for codec in [Codec::Auto, Codec::F32, Codec::F16, Codec::Lvq8, Codec::Lvq4x8] {
+        for keep in [true, false] {
+            for reduce in [Reduce::Auto, Reduce::Pca(96), Reduce::Prefix(128)] {
+                let mut spec = small(Metric::Cosine, dims);
+                (spec.options.codec, spec.options.keep, spec.options.reduce) = (codec, keep, reduce);
+                specs.push(spec);
+            }
+        }
+    }
+    let values = vectors(2_500, dims, 12, 31);
+    let queries = vectors(60, dims, 12, 31);
+    for spec in specs {
+        let index = build(&spec, values.clone(), &Work::inline());
+        let recall = index.recall(&queries, 100, None);
+        assert!(recall > 0.95, "{:?}: {recall}", spec.options);
+        let merged = Merge { parts: vec![(&index, Bitmap::full(2_500))] }.run(&spec);
+        let recall = merged.recall(&queries, 100, None);
+        assert!(recall > 0.95, "{:?} merged: {recall}", spec.options);
+    }
+    let bits: Vec<u8> =
+        values.chunks_exact(8).map(|x| (0..8).fold(0, |b, at| b | u8::from(x[at] > 0.0) << at)).collect();
+    for metric in [Distance::Hamming, Distance::Jaccard] {
+        let mut spec = DenseSpec { metric, dtype: crate::Dtype::Bits, ..small(Metric::L2, dims) };
+        spec.options.ef_construction = 100;
+        let input = DenseInput { rows: 2_500, present: None, values: Values::Bits(&bits) };
+        let sections = (KIND.build)(&spec, &input, &Work::inline()).unwrap();
+        let reader = (KIND.open)(&spec, 2_500, &MemorySections::new(&sections)).unwrap();
+        reader.verify().unwrap();
+        let mut good = 0;
+        for query in bits.chunks_exact(dims / 8).step_by(50) {
+            let find = |effort| {
+                let (mut top, mut counters) = (TopK::new(10), Counters::default());
+                let search = DenseSearch { effort, ..DenseSearch::new(Values::Bits(query)) };
+                reader.search(&search, &mut top, &mut counters).unwrap();
+                (top.into_sorted(), counters.vectors_scored)
+            };
+            let ((truth, all), (found, some)) = (find(Effort::Exact), find(Effort::Ef(64)));
+            assert!(some < all);
+            good += found.iter().filter(|hit| hit.score >= truth[9].score).count();
+        }
+        assert!(good >= 475, "{metric:?}: {good} of 500");
+    }
+}
+
+#[test]
 fn any_number_of_threads_gives_the_same_bytes() {
     let spec = small(Metric::Cosine, 150);
     let values = vectors(3_000, 150, 10, 5);
