@@ -84,6 +84,19 @@ fn rows_survive_every_change() {
                 // Sums of small half-integers are exact, so ties are ties and must go to the lower row.
                 assert!(f.0 == w.0 || metric == "cosine", "{metric} {found:?} {wanted:?}");
             }
+            let queries: Vec<f32> = (round..round + 9).flat_map(vector).collect();
+            let left_out = vec![found[0].0, 40 + round];
+            let arrays = vec![Array::F32(queries.clone()), Array::U32(left_out.clone())];
+            let batch = c.raw("searchBatch", &json!({ "k": 6, "excluded": true }), arrays).unwrap();
+            let (Array::U32(many), Array::F32(scores)) = (&batch.arrays[0], &batch.arrays[1]) else {
+                panic!("rows and scores")
+            };
+            for (at, query) in queries.chunks(DIMS).enumerate() {
+                let together: Vec<(u32, f32)> = (at * 6..at * 6 + 6).map(|i| (many[i], scores[i])).collect();
+                let mut single = search(&c, query, 8);
+                single.retain(|(row, _)| !left_out.contains(row));
+                assert_eq!(together, single[..6], "{metric}, round {round}, query {at}");
+            }
             if round % 7 == 6 {
                 c.call("save", json!({ "path": "dir/x.flat" })).unwrap();
                 let open = json!({ "path": "dir/x.flat", "index": { "kind": "flat" } });

@@ -1,10 +1,11 @@
 //! The verbs of a level-1 index.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tercet_index::{Bitmap, Effort, Parallel as _, Values, Work};
 
-use super::search::{Allowed, Ask, Outcome, Query, Scratch, stored};
+use super::search::{Allowed, Ask, EXCLUDED_FEW, Outcome, Query, Scratch, stored};
 use super::spec::Vectors;
 use super::{Spec, State, VectorIndex};
 use crate::api::{Array, Control, Executor, Handle, Reply, SearchInto, Threads, setting};
@@ -17,8 +18,10 @@ use crate::wire::{
     IndexUpdateReply, IndexVectorRequest, IndexVerifyRequest, IndexWorkRequest, TercetError,
 };
 
-/// Queries of a batch that one thread takes at once, and between two looks at the control.
-const QUERIES_PER_STEP: usize = 16;
+/// Queries of a batch that one thread takes at once: few where they take different times, as many as there are for each
+/// thread where all take the same and share what is done for them together.
+const QUERIES_WALKED: usize = 16;
+const QUERIES_SCANNED: usize = 256;
 /// The most queries that are measured.
 const SAMPLE_MAX: i64 = 100_000;
 /// A call that computes: more than any thread of JavaScript should wait for, and not for the pool of waiting calls.
@@ -184,13 +187,21 @@ impl Batch<'_> {
         rows.resize(cells, u32::MAX);
         scores.resize(cells, f32::NEG_INFINITY);
         self.control.begin(count as u64);
-        let pieces = rows.chunks_mut(QUERIES_PER_STEP * k).zip(scores.chunks_mut(QUERIES_PER_STEP * k));
+        let at_once = match self.index.spec.kind.capabilities.exact {
+            true => count.div_ceil(threads.threads()).clamp(1, QUERIES_SCANNED),
+            false => QUERIES_WALKED,
+        };
+        let pieces = rows.chunks_mut(at_once * k).zip(scores.chunks_mut(at_once * k));
         let pieces: Vec<Mutex<Piece<'_>>> = pieces
             .map(|(rows, scores)| Mutex::new(Piece { rows, scores, outcome: Ok(Outcome::NONE) }))
             .collect();
         threads.run(pieces.len(), &|at| {
             let mut piece = pieces[at].lock().unwrap_or_else(PoisonError::into_inner);
-            piece.outcome = Scratch::with(|scratch| self.search(at * QUERIES_PER_STEP, &mut piece, scratch));
+            piece.outcome = if self.ask.time_limit_ms.is_none() && self.ask.exclude.len() <= EXCLUDED_FEW {
+                self.together(at * at_once, &mut piece)
+            } else {
+                Scratch::with(|scratch| self.one_by_one(at * at_once, &mut piece, scratch))
+            };
         });
         let mut all = Outcome::NONE;
         for piece in pieces {
@@ -200,7 +211,30 @@ impl Batch<'_> {
         Ok((rows, scores, all))
     }
 
-    fn search(
+    /// The queries of a piece at once: what they share is done once.
+    fn together(&self, first: usize, piece: &mut Piece<'_>) -> Result<Outcome, TercetError> {
+        let k = self.ask.k;
+        let queries = self.queries.part(first as u32, (piece.rows.len() / k) as u32);
+        let count = u64::from(queries.count);
+        // The share of the work that is done, as queries; of several parts the furthest.
+        let told = AtomicU64::new(0);
+        let tell = |done: u64| {
+            let before = told.fetch_max(done, Ordering::Relaxed);
+            self.control.step(done.saturating_sub(before))
+        };
+        let progress = |done: u64, total: u64| tell(done.min(total) * count / total.max(1)).is_ok();
+        let work = Work { progress: &progress, ..Work::inline() };
+        let outcome = self.index.search_many(self.state, queries, &self.ask, &work, |at, found| {
+            let (rows, scores) = (piece.rows[at * k..].iter_mut(), piece.scores[at * k..].iter_mut());
+            for ((row, score), found) in rows.zip(scores).zip(found) {
+                (*row, *score) = (found.row, found.score);
+            }
+        })?;
+        tell(count)?;
+        Ok(outcome)
+    }
+
+    fn one_by_one(
         &self,
         first: usize,
         piece: &mut Piece<'_>,

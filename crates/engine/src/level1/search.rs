@@ -3,16 +3,19 @@
 
 use std::cell::Cell;
 
-use tercet_index::{Bitmap, Counters, DenseSearch, Effort, Path, Scored, Stored, TopK, Values};
+use tercet_index::{
+    Answered, Bitmap, Counters, DenseSearch, Effort, Path, Scored, Stored, TopK, Values, Work,
+};
 
 use super::parts::IndexPart;
+use super::spec::Vectors;
 use super::{State, VectorIndex};
 use crate::error::index_error;
 use crate::search::{DEPTH_MAX, bounded, check_whole};
 use crate::wire::{Code, IndexSearchReply, SearchPath, TercetError};
 
 /// Up to so many rows to leave out are looked for among the results; more of them are taken out of the filter.
-const EXCLUDED_FEW: usize = 64;
+pub(super) const EXCLUDED_FEW: usize = 64;
 
 /// What is searched for.
 #[derive(Clone, Copy)]
@@ -78,6 +81,13 @@ impl Outcome {
         path: SearchPath::Scan,
         counters: Counters { vectors_scored: 0, hops: 0, postings_scored: 0 },
     };
+
+    /// Takes what a part says.
+    fn take(&mut self, answered: Answered) {
+        self.exact &= answered.exact;
+        self.complete &= answered.complete;
+        self.path = self.path.max(path(answered.path));
+    }
 
     /// Takes what another search says beside this one.
     pub(super) fn join(&mut self, other: &Outcome) {
@@ -203,9 +213,7 @@ impl VectorIndex {
                 *words = made.into_words();
             }
             check_whole(top, k)?;
-            outcome.exact &= answered.exact;
-            outcome.complete &= answered.complete;
-            outcome.path = outcome.path.max(path(answered.path));
+            outcome.take(answered);
             let first = part.first;
             if several {
                 top.take_sorted(|hit| all.push(hit.score, first + hit.row));
@@ -220,6 +228,66 @@ impl VectorIndex {
         if dropped > 0 {
             found.retain(|hit| Some(hit.row) != itself && !(few && ask.exclude.contains(&hit.row)));
             found.truncate(ask.k);
+        }
+        Ok(outcome)
+    }
+}
+
+impl VectorIndex {
+    /// The nearest rows of many queries of one thread, each handed out best first, with its place. No time limit.
+    pub(super) fn search_many(
+        &self,
+        state: &State,
+        queries: Vectors<'_>,
+        ask: &Ask<'_>,
+        work: &Work<'_>,
+        mut each: impl FnMut(usize, &[Scored]),
+    ) -> Result<Outcome, TercetError> {
+        let k = ask.k + ask.exclude.len();
+        let memory = |e| index_error(e, "(index)");
+        let collectors = || {
+            let mut tops = tercet_index::reserved(queries.count as usize).map_err(memory)?;
+            tops.resize_with(queries.count as usize, || TopK::within(k, ask.least));
+            Ok::<_, TercetError>(tops)
+        };
+        let mut outcome = Outcome::NONE;
+        let mut all = collectors()?;
+        let mut tops = if state.parts.len() > 1 { collectors()? } else { Vec::new() };
+        for (at, part) in state.parts.iter().enumerate() {
+            let ready = if let Allowed::Ready(ready) = ask.allowed { ready.get(at) } else { None };
+            let allowed = ready.or(part.live.as_deref());
+            let Some(query) = queries.at(0) else { break };
+            let search = DenseSearch {
+                effort: ask.effort,
+                allowed,
+                patience: ask.patience,
+                ..DenseSearch::new(query)
+            };
+            let into = if tops.is_empty() { &mut all } else { &mut tops };
+            let reader = &part.stored.reader;
+            let answered = reader.search_batch(queries.values, &search, into, &mut outcome.counters, work);
+            let answered = answered.map_err(|e| index_error(e, part.stored.file.label()))?;
+            outcome.take(answered);
+            into.iter().try_for_each(|top| check_whole(top, k))?;
+            for (top, all) in tops.iter_mut().zip(&mut all) {
+                top.take_sorted(|hit| all.push(hit.score, part.first + hit.row));
+                top.reset(k, ask.least);
+            }
+        }
+        let first = match state.parts.as_slice() {
+            [one] => one.first,
+            _ => 0,
+        };
+        let mut found = Vec::new();
+        for (at, mut top) in all.into_iter().enumerate() {
+            check_whole(&top, k)?;
+            found.clear();
+            top.take_sorted(|hit| found.push(Scored { row: first + hit.row, ..hit }));
+            if !ask.exclude.is_empty() {
+                found.retain(|hit| !ask.exclude.contains(&hit.row));
+                found.truncate(ask.k);
+            }
+            each(at, &found);
         }
         Ok(outcome)
     }

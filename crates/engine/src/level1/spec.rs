@@ -153,6 +153,21 @@ pub(super) struct Vectors<'a> {
 }
 
 impl<'a> Vectors<'a> {
+    /// `count` vectors from a place on; fewer where there are no more.
+    pub(super) fn part(&self, place: u32, count: u32) -> Vectors<'a> {
+        let from = place.min(self.count);
+        let count = count.min(self.count - from);
+        let range = from as usize * self.elements..(from + count) as usize * self.elements;
+        let values = match self.values {
+            Values::F32(values) => Values::F32(&values[range]),
+            Values::F16(values) => Values::F16(&values[range]),
+            Values::I8(values) => Values::I8(&values[range]),
+            Values::U8(values) => Values::U8(&values[range]),
+            Values::Bits(values) => Values::Bits(&values[range]),
+        };
+        Vectors { values, count, ..*self }
+    }
+
     /// The vector at a place.
     pub(super) fn at(&self, place: u32) -> Option<Values<'a>> {
         self.values.at(place as usize, self.elements)
