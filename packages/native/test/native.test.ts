@@ -40,6 +40,20 @@ describe("native binding", () => {
     expect(index.callSync("stats", "{}", []).error).toBeUndefined();
   });
 
+  it("cancels a running build, and keeps nothing of it", async () => {
+    const binding = load();
+    const control = binding.control();
+    const rows = Float32Array.from({ length: 40_000 * 16 }, (_, i) => Math.sin(i * i));
+    const request = JSON.stringify({ dims: 16, metric: "l2", index: { kind: "hnsw" } });
+    const pending = binding.root.call("index.build", request, [rows], control);
+    while (control.done() === 0) await new Promise((wake) => setTimeout(wake, 1));
+    expect(control.total()).toBeGreaterThan(control.done());
+    control.cancel();
+    const reply = await pending;
+    expect(codeOf(reply)).toBe("ERR_ABORTED");
+    expect(reply.handle).toBeUndefined();
+  });
+
   it("lets calls in flight finish when their handle is closed", async () => {
     const index = build(load());
     const pending = Array.from({ length: 16 }, () => index.call("searchBatch", '{"k":1}', [ROWS]));

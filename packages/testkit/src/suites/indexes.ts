@@ -1,69 +1,28 @@
 /** Level 1, whatever the kind: every promise of the shared class, held by each class in front of it. */
-import {
-  FlatIndex,
-  type FlatOptions,
-  HnswIndex,
-  type HnswOptions,
-  NO_ROW,
-  rowSet,
-  type Vectors,
-} from "tercet/index";
-import { beforeEach, describe, expect, test } from "vitest";
+import { HnswIndex, NO_ROW, rowSet, type Vectors } from "tercet/index";
+import { describe, expect, test } from "vitest";
 import { failure, type Kit, random } from "../kit.js";
-import { ranked, SCORES } from "../oracle.js";
+import { SCORES } from "../oracle.js";
+import {
+  at,
+  COUNT,
+  DIMS,
+  type Given,
+  type Index,
+  KINDS,
+  type Kind,
+  list,
+  nearest,
+  type Options,
+  recall,
+  vectors,
+} from "./index-kit.js";
+import { bits, mistyped, typed } from "./index-types.js";
 
 const METRICS = ["cosine", "dot", "l2"] as const;
-const DIMS = 16;
-/** Enough for a graph: up to about a thousand vectors are scanned whatever the kind. */
-const COUNT = 1_500;
-
-type Index = FlatIndex | HnswIndex;
-type Options = FlatOptions & HnswOptions;
-
-interface Kind {
-  readonly name: string;
-  build(vectors: Vectors, options: Options): Promise<Index>;
-  open(path: string, options: { backend: Options["backend"] }): Promise<Index>;
-}
-
-const KINDS: readonly Kind[] = [
-  { name: "flat", build: FlatIndex.build, open: FlatIndex.open },
-  { name: "hnsw", build: HnswIndex.build, open: HnswIndex.open },
-];
-
-function vectors(count: number, seed: number, dims = DIMS): Float32Array {
-  const next = random(seed);
-  return Float32Array.from({ length: count * dims }, () => next() * 2 - 1);
-}
-
-const at = (all: Float32Array, row: number) => all.slice(row * DIMS, (row + 1) * DIMS);
-const list = (found: { readonly rows: Uint32Array }) => [...found.rows];
-
-/** Of the true rows, the share that was found. */
-function recall(found: readonly number[], truth: readonly number[]): number {
-  return truth.filter((row) => found.includes(row)).length / truth.length;
-}
-
-/** The rows of a map of vectors by falling score. */
-function nearest(
-  live: ReadonlyMap<number, Float32Array>,
-  query: Float32Array,
-  k: number,
-  metric: keyof typeof SCORES = "cosine",
-) {
-  const rows = [...live.keys()].sort((a, b) => a - b);
-  const scores = rows.map((row) => SCORES[metric]([...(live.get(row) as Float32Array)], [...query]));
-  return ranked(scores)
-    .slice(0, k)
-    .map((place) => rows[place] as number);
-}
 
 export function indexes(kit: Kit): void {
   describe.each(KINDS)("an index of kind $name", (kind) => {
-    beforeEach((context) => {
-      const { denseKinds } = JSON.parse(kit.binding.root.callSync("info", "{}", []).json);
-      if (!denseKinds.includes(kind.name)) context.skip(`there is no kind ${kind.name} in this build`);
-    });
     const build = async (given: Vectors, options: Partial<Options> = {}) =>
       kit.kept(await kind.build(given, { dims: DIMS, backend: kit.binding, ...options }));
     const rows = vectors(COUNT, 1);
@@ -71,24 +30,21 @@ export function indexes(kit: Kit): void {
     const queries = vectors(20, 2);
     const query = at(queries, 0);
 
-    searching(kit, kind, { build, rows, live, queries, query });
+    searching(kind, { build, rows, live, queries, query });
+    reaching({ build, rows, live, queries, query });
     changing({ build, rows, query });
+    churning({ build, rows });
     if (kind.name === "hnsw") measuring(build as never, rows, queries);
     typed(build);
+    bits(build);
+    mistyped(build);
     misused(kit, kind, build);
+    refused(kit, kind, build);
     if (kit.hasFiles) files(kit, kind, build, rows);
   });
 }
 
-interface Given {
-  readonly build: (given: Vectors, options?: Partial<Options>) => Promise<Index>;
-  readonly rows: Float32Array;
-  readonly live: ReadonlyMap<number, Float32Array>;
-  readonly queries: Float32Array;
-  readonly query: Float32Array;
-}
-
-function searching(_kit: Kit, kind: Kind, { build, rows, live, queries, query }: Given): void {
+function searching(kind: Kind, { build, rows, live, queries, query }: Given): void {
   test.each(METRICS)("finds by %s what brute force finds, one by one and in batches", async (metric) => {
     const index = await build(rows, { metric });
     const batch = await index.searchBatch(queries, 10, { ef: 200 } as never);
@@ -147,7 +103,9 @@ function searching(_kit: Kit, kind: Kind, { build, rows, live, queries, query }:
     expect(list(await index.searchBatch(query, 2, both as never))).toEqual(best.slice(8));
     expect(index.search(query, 5, { filter: new Uint32Array(0) }).rows.length).toBe(0);
   });
+}
 
+function reaching({ build, rows, live, query }: Given): void {
   test("searches by a stored row, and gives its vector back", async () => {
     const index = await build(rows);
     const found = index.searchRow(17, 5, { exact: true } as never);
@@ -232,8 +190,6 @@ class Mirror {
 }
 
 function changing({ build, rows, query }: Omit<Given, "live" | "queries">): void {
-  const probes = vectors(10, 3);
-
   test("keeps rows through adds, updates, removals and compaction", async () => {
     const index = await build(rows.subarray(0, 1_100 * DIMS));
     expect(await index.add(rows.subarray(1_100 * DIMS, 1_110 * DIMS))).toEqual({ first: 1_100, count: 10 });
@@ -275,6 +231,10 @@ function changing({ build, rows, query }: Omit<Given, "live" | "queries">): void
     expect(await failure(index.update([0, 1], bad))).toMatchObject(refused);
     expect(index.vector(1)).toEqual(at(rows, 1));
   });
+}
+
+function churning({ build, rows }: Pick<Given, "build" | "rows">): void {
+  const probes = vectors(10, 3);
 
   test("finds as well after a fifth was replaced, and after everything was, five times", async () => {
     const index = await build(rows);
@@ -349,114 +309,7 @@ function measuring(
   });
 }
 
-function typed(build: Given["build"]): void {
-  const count = 1_200;
-  const next = random(31);
-  const whole = Int8Array.from({ length: count * DIMS }, () => Math.floor(next() * 200) - 100);
-
-  test.each([
-    ["i8", whole, (x: number) => x],
-    ["u8", Uint8Array.from(whole, (x) => x + 100), (x: number) => x],
-    ["f16", Uint16Array.from(whole, (x) => half(x)), (_: number, i: number) => whole[i] as number],
-  ] as const)("takes %s, and gives it back bit for bit", async (dtype, given, value) => {
-    const index = await build(given, { metric: "l2" });
-    expect(index.dtype).toBe(dtype);
-    const numbers = Array.from(given, (x, i) => value(x, i));
-    const live = new Map(
-      Array.from({ length: count }, (_, row) => [
-        row,
-        Float32Array.from(numbers.slice(row * DIMS, (row + 1) * DIMS)),
-      ]),
-    );
-    const own = given.slice(7 * DIMS, 8 * DIMS);
-    expect(index.vector(7)).toEqual(own);
-    for (const query of [own, live.get(7) as Float32Array]) {
-      const found = index.search(query, 10, { exact: true } as never);
-      expect(found.rows[0]).toBe(7);
-      expect(Math.abs(found.scores[0] as number)).toBe(0);
-      expect(list(found)).toEqual(nearest(live, live.get(7) as Float32Array, 10, "l2"));
-    }
-    expect(await index.add(own)).toEqual({ first: count, count: 1 });
-    expect(index.vector(count)).toEqual(own);
-  });
-
-  test.for(["hamming", "jaccard"] as const)("compares bits by %s", async (metric, context) => {
-    const bytes = Uint8Array.from({ length: count * 8 }, () => Math.floor(next() * 256));
-    const built = build(bytes, { dims: 64, dtype: "bits", metric });
-    const refused = await built.then(
-      () => undefined,
-      (error) => error.code,
-    );
-    if (refused === "ERR_UNSUPPORTED") context.skip("this kind compares no bits in this build");
-    const index = await built;
-    expect([index.dtype, index.metric]).toEqual(["bits", metric]);
-    const query = bytes.slice(80, 88);
-    const ones = (n: number) => n.toString(2).replaceAll("0", "").length;
-    const scores = Array.from({ length: count }, (_, row) => {
-      let [differ, both, either] = [0, 0, 0];
-      for (let i = 0; i < 8; i++) {
-        const [a, b] = [bytes[row * 8 + i] as number, query[i] as number];
-        differ += ones(a ^ b);
-        both += ones(a & b);
-        either += ones(a | b);
-      }
-      return metric === "hamming" ? -differ : both / either;
-    });
-    const found = index.search(query, 10, { exact: true } as never);
-    expect(list(found)).toEqual(ranked(scores).slice(0, 10));
-    expect(index.vector(10)).toEqual(query);
-    if (metric === "hamming") {
-      const near = index.within(query, 20, { exact: true } as never);
-      expect(list(near)).toEqual(ranked(scores.map((score) => (score >= -20 ? score : undefined))));
-    }
-  });
-
-  test("refuses metrics and arrays that do not fit the type", async () => {
-    const bytes = new Uint8Array(16).fill(1);
-    const refused = (given: Vectors, options: Partial<Options>) => failure(build(given, options));
-    expect(await refused(bytes, { dims: 16, metric: "hamming" })).toMatchObject({
-      code: "ERR_ARGUMENT",
-      field: "metric",
-    });
-    expect(await refused(bytes, { dims: 16, dtype: "bits", metric: "l2" })).toMatchObject({
-      code: "ERR_ARGUMENT",
-    });
-    const odd = await refused(bytes, { dims: 12, dtype: "bits" });
-    expect(odd).toMatchObject({ code: "ERR_DIMENSION", field: "dims" });
-    expect(await refused(bytes, { dims: 16, dtype: "i8" })).toMatchObject({
-      code: "ERR_TYPE",
-      field: "vectors",
-    });
-    expect(await refused(new Float64Array(16) as never, {})).toMatchObject({ code: "ERR_TYPE" });
-    const infinite = Uint16Array.from({ length: 32 }, (_, i) => (i === 18 ? 0x7c00 : 0x3c00));
-    expect(await refused(infinite, { metric: "dot" })).toMatchObject({
-      code: "ERR_NOT_FINITE",
-      position: 1,
-      component: 2,
-    });
-    expect(await refused(new Int8Array(16), { metric: "cosine" })).toMatchObject({
-      code: "ERR_ZERO_VECTOR",
-      position: 0,
-    });
-    const index = await build(new Int8Array(16).fill(3), { metric: "dot" });
-    expect(await failure(index.add(new Float32Array(16)))).toMatchObject({ code: "ERR_TYPE" });
-    expect(await failure(() => index.search(new Uint8Array(16), 1))).toMatchObject({ code: "ERR_TYPE" });
-    expect(list(index.search(new Float32Array(16).fill(1), 1))).toEqual([0]);
-  });
-}
-
-/** A small whole number as the bits of a 16-bit float. */
-function half(x: number): number {
-  if (x === 0) return 0;
-  const exponent = Math.floor(Math.log2(Math.abs(x)));
-  const fraction = Math.round((Math.abs(x) / 2 ** exponent - 1) * 1024);
-  return (x < 0 ? 0x8000 : 0) | ((exponent + 15) << 10) | fraction;
-}
-
 function misused(kit: Kit, kind: Kind, build: Given["build"]): void {
-  const good = () => build(vectors(3, 5));
-  const query = vectors(1, 6);
-
   test.each([
     ["a part of a vector", new Float32Array(17), {}, { code: "ERR_DIMENSION" }],
     [
@@ -488,6 +341,11 @@ function misused(kit: Kit, kind: Kind, build: Given["build"]): void {
       expect(reply.error).toMatch(/ERR_(LIMIT|ARGUMENT)/);
     });
   }
+}
+
+function refused(kit: Kit, kind: Kind, build: Given["build"]): void {
+  const good = () => build(vectors(3, 5));
+  const query = vectors(1, 6);
 
   test("refuses searches that say what cannot be", async () => {
     const index = await good();
