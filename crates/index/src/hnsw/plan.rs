@@ -102,7 +102,7 @@ impl Plan {
         }
         let reduction = match spec.options.reduce {
             Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize)?)),
-            Reduce::Prefix(first) => Some(prefix(points, first as usize)?),
+            Reduce::Prefix(first) => Some(prefix(points, first as usize + space.added())?),
             Reduce::Auto | Reduce::None => None,
         };
         Ok(match (spec.options.codec, reduction) {

@@ -1,8 +1,8 @@
 //! One space for all metrics: points whose squared Euclidean distance orders vectors as the metric does.
 //!
 //! - cosine: the vector scaled to length 1;
-//! - inner product: one more component, sqrt(B - |x|^2) with B the largest |x|^2, 0 in a query (Bachrach et al.,
-//!   RecSys 2014): then |q - x|^2 = |q|^2 + B - 2 q.x;
+//! - inner product: one more component before the others, sqrt(B - |x|^2) with B the largest |x|^2, 0 in a query
+//!   (Bachrach et al., RecSys 2014): then |q - x|^2 = |q|^2 + B - 2 q.x. It is the first one, so that a prefix has it;
 //! - squared Euclidean distance: the vector itself.
 //!
 //! From each point the mean of the data is taken, and a power of two scales all of them to lengths of at most 1, so
@@ -95,6 +95,11 @@ impl Space {
         self.center.len()
     }
 
+    /// Components of a point that stand before those of the vector.
+    pub fn added(&self) -> usize {
+        self.points() - self.dims
+    }
+
     /// The point of a stored vector; `out` has `points()` components.
     pub fn point(&self, vector: &[f32], out: &mut [f32]) {
         self.place(vector, false, out);
@@ -112,13 +117,12 @@ impl Space {
         };
         let factor = factor as f32;
         let scaled = vector.iter().map(|x| x * factor);
-        if self.metric == Metric::Dot
-            && let Some(last) = out.get_mut(self.dims)
-        {
+        let added = self.added();
+        if let Some(first) = out.first_mut().filter(|_| added == 1) {
             let rest = if query { 0.0 } else { (self.bound - squared(scaled.clone())).max(0.0) };
-            *last = rest.sqrt() as f32;
+            *first = rest.sqrt() as f32;
         }
-        out.iter_mut().zip(scaled).for_each(|(out, x)| *out = x);
+        out.iter_mut().skip(added).zip(scaled).for_each(|(out, x)| *out = x);
         for (out, center) in out.iter_mut().zip(&self.center) {
             *out = (*out - center) * self.scale;
         }
@@ -129,7 +133,7 @@ impl Space {
         out.clear();
         let back = 1.0 / self.scale;
         let unit = if self.metric == Metric::Cosine { 1.0 } else { 1.0 / self.unit };
-        out.extend(point.iter().zip(&self.center).take(self.dims).map(|(x, c)| (x * back + c) * unit));
+        out.extend(point.iter().zip(&self.center).skip(self.added()).map(|(x, c)| (x * back + c) * unit));
     }
 
     /// The score of the metric from the squared distance of a query's point and a stored point, where the query has
