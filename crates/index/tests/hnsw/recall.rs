@@ -1,0 +1,123 @@
+//! Recall of every metric, codec, reduction and type.
+
+use crate::common::{Owned, Rng};
+use crate::index::{Index, bits, clusters, floats, normal, spec};
+use tercet_index::{Codec, Distance, Dtype, Reduce, Values};
+
+const COUNT: usize = 1_200;
+const DIMS: usize = 24;
+const QUERIES: usize = 30;
+
+/// Vectors of a metric and queries like them.
+fn vectors(metric: Distance, count: usize, dims: usize, seed: u64) -> (Vec<f32>, Owned) {
+    let mut rng = Rng(seed);
+    let mut all = clusters(&mut rng, count + QUERIES, dims, 12);
+    if metric == Distance::Dot {
+        // Lengths from a tenth to ten times.
+        for vector in all.chunks_exact_mut(dims) {
+            let factor = [0.1, 0.3, 1.0, 1.0, 3.0, 10.0][rng.below(6) as usize];
+            vector.iter_mut().for_each(|x| *x *= factor);
+        }
+    }
+    let queries = all.split_off(count * dims);
+    (all, Owned::F32(queries))
+}
+
+#[test]
+fn every_metric_codec_and_reduction() {
+    let mut sparse = false;
+    for metric in [Distance::Cosine, Distance::Dot, Distance::L2] {
+        let (values, queries) = vectors(metric, COUNT, DIMS, 1);
+        for codec in [Codec::Auto, Codec::F32, Codec::F16, Codec::Lvq8, Codec::Lvq4x8] {
+            for reduce in [Reduce::None, Reduce::Pca(16), Reduce::Prefix(16)] {
+                let mut spec = floats(DIMS, metric);
+                (spec.options.codec, spec.options.reduce) = (codec, reduce);
+                let build = if sparse { Index::sparse } else { Index::dense };
+                let index = build(&spec, Owned::F32(values.clone()));
+                sparse = !sparse;
+                let recall = index.recall(&queries, 64, None);
+                // Lengths that differ a hundredfold leave the short vectors few steps of a code.
+                let coarse = reduce != Reduce::None || codec == Codec::Lvq4x8;
+                let least = match (metric, coarse) {
+                    (Distance::Dot, true) => 0.75,
+                    (Distance::Dot, false) | (_, true) => 0.95,
+                    (_, false) => 0.97,
+                };
+                assert!(recall >= least, "{metric:?} {codec:?} {reduce:?}: {recall}");
+            }
+        }
+    }
+}
+
+#[test]
+fn axes_are_found_where_vectors_are_long() {
+    for (metric, dims) in [(Distance::Cosine, 128), (Distance::L2, 260)] {
+        let (values, queries) = vectors(metric, 2_100, dims, 3);
+        let index = Index::dense(&floats(dims, metric), Owned::F32(values));
+        assert!(index.section("walk").is_some() && index.section("axes").is_some());
+        let recall = index.recall(&queries, 64, None);
+        assert!(recall >= 0.97, "{metric:?} {dims}: {recall}");
+    }
+}
+
+#[test]
+fn every_type() {
+    let (values, queries) = vectors(Distance::L2, COUNT, DIMS, 5);
+    let Owned::F32(queries) = queries else { panic!() };
+    let bytes = |values: &[f32]| -> Vec<i8> { values.iter().map(|x| (x * 30.0) as i8).collect() };
+    for metric in [Distance::Cosine, Distance::Dot, Distance::L2] {
+        for dtype in [Dtype::F16, Dtype::I8, Dtype::U8] {
+            let made = |values: &[f32]| match dtype {
+                Dtype::F16 => Owned::F16(values.iter().map(|x| tercet_kernels::f32_to_f16(*x)).collect()),
+                Dtype::I8 => Owned::I8(bytes(values)),
+                _ => Owned::U8(bytes(values).iter().map(|x| (i16::from(*x) + 128) as u8).collect()),
+            };
+            for codec in [Codec::Auto, Codec::F32] {
+                let mut spec = spec(DIMS, metric, dtype);
+                spec.options.codec = codec;
+                let index = Index::dense(&spec, made(&values));
+                let recall = index.recall(&made(&queries), 64, None);
+                assert!(recall >= 0.95, "{metric:?} {dtype:?} {codec:?}: {recall}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_by_hamming_and_jaccard() {
+    let mut rng = Rng(6);
+    let (bytes, count) = (12, 1_500);
+    let centres: Vec<u8> = (0..10 * bytes).map(|_| rng.below(256) as u8).collect();
+    for metric in [Distance::Hamming, Distance::Jaccard] {
+        // The last byte of a vector is not filled.
+        let mut made = |count| -> Vec<u8> {
+            let mut made = bits(&mut rng, &centres, count, bytes);
+            made.chunks_exact_mut(bytes).for_each(|vector| vector[bytes - 1] &= 0x1f);
+            made
+        };
+        let (values, queries) = (made(count), Owned::Bits(made(QUERIES)));
+        for build in [Index::dense, Index::sparse] {
+            let index = build(&spec(bytes * 8 - 3, metric, Dtype::Bits), Owned::Bits(values.clone()));
+            let recall = index.recall(&queries, 64, None);
+            assert!(recall >= 0.97, "{metric:?}: {recall}");
+        }
+    }
+}
+
+#[test]
+fn scores_are_those_of_the_vectors() {
+    let mut rng = Rng(8);
+    let (values, _) = vectors(Distance::Cosine, COUNT, DIMS, 8);
+    for codec in [Codec::Auto, Codec::F32, Codec::Lvq4x8] {
+        let mut spec = floats(DIMS, Distance::Cosine);
+        spec.options.codec = codec;
+        let index = Index::sparse(&spec, Owned::F32(values.clone()));
+        let query: Vec<f32> = (0..DIMS).map(|_| normal(&mut rng)).collect();
+        let (hits, _) = index.ten(Values::F32(&query), 64, None);
+        assert_eq!(hits.len(), 10);
+        for hit in hits {
+            let score = index.reader.score(Values::F32(&query), hit.row).unwrap().unwrap();
+            assert_eq!(score.to_bits(), hit.score.to_bits(), "{codec:?} row {}", hit.row);
+        }
+    }
+}

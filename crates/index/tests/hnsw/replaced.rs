@@ -1,0 +1,186 @@
+//! Vectors are replaced through merges: recall at the same effort, and bytes, stay those of a fresh build.
+
+use crate::common::{Owned, Rng};
+use crate::index::{Index, Threads, around, floats, kind, normal};
+use tercet_index::{
+    Bitmap, Codec, DenseSource, DenseSpec, DenseStream, Distance, EachVector, IndexError, Sections, Values,
+    Work,
+};
+
+const DIMS: usize = 24;
+const COUNT: usize = 1_400;
+
+/// Indexes, of whose rows some are kept.
+pub struct Merge<'a> {
+    pub parts: Vec<(&'a Index, Bitmap)>,
+}
+
+impl Merge<'_> {
+    /// For each vector that is kept: its part, its slot, its old row, and its new row.
+    fn kept(&self) -> Vec<(usize, usize, u32, u32)> {
+        let (mut all, mut base) = (Vec::new(), 0);
+        for (at, (index, live)) in self.parts.iter().enumerate() {
+            // Rows without a vector move too.
+            let places: Vec<u32> = live.iter().collect();
+            for (slot, row) in index.slots.iter().enumerate() {
+                if let Ok(place) = places.binary_search(row) {
+                    all.push((at, slot, *row, base + place as u32));
+                }
+            }
+            base += places.len() as u32;
+        }
+        all
+    }
+
+    pub fn run(&self, spec: &DenseSpec, work: &Work<'_>) -> Result<Index, IndexError> {
+        let kept = self.kept();
+        let mut values = Vec::new();
+        for (part, slot, _, _) in &kept {
+            values.extend(self.parts[*part].0.vector(*slot).to_f32());
+        }
+        let rows = self.parts.iter().map(|(_, live)| live.count()).sum();
+        let mut sections = Sections::new();
+        (kind().merge)(spec, rows, self, &mut sections, work)?;
+        let slots = kept.iter().map(|kept| kept.3).collect();
+        Ok(Index::open(spec, rows, slots, Owned::F32(values), sections))
+    }
+}
+
+impl DenseStream for Merge<'_> {
+    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
+        self.kept()
+            .into_iter()
+            .try_for_each(|(part, slot, _, row)| each(row, self.parts[part].0.vector(slot)))
+    }
+
+    fn sources(&self) -> Vec<DenseSource<'_>> {
+        let kept = self.kept();
+        let of = |at: usize| kept.iter().filter(move |kept| kept.0 == at).map(|kept| (kept.2, kept.3));
+        let source = |at: usize| DenseSource {
+            reader: self.parts[at].0.reader.as_ref(),
+            kept: Box::new(of(at).collect::<Vec<_>>().into_iter()),
+        };
+        (0..self.parts.len()).map(source).collect()
+    }
+}
+
+/// All rows but those that leave.
+pub fn without(index: &Index, leaves: impl Fn(u32) -> bool) -> Bitmap {
+    let mut live = Bitmap::full(index.rows);
+    (0..index.rows).filter(|row| leaves(*row)).for_each(|row| {
+        live.clear(row);
+    });
+    live
+}
+
+struct Source {
+    rng: Rng,
+    centres: Vec<f32>,
+}
+
+impl Source {
+    fn new(seed: u64) -> Source {
+        let mut rng = Rng(seed);
+        let centres = (0..10 * DIMS).map(|_| normal(&mut rng)).collect();
+        Source { rng, centres }
+    }
+
+    fn vectors(&mut self, count: usize) -> Owned {
+        Owned::F32(around(&mut self.rng, &self.centres, count, DIMS))
+    }
+}
+
+/// The merged index beside one that is built of the same vectors.
+fn compare(name: &str, merged: &Index, queries: &Owned) {
+    let fresh = Index::dense(&merged.spec, merged.values.clone());
+    let ef = 24;
+    let (of_merged, of_fresh) = (merged.recall(queries, ef, None), fresh.recall(queries, ef, None));
+    assert!(of_merged >= of_fresh - 0.01, "{name}: {of_merged}, fresh {of_fresh}");
+    assert!(merged.bytes() * 5 <= fresh.bytes() * 6, "{name}: {} {}", merged.bytes(), fresh.bytes());
+}
+
+#[test]
+fn a_fifth_is_replaced() {
+    for (metric, codec) in [
+        (Distance::L2, Codec::Auto),
+        (Distance::Cosine, Codec::Lvq4x8),
+        (Distance::Dot, Codec::F32),
+        (Distance::Cosine, Codec::F16),
+    ] {
+        let mut source = Source::new(31);
+        let mut spec = floats(DIMS, metric);
+        spec.options.codec = codec;
+        let (old, new) = (source.vectors(COUNT), source.vectors(COUNT / 5));
+        let (old, new) = (Index::dense(&spec, old), Index::dense(&spec, new));
+        let live = without(&old, |row| row % 5 == 0);
+        let merge = Merge { parts: vec![(&old, live), (&new, Bitmap::full(new.rows))] };
+        let merged = merge.run(&spec, &Work::inline()).unwrap();
+        compare(&format!("{metric:?} {codec:?}"), &merged, &source.vectors(80));
+        let many = Work { parallel: &Threads(3), progress: &|_, _| true };
+        assert!(merge.run(&spec, &many).unwrap().sections == merged.sections, "threads change a merge");
+        let stop = Work { progress: &|done, total| total == 0 || done * 20 < total * 19, ..Work::inline() };
+        assert!(matches!(merge.run(&spec, &stop), Err(IndexError::Cancelled)));
+    }
+}
+
+/// The oldest fifth leaves, again and again; and vectors leave by chance.
+#[test]
+fn everything_is_replaced_five_times() {
+    let spec = floats(DIMS, Distance::L2);
+    for oldest in [true, false] {
+        let mut source = Source::new(32);
+        let mut index = Index::dense(&spec, source.vectors(COUNT));
+        let queries = source.vectors(80);
+        let mut chance = Rng(9);
+        for _ in 0..25 {
+            let new = Index::dense(&spec, source.vectors(COUNT / 5));
+            let fifth = index.rows / 5;
+            let mut leaves = vec![false; index.rows as usize];
+            while leaves.iter().filter(|leaves| **leaves).count() < fifth as usize {
+                let row = if oldest {
+                    leaves.iter().position(|l| !l).unwrap() as u32
+                } else {
+                    chance.below(index.rows)
+                };
+                leaves[row as usize] = true;
+            }
+            let live = without(&index, |row| leaves[row as usize]);
+            let parts = vec![(&index, live), (&new, Bitmap::full(new.rows))];
+            index = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+        }
+        compare(if oldest { "the oldest leave" } else { "by chance" }, &index, &queries);
+    }
+}
+
+/// Other data than the plan was made for: the mean moved far away.
+#[test]
+fn what_comes_is_unlike_what_was() {
+    let spec = floats(DIMS, Distance::L2);
+    let mut source = Source::new(33);
+    let old = Index::dense(&spec, source.vectors(COUNT));
+    source.centres.iter_mut().for_each(|x| *x = -2.0 * *x + 3.0);
+    let new = Index::dense(&spec, source.vectors(COUNT));
+    let parts = vec![(&old, without(&old, |row| row % 7 == 0)), (&new, Bitmap::full(new.rows))];
+    let merged = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+    compare("moved", &merged, &source.vectors(80));
+}
+
+#[test]
+fn graphs_come_and_go() {
+    let spec = floats(DIMS, Distance::Cosine);
+    let mut source = Source::new(34);
+    let queries = source.vectors(30);
+    // Two without a graph make one with a graph; nearly all leave, and it has none.
+    let (a, b) = (Index::sparse(&spec, source.vectors(700)), Index::sparse(&spec, source.vectors(700)));
+    let parts = vec![(&a, Bitmap::full(a.rows)), (&b, Bitmap::full(b.rows))];
+    let grown = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+    assert!(a.section("graph").is_none() && grown.section("graph").is_some());
+    assert!(grown.recall(&queries, 64, None) > 0.95);
+    let parts = vec![(&grown, without(&grown, |row| row % 3 > 0))];
+    let shrunk = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+    assert!(shrunk.section("graph").is_none());
+    assert_eq!(shrunk.recall(&queries, 64, None), 1.0);
+    let parts = vec![(&grown, Bitmap::new(grown.rows))];
+    let empty = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+    assert!(empty.ten(Values::F32(&[1.0; DIMS]), 64, None).0.is_empty());
+}

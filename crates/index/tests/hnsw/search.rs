@@ -1,0 +1,221 @@
+//! Filters, radii, and searches that end early.
+
+use crate::common::{Owned, Rng};
+use crate::index::{Index, Threads, at_random, clusters, farthest, floats};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tercet_index::{
+    Bitmap, Codec, Counters, DenseSearch, Distance, Effort, IndexError, Path, Scored, TopK, Values, Work,
+};
+
+const DIMS: usize = 20;
+
+fn index(count: usize, m: u16, codec: Codec, metric: Distance) -> (Index, Owned) {
+    let mut rng = Rng(11);
+    let mut all = clusters(&mut rng, count + 60, DIMS, 10);
+    let queries = all.split_off(count * DIMS);
+    let mut spec = floats(DIMS, metric);
+    (spec.options.m, spec.options.codec) = (m, codec);
+    (Index::dense(&spec, Owned::F32(all)), Owned::F32(queries))
+}
+
+fn queries_of(queries: &Owned) -> impl Iterator<Item = Values<'_>> {
+    (0..queries.values().len() / DIMS).map(|at| queries.values().at(at, DIMS).unwrap())
+}
+
+#[test]
+fn filters_lose_no_recall() {
+    for (m, ef, codec) in [(8, 64, Codec::Auto), (6, 16, Codec::Auto), (6, 16, Codec::F32)] {
+        let (index, queries) = index(3_000, m, codec, Distance::L2);
+        let unfiltered = index.recall(&queries, ef, None);
+        for share in [0.5, 0.1, 0.01, 0.001] {
+            let recall = index.recall(&queries, ef, Some(&at_random(&index, share)));
+            assert!(recall >= unfiltered - 0.01, "m {m} {codec:?} {share}: {recall} {unfiltered}");
+            let mut correlated = 0.0;
+            for query in queries_of(&queries).take(20) {
+                let allowed = farthest(&index, query, share);
+                let one = Owned::F32(query.to_f32());
+                correlated += index.recall(&one, ef, Some(&allowed)) / 20.0;
+            }
+            assert!(
+                correlated >= unfiltered - 0.01,
+                "m {m} {codec:?} far {share}: {correlated} {unfiltered}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_filter_without_rows_or_with_strange_ones() {
+    let (index, queries) = index(1_500, 8, Codec::Auto, Distance::Cosine);
+    let query = queries.values().at(0, DIMS).unwrap();
+    for allowed in [Bitmap::new(1_500), Bitmap::new(0)] {
+        assert!(index.ten(query, 64, Some(&allowed)).0.is_empty());
+    }
+    let every = index.ten(query, 64, Some(&Bitmap::full(1_500))).0;
+    let wider = index.ten(query, 64, Some(&Bitmap::full(9_000))).0;
+    assert!(every.len() == 10 && wider.iter().all(|hit| hit.row < 1_500));
+    let mut last = Bitmap::new(1_500);
+    last.set(1_499);
+    assert_eq!(index.ten(query, 64, Some(&last)).0[0].row, 1_499);
+}
+
+#[test]
+fn a_radius_finds_all_within_it() {
+    for codec in [Codec::Auto, Codec::F32] {
+        let (index, queries) = index(2_500, 8, codec, Distance::L2);
+        let half = at_random(&index, 0.5);
+        let (mut found, mut wanted) = (0, 0);
+        for query in queries_of(&queries).take(20) {
+            for allowed in [None, Some(&half)] {
+                let truth = index.truth(query, allowed);
+                for place in [0, 7, 60, 400] {
+                    let radius = (truth[place].0 + truth[place + 1].0) as f32 / 2.0;
+                    let search = DenseSearch { allowed, ..DenseSearch::new(query) };
+                    let (hits, _, _) = index.find(&search, TopK::within(100_000, radius));
+                    assert!(hits.iter().all(|hit| hit.score >= radius));
+                    wanted += truth.iter().filter(|(score, _)| *score >= f64::from(radius)).count();
+                    found += hits.len();
+                    // Of more than fit, the best.
+                    let (few, _, _) = index.find(&search, TopK::within(5, radius));
+                    assert_eq!(few.len(), hits.len().min(5));
+                }
+            }
+        }
+        assert!(found <= wanted && found as f64 >= wanted as f64 * 0.995, "{codec:?}: {found} of {wanted}");
+    }
+}
+
+#[test]
+fn a_stop_ends_a_search_and_is_told() {
+    for codec in [Codec::Auto, Codec::F32] {
+        let (index, queries) = index(2_500, 8, codec, Distance::Cosine);
+        let query = queries.values().at(3, DIMS).unwrap();
+        let half = at_random(&index, 0.5);
+        let wide = DenseSearch { effort: Effort::Ef(2_000), ..DenseSearch::new(query) };
+        let (all, answered, whole) = index.find(&wide, TopK::new(10));
+        assert!(answered.complete && whole.hops > 1_000 && all.len() == 10);
+        let looks = AtomicUsize::new(0);
+        let third = || looks.fetch_add(1, Ordering::Relaxed) >= 2;
+        let (hits, answered, counters) =
+            index.find(&DenseSearch { stop: Some(&third), ..wide }, TopK::new(10));
+        assert!(!answered.complete && !answered.exact, "{answered:?}");
+        assert!(counters.hops < whole.hops / 2 && !hits.is_empty());
+        assert_eq!(looks.load(Ordering::Relaxed), 3);
+        let stopped = DenseSearch { stop: Some(&|| true), allowed: Some(&half), ..wide };
+        let (hits, answered, _) = index.find(&stopped, TopK::new(10));
+        assert!(answered.complete || !answered.exact);
+        assert!(hits.iter().all(|hit| half.contains(hit.row)));
+        let never = DenseSearch { stop: Some(&|| false), ..wide };
+        assert_eq!(index.find(&never, TopK::new(10)).0, all);
+    }
+}
+
+#[test]
+fn patience_spares_hops() {
+    let (index, queries) = index(2_500, 8, Codec::Auto, Distance::L2);
+    let (mut with, mut without, mut same) = (0, 0, 0);
+    for query in queries_of(&queries) {
+        let wide = DenseSearch { effort: Effort::Ef(400), ..DenseSearch::new(query) };
+        let (all, _, counters) = index.find(&wide, TopK::new(10));
+        without += counters.hops;
+        let (hits, answered, counters) =
+            index.find(&DenseSearch { patience: Some(40), ..wide }, TopK::new(10));
+        with += counters.hops;
+        assert!(!answered.exact && hits.len() == 10);
+        same += hits.iter().filter(|hit| all.contains(hit)).count();
+    }
+    assert!(with * 2 < without && same >= 580, "{with} of {without} hops, {same} of 600");
+}
+
+/// What claims to be exact is.
+#[test]
+fn exact_answers_are_exact() {
+    for codec in [Codec::Auto, Codec::F32, Codec::Lvq4x8] {
+        let (index, queries) = index(1_500, 8, codec, Distance::Dot);
+        let query = queries.values().at(1, DIMS).unwrap();
+        let filters = [0.003, 0.05, 0.3, 0.9].map(|share| at_random(&index, share));
+        let exact = |search: &DenseSearch<'_>, top: TopK| {
+            index.find(&DenseSearch { effort: Effort::Exact, stop: None, ..*search }, top)
+        };
+        let mut claimed = BTreeSet::new();
+        for (at, allowed) in [None].into_iter().chain(filters.iter().map(Some)).enumerate() {
+            for k in [1, 10, 1_499, 1_500, 5_000] {
+                for effort in [Effort::Usual, Effort::Ef(10), Effort::Ef(100_000), Effort::Exact] {
+                    let search = DenseSearch { effort, allowed, ..DenseSearch::new(query) };
+                    let (hits, answered, _) = index.find(&search, TopK::new(k));
+                    let truth = exact(&search, TopK::new(k));
+                    assert!(truth.1.exact && truth.1.complete && truth.1.path == Path::Scan);
+                    assert_eq!(hits.len(), truth.0.len(), "{codec:?} k {k} {effort:?} {at}");
+                    if answered.exact {
+                        assert_eq!(hits, truth.0, "{codec:?} k {k} {effort:?} {at}");
+                        claimed.insert((at, k));
+                    }
+                }
+            }
+        }
+        // The few of a strict filter, and everything, are no approximation.
+        assert!(
+            claimed.contains(&(1, 10))
+                && claimed.contains(&(0, 5_000))
+                && !index.ten(query, 64, None).1.exact
+        );
+    }
+}
+
+#[test]
+fn a_batch_answers_as_single_searches_do() {
+    let (index, queries) = index(2_000, 8, Codec::Auto, Distance::Cosine);
+    let half = at_random(&index, 0.5);
+    let count = queries.values().len() / DIMS;
+    for allowed in [None, Some(&half)] {
+        let search = DenseSearch { effort: Effort::Ef(40), allowed, ..DenseSearch::new(queries.values()) };
+        let single: Vec<Vec<Scored>> = queries_of(&queries)
+            .map(|query| index.find(&DenseSearch { query, ..search }, TopK::new(7)).0)
+            .collect();
+        for threads in [1, 3] {
+            let mut tops = vec![TopK::new(7); count];
+            let work = Work { parallel: &Threads(threads), progress: &|_, _| true };
+            let mut counters = Counters::default();
+            let found = index
+                .reader
+                .search_batch(queries.values(), &search, &mut tops, &mut counters, &work)
+                .unwrap();
+            assert!(found.complete && !found.exact && counters.vectors_scored > 0);
+            assert_eq!(tops.into_iter().map(TopK::into_sorted).collect::<Vec<_>>(), single);
+        }
+    }
+}
+
+#[test]
+fn a_query_of_another_length_finds_nothing() {
+    let (index, _) = index(1_200, 8, Codec::Auto, Distance::L2);
+    for codec in [0, 1, DIMS - 1, DIMS + 1] {
+        let query = vec![1.0; codec];
+        assert!(index.ten(Values::F32(&query), 64, None).0.is_empty());
+        assert!(matches!(index.reader.score(Values::F32(&query), 0), Ok(None) | Err(_)));
+    }
+    // And the next one of the right length does.
+    assert_eq!(index.ten(Values::F32(&[1.0; DIMS]), 64, None).0.len(), 10);
+}
+
+#[test]
+fn a_build_can_be_cancelled_anywhere() {
+    let mut rng = Rng(13);
+    let values = clusters(&mut rng, 1_200, 8, 4);
+    let spec = floats(8, Distance::L2);
+    let input = tercet_index::DenseInput { rows: 1_200, present: None, values: Values::F32(&values) };
+    let steps = AtomicUsize::new(0);
+    let count =
+        Work { progress: &|_, _| steps.fetch_add(1, Ordering::Relaxed) < usize::MAX, ..Work::inline() };
+    (crate::index::kind().build)(&spec, &input, &count).unwrap();
+    let steps = steps.load(Ordering::Relaxed);
+    assert!(steps > 20);
+    for last in [0, 1, 2, steps / 2, steps - 1] {
+        let seen = AtomicUsize::new(0);
+        let work = Work { progress: &|_, _| seen.fetch_add(1, Ordering::Relaxed) < last, ..Work::inline() };
+        let built = (crate::index::kind().build)(&spec, &input, &work);
+        assert!(matches!(built, Err(IndexError::Cancelled)), "after {last} of {steps}");
+        assert_eq!(seen.load(Ordering::Relaxed), last + 1, "nothing is done after a refusal");
+    }
+}
