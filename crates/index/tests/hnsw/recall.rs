@@ -41,6 +41,8 @@ fn every_metric_codec_and_reduction() {
                 let least = match (metric, coarse) {
                     (Distance::Dot, true) => 0.75,
                     (Distance::Dot, false) | (_, true) => 0.95,
+                    // Kept rounded to f16, near neighbours change places.
+                    (_, false) if codec == Codec::F16 => 0.95,
                     (_, false) => 0.97,
                 };
                 assert!(recall >= least, "{metric:?} {codec:?} {reduce:?}: {recall}");
