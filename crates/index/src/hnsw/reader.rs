@@ -16,6 +16,8 @@ use crate::values::Values;
 use crate::{Counters, IndexError, SectionSource, TopK};
 use std::any::Any;
 
+/// Nodes whose links are counted for the mean degree.
+const SAMPLED_NODES: usize = 1_024;
 /// Elements of the section `graph` before the ends of the levels.
 const HEAD: usize = 15;
 
@@ -289,6 +291,22 @@ impl DenseReader for HnswReader {
     fn verify(&self) -> Result<(), IndexError> {
         self.vectors.verify()?;
         self.graph.as_ref().map_or(Ok(()), Stage::verify)
+    }
+
+    fn facts(&self) -> Vec<(&'static str, f64)> {
+        let Some(stage) = &self.graph else { return Vec::new() };
+        let plan = &stage.plan;
+        // Of some nodes at even distances: the links of all may lie on disk.
+        let links = stage.links.unverified();
+        let step = (stage.count as usize).div_ceil(SAMPLED_NODES).max(1);
+        let some = links.chunks_exact(stage.m * 2).step_by(step);
+        let (nodes, degree) = some.fold((0usize, 0usize), |(nodes, sum), l| (nodes + 1, sum + used(l).len()));
+        vec![
+            ("levels", stage.ends.len() as f64 + 1.0),
+            ("degree", degree as f64 / nodes.max(1) as f64),
+            ("walkBits", f64::from(if plan.over == Over::Vectors { 0 } else { plan.walk.bits() })),
+            ("walkDims", plan.walk.dims() as f64),
+        ]
     }
 
     fn as_any(&self) -> &dyn Any {
