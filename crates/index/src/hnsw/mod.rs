@@ -7,7 +7,8 @@
 //! - `graph`  u32: version, vectors, m, ef_construction, levels, entry, bits and dims and stride of the walk's codes, dims
 //!   and stride of the judge's, what is walked, vectors when the plan was made, seed (2), then the end of each level;
 //! - `center`, `reduction` (, `mean`, `axes`): how a vector becomes a point (`quant`, `reduce`);
-//! - `points` u8: 8-bit codes of the points, `codes` of `flat` where vectors are not kept; `walk` u8: the codes that are walked, where they are others;
+//! - `points` u8: 8-bit codes of the points, which are `codes` of `flat` where vectors are not kept; `walk` u8: the codes
+//!   that are walked, where they are others;
 //! - `links`  u32: 2 m links a slot, level 0;
 //! - `level_slots`, `level_below`, `level_links` u32: the levels above, one after the other.
 //!

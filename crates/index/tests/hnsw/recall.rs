@@ -63,6 +63,29 @@ fn axes_are_found_where_vectors_are_long() {
 }
 
 #[test]
+fn without_the_vectors() {
+    for metric in [Distance::Cosine, Distance::L2] {
+        let (values, queries) = vectors(metric, COUNT, DIMS, 4);
+        for codec in [Codec::Auto, Codec::Lvq4x8] {
+            let mut spec = floats(DIMS, metric);
+            (spec.options.codec, spec.options.keep) = (codec, false);
+            let index = Index::sparse(&spec, Owned::F32(values.clone()));
+            assert!(index.section("values").is_none());
+            let (mut found, mut wanted) = (0, 0);
+            for at in 0..QUERIES {
+                let query = queries.values().at(at, DIMS).unwrap();
+                let truth: Vec<u32> = index.truth(query, None).iter().take(10).map(|hit| hit.1).collect();
+                let (hits, answered) = index.ten(query, 64, None);
+                assert!(!answered.exact);
+                wanted += truth.len();
+                found += hits.iter().filter(|hit| truth.contains(&hit.row)).count();
+            }
+            assert!(found * 100 >= wanted * 95, "{metric:?} {codec:?}: {found} of {wanted}");
+        }
+    }
+}
+
+#[test]
 fn every_type() {
     let (values, queries) = vectors(Distance::L2, COUNT, DIMS, 5);
     let Owned::F32(queries) = queries else { panic!() };

@@ -101,21 +101,23 @@ fn compare(name: &str, merged: &Index, queries: &Owned) {
 
 #[test]
 fn a_fifth_is_replaced() {
-    for (metric, codec) in [
-        (Distance::L2, Codec::Auto),
-        (Distance::Cosine, Codec::Lvq4x8),
-        (Distance::Dot, Codec::F32),
-        (Distance::Cosine, Codec::F16),
+    for (metric, codec, keep) in [
+        (Distance::L2, Codec::Auto, true),
+        (Distance::L2, Codec::Auto, false),
+        (Distance::Cosine, Codec::Lvq4x8, true),
+        (Distance::Cosine, Codec::Lvq4x8, false),
+        (Distance::Dot, Codec::F32, true),
+        (Distance::Cosine, Codec::F16, true),
     ] {
         let mut source = Source::new(31);
         let mut spec = floats(DIMS, metric);
-        spec.options.codec = codec;
+        (spec.options.codec, spec.options.keep) = (codec, keep);
         let (old, new) = (source.vectors(COUNT), source.vectors(COUNT / 5));
         let (old, new) = (Index::dense(&spec, old), Index::dense(&spec, new));
         let live = without(&old, |row| row % 5 == 0);
         let merge = Merge { parts: vec![(&old, live), (&new, Bitmap::full(new.rows))] };
         let merged = merge.run(&spec, &Work::inline()).unwrap();
-        compare(&format!("{metric:?} {codec:?}"), &merged, &source.vectors(80));
+        compare(&format!("{metric:?} {codec:?} {keep}"), &merged, &source.vectors(80));
         let many = Work { parallel: &Threads(3), progress: &|_, _| true };
         assert!(merge.run(&spec, &many).unwrap().sections == merged.sections, "threads change a merge");
         let stop = Work { progress: &|done, total| total == 0 || done * 20 < total * 19, ..Work::inline() };
