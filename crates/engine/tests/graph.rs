@@ -279,6 +279,37 @@ fn a_commit_waits_for_no_graph_and_what_was_plain_is_finished_after_it() {
     }
 }
 
+#[test]
+fn commits_that_pile_up_come_before_a_graph() {
+    /// Every piece of work has a thread.
+    struct Beside;
+    impl tercet_engine::api::Executor for Beside {
+        fn spawn(&self, work: Box<dyn FnOnce() + Send>) {
+            std::thread::spawn(work);
+        }
+    }
+    let mut cloud = Cloud::new(53);
+    let mut slow = schema("cosine");
+    slow["fields"]["v"]["index"]["efConstruction"] = json!(2_000);
+    let root = tercet_engine::api::root_with(memory(), Arc::new(Beside));
+    let request = json!({ "path": "folder", "schema": slow, "retainMs": 0 }).to_string();
+    let client = Client(root.call("open", &request, Vec::new(), &Control::new()).unwrap().handle.unwrap());
+    upsert(&client, &cloud.documents(0..5_000));
+    client.call("flush", json!({})).unwrap();
+    // More segments than a commit lets stand while a merge is on its way: it waits for the merger, which lets its graph go.
+    for id in 5_000..5_100 {
+        client.upsert(&cloud.documents(id..id + 1)).unwrap();
+        client.call("flush", json!({})).unwrap();
+    }
+    let found = page(&client, &cloud.vector().1, &json!({}), None);
+    assert!(paths(&found).contains(&"scan".to_owned()), "the graph is not waited for");
+    let stats = client.call("stats", json!({})).unwrap();
+    assert_eq!(stats["documents"], 5_100);
+    assert!(stats["segments"].as_array().unwrap().len() <= 66, "{}", stats["segments"]);
+    client.call("close", json!({})).unwrap();
+    client.0.close();
+}
+
 /// Keeps work until it is told to run it.
 #[derive(Default)]
 struct Held(std::sync::Mutex<Vec<Box<dyn FnOnce() + Send>>>);

@@ -4,39 +4,17 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::scope;
 use std::time::Duration;
 
-use common::{Client, Hooked};
+use common::{Client, Folder, Hooked};
 use serde_json::{Value, json};
 use tercet_engine::wire::Code;
 use tercet_store::{Env, FileEnv, MemoryEnv};
 
 const THREADS: usize = 6;
-
-/// A fresh folder, removed on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("tercet-group-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn disk() -> Arc<dyn Env> {
     Arc::new(FileEnv::new())

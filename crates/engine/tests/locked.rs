@@ -4,37 +4,15 @@
 mod common;
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use common::Client;
+use common::{Client, Folder};
 use serde_json::{Value, json};
 use tercet_engine::wire::{Code, TercetError};
 use tercet_store::{Env, FileEnv};
 
 const CHILD: &str = "TERCET_TEST_LOCKED";
-
-/// A fresh folder, removed on drop.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("tercet-locked-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn open(path: &str) -> Result<Client, TercetError> {
     let env: Arc<dyn Env> = Arc::new(FileEnv::new());
@@ -78,7 +56,7 @@ fn child(path: &str) -> (Child, impl Sized) {
 
 #[test]
 fn a_second_handle_and_other_threads_of_this_process_are_refused() {
-    let folder = Folder::new("handles");
+    let folder = Folder::new("locked-handles");
     let first = open(folder.path()).unwrap();
     first.upsert(&[json!({ "id": 1, "n": 1 })]).unwrap();
     let before = FileEnv::new().list(folder.path()).unwrap();
@@ -102,7 +80,7 @@ fn a_second_handle_and_other_threads_of_this_process_are_refused() {
 
 #[test]
 fn of_many_threads_that_open_at_once_one_gets_in() {
-    let folder = Folder::new("race");
+    let folder = Folder::new("locked-race");
     let opened: Vec<_> = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| open(folder.path()))).collect();
         tries.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -118,14 +96,14 @@ fn of_many_threads_that_open_at_once_one_gets_in() {
 
 #[test]
 fn another_process_keeps_us_out_until_it_is_gone_and_what_it_committed_is_there() {
-    let folder = Folder::new("process");
+    let folder = Folder::new("locked-process");
     let (mut holder, _output) = child(folder.path());
     refused(folder.path(), holder.id());
     // Killed: it cannot clean up, and its lock file stays with its number in it.
     holder.kill().unwrap();
     holder.wait().unwrap();
     if cfg!(unix) {
-        let left = std::fs::read_to_string(folder.0.join("LOCK")).unwrap();
+        let left = std::fs::read_to_string(std::path::Path::new(folder.path()).join("LOCK")).unwrap();
         assert_eq!(left.trim(), holder.id().to_string());
     }
     let client = open(folder.path()).unwrap();

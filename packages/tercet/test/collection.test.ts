@@ -97,6 +97,7 @@ describe("search", () => {
         },
       ],
       exact: true,
+      complete: true,
     });
   });
 

@@ -15,6 +15,7 @@ import { files } from "./suites/files.js";
 import { filters } from "./suites/filters.js";
 import { flatIndex } from "./suites/flat-index.js";
 import { format } from "./suites/format.js";
+import { graphs } from "./suites/graph.js";
 import { history } from "./suites/history.js";
 import { indexes } from "./suites/indexes.js";
 import { ingest } from "./suites/ingest.js";
@@ -43,6 +44,7 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       filters,
       lexical,
       nearest,
+      graphs,
       badInput,
       ingest,
       files,

@@ -34,6 +34,12 @@ impl Collection {
         self.checkpoint_as(writer, parts, &self.schema())
     }
 
+    /// Makes what `head` is the newest version.
+    pub(super) fn checkpoint_head(&self, writer: &mut Writer) -> Result<(), TercetError> {
+        let head = writer.head.clone();
+        self.checkpoint(writer, head)
+    }
+
     /// A checkpoint under another schema.
     pub(super) fn checkpoint_as(
         &self,
@@ -163,8 +169,7 @@ impl Collection {
         }
         let mut writer = self.idle_writer()?;
         if writer.dirty || matches!(writer.log, Log::Lost) {
-            let head = writer.head.clone();
-            self.checkpoint(&mut writer, head)?;
+            self.checkpoint_head(&mut writer)?;
         }
         let version = writer.version();
         self.merge_if_due(writer);

@@ -196,8 +196,7 @@ impl Collection {
     fn flush_alone(&self) -> Result<(), TercetError> {
         let mut writer = self.idle_writer()?;
         if writer.dirty {
-            let head = writer.head.clone();
-            self.checkpoint(&mut writer, head)?;
+            self.checkpoint_head(&mut writer)?;
         }
         Ok(())
     }
@@ -229,8 +228,7 @@ impl Collection {
         }
         let mut writer = self.begin_alone()?;
         if writer.dirty || matches!(writer.log, Log::Lost) || self.log_len.load(Ordering::Acquire) > 0 {
-            let head = writer.head.clone();
-            self.checkpoint(&mut writer, head)?;
+            self.checkpoint_head(&mut writer)?;
         }
         self.drop_versions(&mut writer)
     }

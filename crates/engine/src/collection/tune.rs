@@ -108,8 +108,7 @@ impl Collection {
         };
         show(Arc::new(curves));
         if self.dir.is_some() {
-            let head = writer.head.clone();
-            if let Err(error) = self.checkpoint(&mut writer, head) {
+            if let Err(error) = self.checkpoint_head(&mut writer) {
                 show(before.curves.clone());
                 return Err(error);
             }

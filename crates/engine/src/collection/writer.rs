@@ -404,15 +404,13 @@ impl Collection {
                 self.turn.notify_all();
                 if lost {
                     // What the log may have lost is still at hand.
-                    let head = writer.head.clone();
-                    self.checkpoint(&mut writer, head)?;
+                    self.checkpoint_head(&mut writer)?;
                 }
                 Ok(())
             }
             other => {
                 writer.log = other;
-                let head = writer.head.clone();
-                self.checkpoint(&mut writer, head)
+                self.checkpoint_head(&mut writer)
             }
         }
     }

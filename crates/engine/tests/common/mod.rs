@@ -15,6 +15,7 @@ pub mod oracle;
 pub mod watched;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -85,6 +86,27 @@ impl Client {
 
     pub fn ids(&self, request: Value) -> Vec<Value> {
         self.search(request).unwrap().into_iter().map(|(id, _)| id).collect()
+    }
+}
+
+/// A fresh folder, removed on drop.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("tercet-test-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

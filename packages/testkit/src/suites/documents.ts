@@ -135,7 +135,7 @@ export function documents(kit: Kit): void {
       expect(await collection.count()).toBe(0);
       expect(await collection.get("x")).toBeUndefined();
       expect(await collection.get([])).toEqual([]);
-      expect(await collection.search({ query: all() })).toEqual({ hits: [], exact: true });
+      expect(await collection.search({ query: all() })).toEqual({ hits: [], exact: true, complete: true });
       expect(await collection.upsert([])).toEqual({ written: 0, replaced: 0 });
       await collection.flush();
       await collection.compact();
