@@ -412,3 +412,51 @@ fn a_damaged_graph_is_found_and_never_a_crash() {
     }
     assert!(refused > 30, "{refused} refused");
 }
+
+#[test]
+fn a_repair_keeps_every_document_of_a_damaged_graph() {
+    const WIDE: usize = 400;
+    let wide = json!({ "fields": { "v": { "type": "dense", "dims": WIDE, "metric": "l2", "index":
+        { "kind": "hnsw", "m": 20, "efConstruction": 20, "reduce": { "kind": "pca", "dims": 100 } } } } });
+    let mut dice = Dice::new(61);
+    let documents: Vec<Value> = (0..1_010)
+        .map(|id| json!({ "id": id, "v": (0..WIDE).map(|_| dice.below(64)).collect::<Vec<_>>() }))
+        .collect();
+    let env = MemoryEnv::new();
+    let shared: Arc<dyn Env> = Arc::new(env.clone());
+    let client = Client::open(&shared, "folder", &wide);
+    upsert(&client, &documents);
+    compact(&client);
+    client.call("close", json!({})).unwrap();
+    drop(client);
+    let files = env.snapshot();
+    let place = files.iter().position(|(name, _)| name.ends_with(".seg")).unwrap();
+    let file = tercet_store::SectionFile::open(shared.as_ref(), &files[place].0).unwrap();
+    let mut refused = 0;
+    // Each is longer than two pages: its second is shared with no other section.
+    for name in ["axes", "points", "links"] {
+        let section = file.sections().iter().find(|s| s.name == format!("field/v/{name}")).unwrap();
+        assert!(section.len > 2 << 16, "{name} of {}", section.len);
+        let mut files = files.clone();
+        let mut bytes = files[place].1.to_vec();
+        // More than a flipped bit, which would be mended.
+        bytes.iter_mut().skip(section.offset as usize + (1 << 16)).take(9).for_each(|byte| *byte ^= 0x5a);
+        files[place].1 = bytes.into();
+        let env: Arc<dyn Env> = Arc::new(MemoryEnv::from_files(files).unwrap());
+        if let Err(error) = Client::try_open(&env, json!({ "path": "folder", "readOnly": true })) {
+            assert_eq!(error.code(), Code::Corrupt, "{error}");
+            refused += 1;
+        }
+        let full = json!({ "path": "folder", "readOnly": true, "verify": "full" });
+        assert_eq!(code(Client::try_open(&env, full)), Code::Corrupt, "{name}");
+        let repair = json!({ "path": "folder" }).to_string();
+        let reply = root(env.clone()).call("repair", &repair, Vec::new(), &Control::new()).unwrap();
+        let reply: Value = serde_json::from_str(&reply.json).unwrap();
+        assert_eq!((&reply["lost"], &reply["documents"]), (&json!(0), &json!(1_010)), "{name}: {reply:#}");
+        let client = Client::try_open(&env, json!({ "path": "folder", "verify": "full" })).unwrap();
+        compact(&client);
+        let found = page(&client, &[32.0; WIDE], &json!({}), None);
+        assert_eq!((paths(&found), ids(&found).len()), (vec!["graph".to_owned()], 10), "{name}");
+    }
+    assert!(refused > 0, "what is read by opening is damaged too");
+}

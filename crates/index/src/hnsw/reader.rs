@@ -63,6 +63,15 @@ pub(super) fn open(
     Ok(Box::new(HnswReader { vectors, rows, graph }))
 }
 
+pub(super) fn open_vectors(
+    spec: &DenseSpec,
+    rows: u32,
+    source: &dyn SectionSource,
+) -> Result<Box<dyn DenseReader>, IndexError> {
+    let vectors = FlatReader::open(&kept(spec), rows, source)?;
+    Ok(Box::new(HnswReader { vectors, rows, graph: None }))
+}
+
 impl Stage {
     fn open(spec: &DenseSpec, rows: u32, count: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
         let head = Array::<u32>::open(source, "graph")?;
