@@ -450,8 +450,6 @@ pub struct DenseKind {
     pub merge: DenseMerge,
     /// Opens a segment's sections.
     pub open: DenseOpen,
-    /// Opens the vectors alone, whatever has become of the rest.
-    pub open_vectors: DenseOpen,
     /// Bytes that a merge holds for each vector, about.
     pub merge_bytes: fn(&DenseSpec) -> u64,
 }

@@ -78,7 +78,7 @@ impl Repair<'_> {
         let dense = schema.fields.iter().enumerate();
         let dense = dense.filter(|(_, field)| matches!(field.spec, FieldSpec::Dense(_)));
         let dense = dense
-            .map(|(at, field)| (at, Segment::open_damaged(&only(vec![field.clone()]), self.env(), path).ok()))
+            .map(|(at, field)| (at, Segment::open(&only(vec![field.clone()]), self.env(), path).ok()))
             .collect();
         let gone = self.tombstones(manifest, entry, core.rows)?;
         let damaged = Damaged { schema, core, dense };

@@ -20,7 +20,7 @@ mod snapshot;
 mod tests;
 
 use bytes::Bytes;
-use tercet_index::{Array, Bitmap, DenseKind, DenseOpen, DenseReader, IndexError, InvertedReader};
+use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader};
 use tercet_store::{AlignedBuf, Env, SectionFile, SectionFileWriter, SectionStream};
 
 use crate::dense;
@@ -87,11 +87,6 @@ impl Segment {
     pub(crate) fn open(schema: &Schema, env: &dyn Env, path: &str) -> Result<Segment, TercetError> {
         let file = SectionFile::open(env, path)?;
         Self::from_file(schema, file)
-    }
-
-    /// Opens a damaged segment file for what can be read of it: of dense fields the vectors alone.
-    pub(crate) fn open_damaged(schema: &Schema, env: &dyn Env, path: &str) -> Result<Segment, TercetError> {
-        Self::of_kind(schema, SectionFile::open(env, path)?, KIND, |kind| kind.open_vectors)
     }
 
     /// Opens a segment that is in memory.
@@ -210,28 +205,19 @@ impl Segment {
     }
 
     fn from_file(schema: &Schema, file: SectionFile) -> Result<Segment, TercetError> {
-        Self::of_kind(schema, file, KIND, |kind| kind.open)
+        Self::of_kind(schema, file, KIND)
     }
 
-    fn of_kind(
-        schema: &Schema,
-        file: SectionFile,
-        kind: &str,
-        open: fn(&DenseKind) -> DenseOpen,
-    ) -> Result<Segment, TercetError> {
+    fn of_kind(schema: &Schema, file: SectionFile, kind: &str) -> Result<Segment, TercetError> {
         file.expect_kind(kind)?;
         let label = file.label().to_owned();
-        Self::open_parts(schema, file, open).map_err(|e| match e {
+        Self::open_parts(schema, file).map_err(|e| match e {
             PartError::Index(e) => index_error(e, &label),
             PartError::Tercet(e) => e,
         })
     }
 
-    fn open_parts(
-        schema: &Schema,
-        file: SectionFile,
-        open: fn(&DenseKind) -> DenseOpen,
-    ) -> Result<Segment, PartError> {
+    fn open_parts(schema: &Schema, file: SectionFile) -> Result<Segment, PartError> {
         let whole = Within::whole(&file);
         let meta = Array::<u32>::open_len(&whole, "meta", 2)?;
         let (version, rows) = (meta.get(0)?, meta.get(1)?);
@@ -245,11 +231,8 @@ impl Segment {
         }
         let ids = Ids::open(rows, &whole)?;
         let docs = Docs::open(rows, &whole)?;
-        let fields = schema
-            .fields
-            .iter()
-            .map(|field| open_field(field, rows, &file, open))
-            .collect::<Result<_, _>>()?;
+        let fields =
+            schema.fields.iter().map(|field| open_field(field, rows, &file)).collect::<Result<_, _>>()?;
         Ok(Segment { rows, ids, docs, fields, file })
     }
 
@@ -302,12 +285,7 @@ impl From<IndexError> for PartError {
     }
 }
 
-fn open_field(
-    field: &Field,
-    rows: u32,
-    file: &SectionFile,
-    open: fn(&DenseKind) -> DenseOpen,
-) -> Result<SegmentField, PartError> {
+fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentField, PartError> {
     let source = Within::prefixed(file, field_prefix(&field.key));
     if field.spec.optional() && !source.any() {
         return Ok(SegmentField { reader: FieldReader::Absent, present: Presence::Nowhere });
@@ -322,7 +300,7 @@ fn open_field(
         FieldSpec::Float(_) => FieldReader::Numbers(Numbers::open(rows, true, &source)?),
         FieldSpec::Dense(spec) => {
             let kind = dense::kind(&spec.index).map_err(PartError::Tercet)?;
-            FieldReader::Dense(open(kind)(&dense::field_spec(spec), rows, &source)?)
+            FieldReader::Dense((kind.open)(&dense::field_spec(spec), rows, &source)?)
         }
     };
     Ok(SegmentField { reader, present })

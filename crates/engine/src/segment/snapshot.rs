@@ -73,7 +73,7 @@ impl Export<'_> {
 impl Segment {
     /// Opens a snapshot's file as the segment that it is.
     pub(crate) fn of_snapshot(schema: &Schema, file: SectionFile) -> Result<Segment, TercetError> {
-        Self::of_kind(schema, file, SNAPSHOT, |kind| kind.open)
+        Self::of_kind(schema, file, SNAPSHOT)
     }
 
     /// Writes the segment as a segment file under a name that is not taken, but for one section, and returns the file's

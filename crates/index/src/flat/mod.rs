@@ -46,7 +46,6 @@ pub const KIND: DenseKind = DenseKind {
     build: build::build,
     merge: build::merge,
     open: reader::open,
-    open_vectors: reader::open,
     // The row and the norm.
     merge_bytes: |_| 8,
 };

@@ -61,6 +61,5 @@ pub const KIND: DenseKind = DenseKind {
     build: make::build,
     merge: merge::merge,
     open: reader::open,
-    open_vectors: reader::open_vectors,
     merge_bytes: merge::bytes,
 };

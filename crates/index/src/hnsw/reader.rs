@@ -63,13 +63,20 @@ pub(super) fn open(
     Ok(Box::new(HnswReader { vectors, rows, graph }))
 }
 
-pub(super) fn open_vectors(
-    spec: &DenseSpec,
-    rows: u32,
-    source: &dyn SectionSource,
-) -> Result<Box<dyn DenseReader>, IndexError> {
-    let vectors = FlatReader::open(&kept(spec), rows, source)?;
-    Ok(Box::new(HnswReader { vectors, rows, graph: None }))
+/// Holds the numbers of the section `graph` against each other.
+fn check_head(head: &Array<u32>, fixed: &[u32; HEAD], ends: &[u32], count: u32) -> Result<(), IndexError> {
+    let [_, found, m, _, levels, _, _, _, _, _, _, over, ..] = *fixed;
+    let sound = found == count
+        && (2..=64).contains(&m)
+        && levels as usize == ends.len()
+        && ends.len() <= LEVELS_MAX
+        && ends.is_sorted()
+        && ends.last().is_none_or(|last| u64::from(*last) <= u64::from(count) * LEVELS_MAX as u64)
+        && over <= 2;
+    if !sound {
+        return Err(head.corrupt(format!("{found} vectors of {count}, {m} links, levels {ends:?}")));
+    }
+    Ok(())
 }
 
 impl Stage {
@@ -79,35 +86,12 @@ impl Stage {
         let Some((fixed, ends)) = all.split_first_chunk::<HEAD>() else {
             return Err(head.corrupt(format!("{} elements", all.len())));
         };
-        let [
-            version,
-            found,
-            m,
-            _,
-            levels,
-            entry,
-            bits,
-            dims,
-            stride,
-            judge_dims,
-            judge_stride,
-            over,
-            planned,
-            ..,
-        ] = *fixed;
+        let [version, _, m, _, _, entry, bits, dims, stride, judge_dims, judge_stride, over, planned, ..] =
+            *fixed;
         if version != VERSION {
             return Err(IndexError::Version { section: "graph".into(), found: version, supported: VERSION });
         }
-        let sound = found == count
-            && (2..=64).contains(&m)
-            && levels as usize == ends.len()
-            && ends.len() <= LEVELS_MAX
-            && ends.is_sorted()
-            && ends.last().is_none_or(|last| u64::from(*last) <= u64::from(count) * LEVELS_MAX as u64)
-            && over <= 2;
-        if !sound {
-            return Err(head.corrupt(format!("{found} vectors of {count}, {m} links, levels {ends:?}")));
-        }
+        check_head(&head, fixed, ends, count)?;
         let space = Space::open(metric(spec), spec.dims, source)?;
         let points = space.points();
         let reduction = Reduction::open(source, points)?;
