@@ -69,20 +69,6 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
         ("root", "index.open", json!({ "path": "saved", "index": { "kind": "flat" } })),
         ("collection", "search", page.clone()),
         ("collection", "search", json!({ "query": near, "where": { "year": 1000 } })),
-        (
-            "collection",
-            "search",
-            json!({ "query": { "kind": "near", "field": "vector", "vector": { "id": 7 }, "ef": 20, "radius": 0.5,
-                "patience": 10, "timeLimitMs": 1000, "exclude": ["x", 8] }, "explain": true }),
-        ),
-        (
-            "collection",
-            "search",
-            json!({ "query": { "kind": "near", "field": "vector", "vector": [1, 2], "recall": 0.9 } }),
-        ),
-        ("collection", "tune", json!({ "field": "vector", "k": 3, "target": 0.9, "sample": 10 })),
-        ("collection", "measure", json!({ "field": "vector", "k": 3, "sample": 10, "ef": 5 })),
-        ("collection", "measure", json!({ "field": "vector", "recall": 0.9 })),
         ("collection", "search", json!({ "query": words, "highlight": ["title", "body"] })),
         ("collection", "search", page),
         ("collection", "get", json!({ "ids": [7, "x"], "select": ["title", "vector"] })),
@@ -114,6 +100,26 @@ fn requests() -> Vec<(&'static str, &'static str, Value)> {
         ("index", "compact", json!({})),
         ("index", "save", json!({ "path": "saved" })),
         ("index", "stats", json!({})),
+    ]
+}
+
+/// The same about dense fields.
+fn dense_requests() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        (
+            "collection",
+            "search",
+            json!({ "query": { "kind": "near", "field": "vector", "vector": { "id": 7 }, "ef": 20, "radius": 0.5,
+                "patience": 10, "timeLimitMs": 1000, "exclude": ["x", 8] }, "explain": true }),
+        ),
+        (
+            "collection",
+            "search",
+            json!({ "query": { "kind": "near", "field": "vector", "vector": [1, 2], "recall": 0.9 } }),
+        ),
+        ("collection", "tune", json!({ "field": "vector", "k": 3, "target": 0.9, "sample": 10 })),
+        ("collection", "measure", json!({ "field": "vector", "k": 3, "sample": 10, "ef": 5 })),
+        ("collection", "measure", json!({ "field": "vector", "recall": 0.9 })),
     ]
 }
 
@@ -277,7 +283,7 @@ impl Open {
 #[test]
 fn any_request_is_answered_or_refused() {
     let mut dice = Dice::new(0x7e2c_e701);
-    let requests = requests();
+    let requests: Vec<_> = requests().into_iter().chain(dense_requests()).collect();
     let mut open = Open::new();
     let (mut answered, mut refused) = (0, 0);
     for round in 0..ROUNDS {
