@@ -107,11 +107,11 @@ impl Collection {
             self.show(Snapshot { schema, parts, version, curves });
         };
         show(Arc::new(curves));
-        if self.dir.is_some() {
-            if let Err(error) = self.checkpoint_head(&mut writer) {
-                show(before.curves.clone());
-                return Err(error);
-            }
+        if self.dir.is_some()
+            && let Err(error) = self.checkpoint_head(&mut writer)
+        {
+            show(before.curves.clone());
+            return Err(error);
         }
         Ok(())
     }
