@@ -55,6 +55,7 @@ pub(crate) fn options(index: &DenseIndexSpec) -> DenseOptions {
             m: hnsw.m.min(M_MAX) as u16,
             ef_construction: hnsw.ef_construction.min(EF_CONSTRUCTION_MAX) as u16,
             seed: hnsw.seed,
+            ..usual
         },
     }
 }

@@ -22,7 +22,7 @@ fn flat(criterion: &mut Criterion) {
         let (spec, kind) = (DenseSpec::new(dims, metric), dense_kind("flat").unwrap());
         let sections = (kind.build)(
             &spec,
-            &DenseInput { rows, present: None, values: Values::F32(&values) },
+            &DenseInput { queries: None, rows, present: None, values: Values::F32(&values) },
             &Work::inline(),
         )
         .unwrap();
@@ -61,7 +61,7 @@ fn batches(criterion: &mut Criterion) {
         let asked = Owned::random(&mut rng, dtype, dims, queries);
         let (spec, kind) =
             (DenseSpec { dtype, ..DenseSpec::new(dims, Metric::Cosine) }, dense_kind("flat").unwrap());
-        let input = DenseInput { rows, present: None, values: values.values() };
+        let input = DenseInput { queries: None, rows, present: None, values: values.values() };
         let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
         let reader = (kind.open)(&spec, rows, &MemorySections::new(&sections)).unwrap();
         drop(sections);

@@ -80,6 +80,20 @@ pub enum Codec {
     Lvq8,
     /// 4 bits a component, then 8 bits to re-rank.
     Lvq4x8,
+    /// Parts of the vector by codebook (product quantization; Jegou et al., TPAMI 2011). Only for lists.
+    Pq {
+        /// Parts, 1 to dims; 0: by default. Dimensions that it does not divide are filled up with zeros.
+        m: u16,
+        /// Bits of a part's code: 4 (looked up in registers; Andre et al., VLDB 2015) or 8.
+        bits: u8,
+    },
+    /// Bits of a rotated vector, with a bound on the error (RaBitQ; arXiv 2405.12497, 2409.09913). Only for lists.
+    RaBitQ {
+        /// Bits a component, 1 to 8.
+        bits: u8,
+    },
+    /// The sign of each component. Only for lists.
+    Binary,
 }
 
 /// What makes vectors shorter before they are coded. Distances of the codes are then of the shorter vectors; a search
@@ -95,6 +109,57 @@ pub enum Reduce {
     Pca(u32),
     /// The first components, so many (Matryoshka embeddings, arXiv 2205.13147).
     Prefix(u32),
+    /// Axes fitted to sample queries as well as to the data, so many (LeanVec-OOD, arXiv 2312.16335).
+    LeanVec(u32),
+    /// Random orthonormal axes, so many (Johnson and Lindenstrauss, 1984).
+    Random(u32),
+}
+
+/// What turns vectors before they are coded in parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rotate {
+    /// What the codec takes to be best.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// A random rotation.
+    Random,
+    /// A rotation fitted to the codes (optimized product quantization; Ge et al., TPAMI 2014).
+    Opq,
+}
+
+/// What candidates of the codes are ranked by before the last few are scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rerank {
+    /// What the codec takes to be best.
+    #[default]
+    Auto,
+    /// Nothing: by the codes alone.
+    None,
+    /// 8-bit codes beside the lists.
+    Lvq8,
+    /// Halves beside the lists.
+    F16,
+    /// The vectors, where they lie.
+    Vectors,
+}
+
+/// The shape of an inverted file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IvfOptions {
+    /// Lists; 0: by the number of vectors.
+    pub lists: u32,
+    /// Whether what is coded is the difference from a list's centroid; `None`: as the codec takes to be best.
+    pub residual: Option<bool>,
+    /// What turns vectors before they are coded.
+    pub rotate: Rotate,
+    /// Whether each vector stands in a second list as well (SOAR, arXiv 2404.00774).
+    pub spill: bool,
+    /// Whether no list becomes much longer than the mean.
+    pub balance: bool,
+    /// What candidates are ranked by.
+    pub rerank: Rerank,
 }
 
 /// How vectors are coded, and the shape of a graph.
@@ -110,8 +175,10 @@ pub struct DenseOptions {
     pub m: u16,
     /// Candidates that a new node is linked from, `m` to 4,096.
     pub ef_construction: u16,
-    /// What decides levels and order.
+    /// What decides levels, order and where training begins.
     pub seed: u64,
+    /// The shape of an inverted file.
+    pub ivf: IvfOptions,
 }
 
 impl Default for DenseOptions {
@@ -123,6 +190,7 @@ impl Default for DenseOptions {
             m: 16,
             ef_construction: 200,
             seed: 0,
+            ivf: IvfOptions::default(),
         }
     }
 }
@@ -136,6 +204,8 @@ pub struct DenseInput<'a> {
     pub present: Option<&'a [u32]>,
     /// The vectors one after the other, in order of their rows.
     pub values: Values<'a>,
+    /// Sample queries, one after the other, for what is fitted to them as well.
+    pub queries: Option<Values<'a>>,
 }
 
 /// What takes vectors one by one: the row and its vector.
@@ -149,6 +219,11 @@ pub trait DenseStream {
     /// Whether what only makes searches faster (a graph) is left to a later merge: for what must be written soon.
     fn plain(&self) -> bool {
         false
+    }
+
+    /// Sample queries, as in [`DenseInput::queries`].
+    fn queries(&self) -> Option<Values<'_>> {
+        None
     }
 
     /// The readers that the vectors come from: what they have built may be used again.
@@ -216,8 +291,15 @@ pub enum Effort {
     /// What the kind takes to be usual.
     #[default]
     Usual,
-    /// Candidates that are kept while the graph is walked; raised to `k`.
+    /// Candidates: of a graph those that are kept while it is walked, raised to `k`; of lists those that are ranked again.
     Ef(u32),
+    /// For lists; a kind without them takes the candidates as [`Effort::Ef`].
+    Probes {
+        /// Lists that are scanned, at least 1.
+        lists: u32,
+        /// Candidates that are ranked again, raised to `k`; 0: chosen by the kind.
+        candidates: u32,
+    },
     /// All vectors are compared.
     Exact,
 }
@@ -278,6 +360,8 @@ pub enum Path {
     Graph,
     /// The graph was walked through rows that are not allowed as well.
     FilteredGraph,
+    /// The lists nearest to the query were scanned.
+    Lists,
 }
 
 impl Path {
@@ -287,6 +371,7 @@ impl Path {
             Path::Scan => "scan",
             Path::Graph => "graph",
             Path::FilteredGraph => "filtered graph",
+            Path::Lists => "lists",
         }
     }
 }

@@ -35,7 +35,7 @@ pub use bitmap::Bitmap;
 pub use dense::{
     Answered, Capabilities, Codec, DenseBuild, DenseInput, DenseKind, DenseMerge, DenseOpen, DenseOptions,
     DenseReader, DenseSearch, DenseSource, DenseSpec, DenseStream, Distance, EachVector, Effort, Inline,
-    Parallel, Path, Reduce, Stored, Work,
+    IvfOptions, Parallel, Path, Reduce, Rerank, Rotate, Stored, Work,
 };
 pub use inverted::{
     Accumulators, Bm25, InvertedBuilder, InvertedReader, RowMap, TermId, WeightedTerm, idf, merge_inverted,

@@ -68,7 +68,8 @@ fn dense_kinds_survive() {
             let count = present.as_ref().map_or(rows as usize, Vec::len);
             let values: Vec<f32> = (0..count * dims).map(|_| rng.component()).collect();
             let spec = DenseSpec::new(dims, metric);
-            let input = DenseInput { rows, present: present.as_deref(), values: Values::F32(&values) };
+            let input =
+                DenseInput { queries: None, rows, present: present.as_deref(), values: Values::F32(&values) };
             let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
             for _ in 0..ROUNDS / 3 {
                 let changed = damage(&mut rng, &sections);

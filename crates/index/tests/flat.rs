@@ -41,7 +41,8 @@ impl Case {
         }
         let spec = DenseSpec::new(dims, metric);
         let kind = dense_kind("flat").unwrap();
-        let input = DenseInput { rows, present: present.as_deref(), values: Values::F32(&values) };
+        let input =
+            DenseInput { queries: None, rows, present: present.as_deref(), values: Values::F32(&values) };
         let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
         let reader = (kind.open)(&spec, rows, &MemorySections::new(&sections)).unwrap();
         reader.verify().unwrap();
@@ -147,7 +148,7 @@ fn long_and_short_vectors_keep_their_cosine() {
     let kind = dense_kind("flat").unwrap();
     let sections = (kind.build)(
         &spec,
-        &DenseInput { rows: 5, present: None, values: Values::F32(&values) },
+        &DenseInput { queries: None, rows: 5, present: None, values: Values::F32(&values) },
         &Work::inline(),
     )
     .unwrap();
@@ -172,6 +173,7 @@ fn a_merge_equals_building_in_one_go() {
         for share in [1.0, 0.6, 0.0] {
             let case = Case::new(&mut rng, metric, 300, 5, share, None);
             let input = DenseInput {
+                queries: None,
                 rows: case.rows,
                 present: case.present.as_deref(),
                 values: Values::F32(&case.values),
@@ -204,7 +206,7 @@ fn wrong_input_is_refused() {
         let build = |dims, rows, present: Option<&[u32]>, values: &[f32]| {
             (kind.build)(
                 &DenseSpec::new(dims, Metric::Dot),
-                &DenseInput { rows, present, values: Values::F32(values) },
+                &DenseInput { queries: None, rows, present, values: Values::F32(values) },
                 &Work::inline(),
             )
         };

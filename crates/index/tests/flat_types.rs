@@ -58,7 +58,7 @@ impl Case {
         let present = (share < 1.0).then(|| subset(rng, rows, share).iter().collect::<Vec<_>>());
         let count = present.as_ref().map_or(rows as usize, Vec::len);
         let owned = Owned::random(rng, spec.dtype, spec.dims, count);
-        let input = DenseInput { rows, present: present.as_deref(), values: owned.values() };
+        let input = DenseInput { queries: None, rows, present: present.as_deref(), values: owned.values() };
         let kind = dense_kind("flat").unwrap();
         let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
         let reader = (kind.open)(&spec, rows, &MemorySections::new(&sections)).unwrap();
@@ -171,7 +171,7 @@ fn the_largest_sums_do_not_overflow() {
         let spec = spec(dtype, metric, dims);
         for (stored, asked) in [(false, false), (false, true), (true, false), (true, true)] {
             let (stored, asked) = (fill(stored), fill(asked));
-            let input = DenseInput { rows: 1, present: None, values: stored.values() };
+            let input = DenseInput { queries: None, rows: 1, present: None, values: stored.values() };
             let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
             let reader = (kind.open)(&spec, 1, &MemorySections::new(&sections)).unwrap();
             let score = f64::from(reader.score(asked.values(), 0).unwrap().unwrap());
@@ -186,7 +186,7 @@ fn the_largest_sums_do_not_overflow() {
         }
         let above = DenseSpec { dims: dims + 1, ..spec };
         let none = Owned::random(&mut Rng(1), dtype, 1, 0);
-        let empty = DenseInput { rows: 0, present: None, values: none.values() };
+        let empty = DenseInput { queries: None, rows: 0, present: None, values: none.values() };
         let built = (kind.build)(&above, &empty, &Work::inline());
         assert_eq!(built.is_err(), !matches!(dtype, Dtype::F32 | Dtype::F16));
     }
@@ -303,7 +303,8 @@ fn a_batch_of_odd_vectors_is_its_searches_too() {
         let mut queries: Vec<f32> = (0..count * dims).map(|_| rng.component()).collect();
         queries.chunks_exact_mut(dims).enumerate().for_each(|(at, vector)| odd(&mut rng, at, vector));
         let spec = spec(Dtype::F32, metric, dims);
-        let input = DenseInput { rows: rows as u32, present: None, values: Values::F32(&values) };
+        let input =
+            DenseInput { queries: None, rows: rows as u32, present: None, values: Values::F32(&values) };
         let kind = dense_kind("flat").unwrap();
         let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
         let reader = (kind.open)(&spec, rows as u32, &MemorySections::new(&sections)).unwrap();
@@ -575,7 +576,8 @@ fn verify_finds_what_does_not_fit_the_vectors() {
 fn types_and_metrics_that_do_not_fit_are_refused() {
     let kind = dense_kind("flat").unwrap();
     let build = |dtype, metric, values| {
-        (kind.build)(&spec(dtype, metric, 4), &DenseInput { rows: 1, present: None, values }, &Work::inline())
+        let input = DenseInput { queries: None, rows: 1, present: None, values };
+        (kind.build)(&spec(dtype, metric, 4), &input, &Work::inline())
     };
     let unsupported =
         |built: Result<Sections, IndexError>| matches!(built, Err(IndexError::Unsupported { .. }));
@@ -588,7 +590,7 @@ fn types_and_metrics_that_do_not_fit_are_refused() {
     ));
     let mut rounded = spec(Dtype::F32, Distance::Dot, 2);
     rounded.options.codec = Codec::F16;
-    let huge = DenseInput { rows: 1, present: None, values: Values::F32(&[1.0, 65_520.0]) };
+    let huge = DenseInput { queries: None, rows: 1, present: None, values: Values::F32(&[1.0, 65_520.0]) };
     assert!(matches!((kind.build)(&rounded, &huge, &Work::inline()), Err(IndexError::TooLarge { .. })));
     let sections = build(Dtype::U8, Distance::Dot, Values::U8(&[1; 4])).unwrap();
     let other = (kind.open)(&spec(Dtype::I8, Distance::Dot, 4), 1, &MemorySections::new(&sections)).err();

@@ -45,7 +45,7 @@ impl IndexPart {
         values: Values<'_>,
         work: &Work<'_>,
     ) -> Result<Self, TercetError> {
-        let input = DenseInput { rows, present: None, values };
+        let input = DenseInput { queries: None, rows, present: None, values };
         let sections = (spec.kind.build)(&spec.dense, &input, work).map_err(|e| index_error(e, "(index)"))?;
         let mut writer = SectionFileWriter::new(KIND);
         for (name, bytes) in &sections {

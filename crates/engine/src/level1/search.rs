@@ -313,5 +313,6 @@ fn path(path: Path) -> SearchPath {
         Path::Scan => SearchPath::Scan,
         Path::Graph => SearchPath::Graph,
         Path::FilteredGraph => SearchPath::FilteredGraph,
+        Path::Lists => SearchPath::Lists,
     }
 }

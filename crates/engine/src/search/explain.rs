@@ -183,6 +183,8 @@ fn near_step(near: &Near<'_>, ranking: &Ranking, context: &Context<'_>) -> Strin
     let paths = if paths.is_empty() { String::from("scan") } else { Vec::from_iter(paths).join(" and ") };
     let effort = match near.effort {
         Effort::Ef(ef) => format!(", ef {ef}"),
+        Effort::Probes { lists, candidates: 0 } => format!(", {lists} lists"),
+        Effort::Probes { lists, candidates } => format!(", {lists} lists, {candidates} candidates"),
         Effort::Exact | Effort::Usual => String::new(),
     };
     let stopped = if ranking.complete { "" } else { ", stopped by the time limit" };

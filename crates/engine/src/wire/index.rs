@@ -204,6 +204,9 @@ pub enum SearchPath {
     /// The graph was walked through rows that are not allowed as well.
     #[serde(rename = "filtered graph")]
     FilteredGraph,
+    /// The lists nearest to the query were scanned.
+    #[serde(rename = "lists")]
+    Lists,
 }
 
 /// `add`. `arrays[0]`: vectors, row-major.

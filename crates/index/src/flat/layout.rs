@@ -91,6 +91,9 @@ impl Form {
                 return Err(IndexError::Unsupported { what: "codes of 4 bits" });
             }
             (Codec::Lvq8 | Codec::Lvq4x8, _) => plain,
+            (Codec::Pq { .. } | Codec::RaBitQ { .. } | Codec::Binary, _) => {
+                return Err(IndexError::Unsupported { what: "a codec for lists" });
+            }
         })
     }
 

@@ -81,6 +81,9 @@ impl Plan {
         rows: &dyn Rows,
         work: &Work<'_>,
     ) -> Result<Self, IndexError> {
+        if matches!(spec.options.codec, Codec::Pq { .. } | Codec::RaBitQ { .. } | Codec::Binary) {
+            return Err(IndexError::Unsupported { what: "a codec for lists" });
+        }
         let space = Space::fit(metric, spec.dims, &mut |each| {
             let mut vector = Vec::new();
             for at in 0..rows.count() {
@@ -104,6 +107,9 @@ impl Plan {
             Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize)?)),
             Reduce::Prefix(first) => Some(prefix(points, first as usize + space.added())?),
             Reduce::Auto | Reduce::None => None,
+            Reduce::LeanVec(_) | Reduce::Random(_) => {
+                return Err(IndexError::Unsupported { what: "this reduction" });
+            }
         };
         Ok(match (spec.options.codec, reduction) {
             (Codec::Lvq4x8, Some(reduction)) => {

@@ -129,7 +129,8 @@ pub(super) fn search(
     };
     let ef = match search.effort {
         Effort::Ef(ef) => ef as usize,
-        Effort::Usual | Effort::Exact => EF_USUAL,
+        Effort::Probes { candidates, .. } if candidates > 0 => candidates as usize,
+        Effort::Usual | Effort::Probes { .. } | Effort::Exact => EF_USUAL,
     };
     let allowed = search.allowed.map(|allowed| allowed.count() as usize);
     let (way, _) = way(stage, ef, k, allowed);

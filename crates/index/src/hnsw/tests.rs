@@ -64,7 +64,7 @@ fn open(spec: &DenseSpec, values: Vec<f32>, sections: Sections) -> Index {
 
 fn build(spec: &DenseSpec, values: Vec<f32>, work: &Work<'_>) -> Index {
     let rows = (values.len() / spec.dims) as u32;
-    let input = DenseInput { rows, present: None, values: Values::F32(&values) };
+    let input = DenseInput { queries: None, rows, present: None, values: Values::F32(&values) };
     let sections = (KIND.build)(spec, &input, work).unwrap();
     open(spec, values, sections)
 }
@@ -136,7 +136,7 @@ fn every_codec_and_type_finds_them() {
     for metric in [Distance::Hamming, Distance::Jaccard] {
         let mut spec = DenseSpec { metric, dtype: crate::Dtype::Bits, ..small(Metric::L2, dims) };
         spec.options.ef_construction = 100;
-        let input = DenseInput { rows: 2_500, present: None, values: Values::Bits(&bits) };
+        let input = DenseInput { queries: None, rows: 2_500, present: None, values: Values::Bits(&bits) };
         let sections = (KIND.build)(&spec, &input, &Work::inline()).unwrap();
         let reader = (KIND.open)(&spec, 2_500, &MemorySections::new(&sections)).unwrap();
         reader.verify().unwrap();
@@ -170,7 +170,7 @@ fn any_number_of_threads_gives_the_same_bytes() {
 #[test]
 fn a_cancelled_build_keeps_nothing() {
     let values = vectors(2_000, 8, 4, 2);
-    let input = DenseInput { rows: 2_000, present: None, values: Values::F32(&values) };
+    let input = DenseInput { queries: None, rows: 2_000, present: None, values: Values::F32(&values) };
     let work = Work { progress: &|done, _| done < 500, ..Work::inline() };
     assert!(matches!((KIND.build)(&small(Metric::L2, 8), &input, &work), Err(IndexError::Cancelled)));
 }

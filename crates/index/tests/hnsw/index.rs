@@ -110,7 +110,7 @@ impl Index {
     pub fn build(spec: &DenseSpec, values: Owned, present: Option<Vec<u32>>, work: &Work<'_>) -> Index {
         let count = (values.values().len() / spec.dtype.elements(spec.dims)) as u32;
         let rows = present.as_ref().map_or(count, |rows| rows.last().unwrap() + 5);
-        let input = DenseInput { rows, present: present.as_deref(), values: values.values() };
+        let input = DenseInput { queries: None, rows, present: present.as_deref(), values: values.values() };
         let sections = (kind().build)(spec, &input, work).unwrap();
         Self::open(spec, rows, present.unwrap_or_else(|| (0..count).collect()), values, sections)
     }

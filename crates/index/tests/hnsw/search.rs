@@ -204,7 +204,8 @@ fn a_build_can_be_cancelled_anywhere() {
     let mut rng = Rng(13);
     let values = clusters(&mut rng, 1_200, 8, 4);
     let spec = floats(8, Distance::L2);
-    let input = tercet_index::DenseInput { rows: 1_200, present: None, values: Values::F32(&values) };
+    let input =
+        tercet_index::DenseInput { queries: None, rows: 1_200, present: None, values: Values::F32(&values) };
     let steps = AtomicUsize::new(0);
     let count =
         Work { progress: &|_, _| steps.fetch_add(1, Ordering::Relaxed) < usize::MAX, ..Work::inline() };

@@ -1283,7 +1283,7 @@ hops: number, };
 /**
  * The ways to answer a search.
  */
-export type SearchPath = "scan" | "graph" | "filtered graph";
+export type SearchPath = "scan" | "graph" | "filtered graph" | "lists";
 
 /**
  * `add`. `arrays[0]`: vectors, row-major.
