@@ -4,8 +4,9 @@
 //! and hold the inlined body.
 
 use crate::bits::{BitBackend, BitKernels};
-use crate::codes::{CodeBackend, Codes};
+use crate::codes::{Bytes, CodeBackend, Codes};
 use crate::isa::Isa;
+use crate::lookup::{LookupBackend, LookupKernels};
 use crate::metric::{HalfTable, Table, halves_of, kernels_of};
 use crate::table::{Backend, Project, project};
 
@@ -27,17 +28,19 @@ pub(crate) struct Choices {
     pub(crate) f16: Vec<HalfTable>,
     pub(crate) codes: Vec<Codes>,
     pub(crate) bits: Vec<BitKernels>,
+    pub(crate) lookup: Vec<LookupKernels>,
 }
 
 impl Choices {
     /// For an instruction set that implies all that its kernels use.
-    fn plain<B: Backend, H: Backend, C: CodeBackend + BitBackend>() -> Choices {
+    fn plain<B: Backend, H: Backend, C: Bytes + CodeBackend + BitBackend + LookupBackend>() -> Choices {
         Choices {
             f32: kernels_of::<B>(),
             project: project::<B>,
             f16: vec![halves_of::<H>()],
             codes: vec![Codes::new::<C>()],
             bits: vec![BitKernels::new::<C>()],
+            lookup: vec![LookupKernels::new::<C>()],
         }
     }
 
@@ -81,6 +84,7 @@ impl Choices {
         let mut all = Choices::plain::<avx512::Avx512, avx512::Avx512, avx2::codes::Madd256>();
         if is_x86_feature_detected!("avx512bw") {
             all.codes.push(Codes::new::<avx512::codes::Madd512>());
+            all.lookup.push(LookupKernels::new::<avx512::codes::Madd512>());
             if is_x86_feature_detected!("avx512vnni") {
                 all.codes.push(Codes::new::<avx512::codes::Vnni512>());
             }

@@ -10,6 +10,7 @@ use crate::arch::scalar::{Scalar, codes::Plain};
 use crate::bits::BitKernels;
 use crate::codes::{CodeKernels, Codes, check_ids};
 use crate::isa::{Isa, IsaOverrideError};
+use crate::lookup::LookupKernels;
 use crate::metric::{Distance, HalfTable, Metric, Table, halves_of, kernels_of};
 use crate::vector::Element;
 
@@ -90,6 +91,7 @@ pub struct Kernels {
     f16: HalfTable,
     codes: Codes,
     bits: BitKernels,
+    lookup: LookupKernels,
 }
 
 impl Kernels {
@@ -109,6 +111,12 @@ impl Kernels {
     #[inline]
     pub fn bits(&self) -> &BitKernels {
         &self.bits
+    }
+
+    /// The fast scan of 4-bit codes by tables.
+    #[inline]
+    pub fn lookup(&self) -> &LookupKernels {
+        &self.lookup
     }
 
     /// The kernels on codes of a byte each: the query has a signed byte for each.
@@ -202,7 +210,7 @@ pub fn variants_for(isa: Isa) -> Vec<Kernels> {
         return Vec::new();
     }
     let Some(all) = Choices::of(isa) else { return Vec::new() };
-    let count = all.f16.len().max(all.codes.len()).max(all.bits.len());
+    let count = all.f16.len().max(all.codes.len()).max(all.bits.len()).max(all.lookup.len());
     // Where a kind has fewer choices than another, its best goes with all that follow.
     fn nth<T: Copy>(choices: &[T], at: usize) -> T {
         choices[at.min(choices.len() - 1)]
@@ -214,6 +222,7 @@ pub fn variants_for(isa: Isa) -> Vec<Kernels> {
         f16: nth(&all.f16, at),
         codes: nth(&all.codes, at),
         bits: nth(&all.bits, at),
+        lookup: nth(&all.lookup, at),
     };
     (0..count).map(variant).collect()
 }
@@ -271,6 +280,7 @@ fn best() -> &'static Kernels {
         f16: halves_of::<Scalar>(),
         codes: Codes::new::<Plain>(),
         bits: BitKernels::new::<Plain>(),
+        lookup: LookupKernels::new::<Plain>(),
     };
     Isa::ALL.into_iter().rev().find_map(kernels_for).unwrap_or(&SCALAR)
 }

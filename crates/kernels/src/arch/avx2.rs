@@ -2,6 +2,7 @@
 
 mod bits;
 pub(crate) mod codes;
+mod lookup;
 
 use std::arch::x86_64::*;
 

@@ -5,6 +5,7 @@
 
 mod bits;
 pub(crate) mod codes;
+mod lookup;
 
 use super::backend;
 use crate::vector::Vector;

@@ -4,6 +4,7 @@
 
 mod bits;
 pub(crate) mod codes;
+mod lookup;
 
 use std::arch::wasm32::*;
 
