@@ -7,8 +7,9 @@ use crate::bits::{BitBackend, BitKernels};
 use crate::codes::{Bytes, CodeBackend, Codes};
 use crate::isa::Isa;
 use crate::lookup::{LookupBackend, LookupKernels};
+use crate::maxsim::{MaxSimCodes, MaxSimKernels};
 use crate::metric::{HalfTable, Table, halves_of, kernels_of};
-use crate::table::{Backend, Project, project};
+use crate::table::{Backend, Project, ProjectAll, project, project_all};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -25,10 +26,13 @@ pub(crate) mod simd128;
 pub(crate) struct Choices {
     pub(crate) f32: Table,
     pub(crate) project: Project,
+    pub(crate) project_all: ProjectAll,
     pub(crate) f16: Vec<HalfTable>,
     pub(crate) codes: Vec<Codes>,
     pub(crate) bits: Vec<BitKernels>,
     pub(crate) lookup: Vec<LookupKernels>,
+    pub(crate) maxsim: Vec<MaxSimKernels>,
+    pub(crate) maxsim_codes: Vec<MaxSimCodes>,
 }
 
 impl Choices {
@@ -37,10 +41,18 @@ impl Choices {
         Choices {
             f32: kernels_of::<B>(),
             project: project::<B>,
+            project_all: project_all::<B>,
             f16: vec![halves_of::<H>()],
             codes: vec![Codes::new::<C>()],
             bits: vec![BitKernels::new::<C>()],
             lookup: vec![LookupKernels::new::<C>()],
+            // Both kinds of row meet one packed query: their lanes are the same.
+            maxsim: vec![if B::LANES == H::LANES {
+                MaxSimKernels::new::<B, H>()
+            } else {
+                MaxSimKernels::new::<H, H>()
+            }],
+            maxsim_codes: vec![MaxSimCodes::new::<C>()],
         }
     }
 
@@ -71,9 +83,11 @@ impl Choices {
         let mut all = Choices::plain::<avx2::Avx2, scalar::Scalar, avx2::codes::Madd256>();
         if is_x86_feature_detected!("f16c") {
             all.f16.push(halves_of::<avx2::Avx2F16c>());
+            all.maxsim.push(MaxSimKernels::new::<avx2::Avx2, avx2::Avx2F16c>());
         }
         if is_x86_feature_detected!("avxvnni") {
             all.codes.push(Codes::new::<avx2::codes::Vnni256>());
+            all.maxsim_codes.push(MaxSimCodes::new::<avx2::codes::Vnni256>());
         }
         all
     }
@@ -85,8 +99,10 @@ impl Choices {
         if is_x86_feature_detected!("avx512bw") {
             all.codes.push(Codes::new::<avx512::codes::Madd512>());
             all.lookup.push(LookupKernels::new::<avx512::codes::Madd512>());
+            all.maxsim_codes.push(MaxSimCodes::new::<avx512::codes::Madd512>());
             if is_x86_feature_detected!("avx512vnni") {
                 all.codes.push(Codes::new::<avx512::codes::Vnni512>());
+                all.maxsim_codes.push(MaxSimCodes::new::<avx512::codes::Vnni512>());
             }
             if is_x86_feature_detected!("avx512vpopcntdq") {
                 all.bits.push(BitKernels::new::<avx512::codes::Madd512>());
@@ -102,6 +118,8 @@ macro_rules! backend {
         pub(crate) struct $backend;
 
         impl crate::table::Backend for $backend {
+            const LANES: usize = <$vector as crate::vector::Vector>::LANES;
+
             $(#[target_feature(enable = $features)])?
             unsafe fn pair<M: crate::metric::Distance, E: crate::vector::Element>(query: &[f32], row: &[E]) -> f32 {
                 // SAFETY: the caller vouches for the instruction set and for equal lengths.
@@ -135,6 +153,24 @@ macro_rules! backend {
             unsafe fn project(x: &[f32], matrix: &[f32], out: &mut [f32]) {
                 // SAFETY: the caller vouches for the instruction set and the lengths.
                 unsafe { crate::project::project::<$vector>(x, matrix, out) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn project_all(xs: &[f32], dims: usize, matrix: &[f32], out: &mut [f32]) {
+                // SAFETY: the caller vouches for the instruction set and the lengths.
+                unsafe { crate::project::project_all::<$vector>(xs, dims, matrix, out) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn maxsim<E: crate::vector::Element, const AT: bool>(
+                panel: &[f32],
+                tokens: &[E],
+                dims: usize,
+                best: &mut [f32],
+                at: &mut [u32],
+            ) {
+                // SAFETY: the caller vouches for the instruction set and the lengths.
+                unsafe { crate::maxsim::maxsim::<$vector, E, AT>(panel, tokens, dims, best, at) }
             }
         }
     };

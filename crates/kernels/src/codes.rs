@@ -96,6 +96,8 @@ pub(crate) trait Bytes {
 /// The body compiled for one instruction set.
 pub(crate) trait CodeBackend {
     const NAME: &'static str;
+    /// What MaxSim asks of the same instructions.
+    type Tokens: crate::maxsim::codes::Tokens;
 
     /// # Safety
     /// The instruction set is available, the query fits the coding, and `rows` holds `out.len()` rows.
@@ -109,6 +111,15 @@ pub(crate) trait CodeBackend {
     /// The instruction set is available, `stride > 0` fits the coding, `queries` and `rows` are whole, and `out` has a
     /// place for every pair of them.
     unsafe fn tile<C: Coding>(queries: &[i8], rows: &[u8], stride: usize, out: &mut [i32]);
+    /// # Safety
+    /// As [`crate::maxsim::codes::maxsim`].
+    unsafe fn maxsim<const AT: bool>(
+        panel: &[i8],
+        begin: &[i32],
+        tokens: crate::maxsim::codes::Coded<'_>,
+        best: &mut [f32],
+        at: &mut [u32],
+    );
 }
 
 /// Compiles the body for one instruction set under the given target features.
@@ -116,6 +127,7 @@ macro_rules! code_backend {
     ($bytes:ty $(, $features:literal)?) => {
         impl crate::codes::CodeBackend for $bytes {
             const NAME: &'static str = <$bytes as crate::codes::Bytes>::NAME;
+            type Tokens = $bytes;
 
             $(#[target_feature(enable = $features)])?
             unsafe fn batch<C: crate::codes::coding::Coding>(query: &[i8], rows: &[u8], out: &mut [i32]) {
@@ -143,6 +155,18 @@ macro_rules! code_backend {
             ) {
                 // SAFETY: the caller vouches for the instruction set and the lengths.
                 unsafe { crate::codes::tile::tile::<$bytes, C>(queries, rows, stride, out) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn maxsim<const AT: bool>(
+                panel: &[i8],
+                begin: &[i32],
+                tokens: crate::maxsim::codes::Coded<'_>,
+                best: &mut [f32],
+                at: &mut [u32],
+            ) {
+                // SAFETY: the caller vouches for the instruction set and the lengths.
+                unsafe { crate::maxsim::codes::maxsim::<$bytes, AT>(panel, begin, tokens, best, at) }
             }
         }
     };

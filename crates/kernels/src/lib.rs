@@ -23,7 +23,8 @@
 //! # Where things are
 //! Distances: `generic.rs` the body, once; `vector.rs` what it asks of an instruction set; `tile.rs` the body for many
 //! queries; `metric/` the metrics, a file each, and their table; `half.rs` half precision. `project.rs` a vector times a
-//! matrix. `codes.rs` integer codes, `bits.rs` bit sets, `lookup.rs` sums of look-ups in tables. `arch/` the instruction sets; `table.rs` the checked entries
+//! matrix. `maxsim.rs` queries and documents of many tokens. `codes.rs` integer codes, `bits.rs` bit sets, `lookup.rs`
+//! sums of look-ups in tables. `arch/` the instruction sets; `table.rs` the checked entries
 //! and the tables of function pointers.
 //!
 //! ```
@@ -41,6 +42,7 @@ mod generic;
 mod half;
 mod isa;
 mod lookup;
+mod maxsim;
 mod metric;
 mod prefetch;
 mod project;
@@ -53,6 +55,7 @@ pub use codes::CodeKernels;
 pub use half::{f16_to_f32, f16s_to_f32s, f32_to_f16, f32s_to_f16s};
 pub use isa::{Isa, IsaOverrideError};
 pub use lookup::{LookupKernels, Query as LookupQuery};
+pub use maxsim::{MaxSimCodes, MaxSimKernels};
 pub use metric::{METRICS, Metric};
 pub use prefetch::prefetch;
 pub use table::{

@@ -11,11 +11,14 @@ use crate::bits::BitKernels;
 use crate::codes::{CodeKernels, Codes, check_ids};
 use crate::isa::{Isa, IsaOverrideError};
 use crate::lookup::LookupKernels;
+use crate::maxsim::{MaxSim, MaxSimCodes, MaxSimKernels};
 use crate::metric::{Distance, HalfTable, Metric, Table, halves_of, kernels_of};
 use crate::vector::Element;
 
 /// The generic body compiled for one instruction set.
 pub(crate) trait Backend {
+    /// Lanes of its registers.
+    const LANES: usize;
     /// # Safety
     /// The instruction set is available and `query.len() == row.len()`.
     unsafe fn pair<M: Distance, E: Element>(query: &[f32], row: &[E]) -> f32;
@@ -33,6 +36,19 @@ pub(crate) trait Backend {
     /// # Safety
     /// The instruction set is available and `matrix.len() == x.len() * out.len()`.
     unsafe fn project(x: &[f32], matrix: &[f32], out: &mut [f32]);
+    /// # Safety
+    /// The instruction set is available, `dims > 0`, `xs` holds whole vectors of it, the matrix `dims` rows, and `out` a
+    /// row of as many numbers for each vector.
+    unsafe fn project_all(xs: &[f32], dims: usize, matrix: &[f32], out: &mut [f32]);
+    /// # Safety
+    /// As [`crate::maxsim::maxsim`].
+    unsafe fn maxsim<E: Element, const AT: bool>(
+        panel: &[f32],
+        tokens: &[E],
+        dims: usize,
+        best: &mut [f32],
+        at: &mut [u32],
+    );
 }
 
 /// One metric's kernels on f32. They read each row once, allocate nothing and accept any alignment.
@@ -74,8 +90,9 @@ pub struct HalfKernels {
     pub gather: fn(&[f32], &[u16], &[u32], &mut [f32]),
 }
 
-/// A vector times a matrix.
+/// A vector times a matrix, and many.
 pub(crate) type Project = fn(&[f32], &[f32], &mut [f32]);
+pub(crate) type ProjectAll = fn(&[f32], usize, &[f32], &mut [f32]);
 
 /// The kernels of one instruction set, and of what this CPU has beside it (VNNI and the like).
 pub struct Kernels {
@@ -87,14 +104,33 @@ pub struct Kernels {
     ///
     /// Panics unless `matrix.len() == x.len() * out.len()`.
     pub project: fn(&[f32], &[f32], &mut [f32]),
+    /// `project_all(xs, dims, matrix, out)`: `project` of each vector of `xs`, which lie one after another, into the rows
+    /// of `out`; with its bits.
+    ///
+    /// Panics unless `dims` is above 0, vectors and the matrix's `dims` rows are whole, and `out` has a row for each vector.
+    #[allow(clippy::type_complexity, reason = "the signature is the documentation")]
+    pub project_all: fn(&[f32], usize, &[f32], &mut [f32]),
     f32: Table,
     f16: HalfTable,
     codes: Codes,
     bits: BitKernels,
     lookup: LookupKernels,
+    maxsim: MaxSim,
 }
 
 impl Kernels {
+    /// MaxSim on tokens of f32 and f16.
+    #[inline]
+    pub fn maxsim(&self) -> &MaxSimKernels {
+        &self.maxsim.floats
+    }
+
+    /// MaxSim on 8-bit codes.
+    #[inline]
+    pub fn maxsim_codes(&self) -> &MaxSimCodes {
+        &self.maxsim.codes
+    }
+
     /// The kernels of a metric on f32 vectors.
     #[inline]
     pub fn f32(&self, metric: Metric) -> &MetricKernels {
@@ -196,6 +232,18 @@ pub(crate) fn project<B: Backend>(x: &[f32], matrix: &[f32], out: &mut [f32]) {
     unsafe { B::project(x, matrix, out) }
 }
 
+pub(crate) fn project_all<B: Backend>(xs: &[f32], dims: usize, matrix: &[f32], out: &mut [f32]) {
+    assert!(dims > 0 && xs.len().is_multiple_of(dims), "vectors that are not whole");
+    assert!(matrix.len().is_multiple_of(dims), "a matrix of another shape");
+    assert_eq!(
+        (xs.len() / dims).checked_mul(matrix.len() / dims),
+        Some(out.len()),
+        "rows that do not fill the output"
+    );
+    // SAFETY: whole vectors, and a row of the output for each; the instruction set is as in `pair`.
+    unsafe { B::project_all(xs, dims, matrix, out) }
+}
+
 /// The kernels of `isa`, where this machine has it.
 pub fn kernels_for(isa: Isa) -> Option<&'static Kernels> {
     static TABLE: [OnceLock<Option<Kernels>>; Isa::ALL.len()] = [const { OnceLock::new() }; Isa::ALL.len()];
@@ -210,7 +258,8 @@ pub fn variants_for(isa: Isa) -> Vec<Kernels> {
         return Vec::new();
     }
     let Some(all) = Choices::of(isa) else { return Vec::new() };
-    let count = all.f16.len().max(all.codes.len()).max(all.bits.len()).max(all.lookup.len());
+    let count = [all.f16.len(), all.codes.len(), all.bits.len(), all.lookup.len(), all.maxsim.len()];
+    let count = count.into_iter().fold(all.maxsim_codes.len(), usize::max);
     // Where a kind has fewer choices than another, its best goes with all that follow.
     fn nth<T: Copy>(choices: &[T], at: usize) -> T {
         choices[at.min(choices.len() - 1)]
@@ -218,11 +267,13 @@ pub fn variants_for(isa: Isa) -> Vec<Kernels> {
     let variant = |at: usize| Kernels {
         isa,
         project: all.project,
+        project_all: all.project_all,
         f32: all.f32,
         f16: nth(&all.f16, at),
         codes: nth(&all.codes, at),
         bits: nth(&all.bits, at),
         lookup: nth(&all.lookup, at),
+        maxsim: MaxSim { floats: nth(&all.maxsim, at), codes: nth(&all.maxsim_codes, at) },
     };
     (0..count).map(variant).collect()
 }
@@ -276,11 +327,13 @@ fn best() -> &'static Kernels {
     static SCALAR: Kernels = Kernels {
         isa: Isa::Scalar,
         project: project::<Scalar>,
+        project_all: project_all::<Scalar>,
         f32: kernels_of::<Scalar>(),
         f16: halves_of::<Scalar>(),
         codes: Codes::new::<Plain>(),
         bits: BitKernels::new::<Plain>(),
         lookup: LookupKernels::new::<Plain>(),
+        maxsim: MaxSim { floats: MaxSimKernels::new::<Scalar, Scalar>(), codes: MaxSimCodes::new::<Plain>() },
     };
     Isa::ALL.into_iter().rev().find_map(kernels_for).unwrap_or(&SCALAR)
 }

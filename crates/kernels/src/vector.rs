@@ -61,6 +61,8 @@ pub(crate) trait Vector: Copy {
     unsafe fn sub(self, other: Self) -> Self;
     /// `self + a * b`, rounded once where the instruction set can.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// In each lane `other` where it is larger, else `self`: not-a-number in `other` is never taken.
+    unsafe fn larger(self, other: Self) -> Self;
     /// The sum of the lanes, in an order of its own, always the same.
     unsafe fn sum(self) -> f32;
     /// The sums of four, each with the bits of [`Vector::sum`].
@@ -83,9 +85,16 @@ pub(crate) trait Element: Copy {
     unsafe fn load<V: Vector>(from: *const Self) -> V;
     /// Loads the first `count < LANES` elements, reads nothing beyond them, and fills with zero.
     unsafe fn load_head<V: Vector>(from: *const Self, count: usize) -> V;
+    /// The same places as f32, where that is what they hold.
+    fn as_f32<const R: usize>(rows: [*const Self; R]) -> Option<[*const f32; R]>;
 }
 
 impl Element for f32 {
+    #[inline(always)]
+    fn as_f32<const R: usize>(rows: [*const f32; R]) -> Option<[*const f32; R]> {
+        Some(rows)
+    }
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const f32) -> V {
         // SAFETY: the caller vouches for the floats and the instruction set.
@@ -101,6 +110,11 @@ impl Element for f32 {
 
 /// Half precision.
 impl Element for u16 {
+    #[inline(always)]
+    fn as_f32<const R: usize>(_: [*const u16; R]) -> Option<[*const f32; R]> {
+        None
+    }
+
     #[inline(always)]
     unsafe fn load<V: Vector>(from: *const u16) -> V {
         // SAFETY: the caller vouches for the halves and the instruction set.

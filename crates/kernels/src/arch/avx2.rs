@@ -84,6 +84,12 @@ impl Vector for __m256 {
     }
 
     #[inline(always)]
+    unsafe fn larger(self, other: __m256) -> __m256 {
+        // SAFETY: AVX2 is there; the instruction gives its second operand where neither is larger.
+        unsafe { _mm256_max_ps(other, self) }
+    }
+
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         // SAFETY: AVX2 is there.
         unsafe { sum4(_mm_add_ps(_mm256_castps256_ps128(self), _mm256_extractf128_ps::<1>(self))) }

@@ -78,6 +78,12 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
+    unsafe fn larger(self, other: __m512) -> __m512 {
+        // SAFETY: AVX-512F is there; the instruction gives its second operand where neither is larger.
+        unsafe { _mm512_max_ps(other, self) }
+    }
+
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         // SAFETY: AVX-512F is there; the upper half is taken as doubles because the f32 form needs AVX-512DQ.
         unsafe {

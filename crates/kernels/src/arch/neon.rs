@@ -92,6 +92,12 @@ impl Vector for float32x4_t {
     }
 
     #[inline(always)]
+    unsafe fn larger(self, other: float32x4_t) -> float32x4_t {
+        // SAFETY: Advanced SIMD is there.
+        unsafe { vbslq_f32(vcgtq_f32(other, self), other, self) }
+    }
+
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         // SAFETY: Advanced SIMD is there.
         unsafe { vaddvq_f32(self) }

@@ -76,6 +76,15 @@ impl Vector for Lanes {
     }
 
     #[inline(always)]
+    unsafe fn larger(mut self, other: Lanes) -> Lanes {
+        self.0
+            .iter_mut()
+            .zip(other.0)
+            .for_each(|(lane, other)| *lane = if other > *lane { other } else { *lane });
+        self
+    }
+
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         let [a, b, c, d] = self.0;
         (a + c) + (b + d)

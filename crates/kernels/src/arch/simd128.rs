@@ -86,6 +86,11 @@ impl Vector for v128 {
     }
 
     #[inline(always)]
+    unsafe fn larger(self, other: v128) -> v128 {
+        f32x4_pmax(self, other)
+    }
+
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         let pairs = f32x4_add(self, i32x4_shuffle::<2, 3, 0, 1>(self, self));
         f32x4_extract_lane::<0>(pairs) + f32x4_extract_lane::<1>(pairs)

@@ -6,6 +6,7 @@
 use std::arch::x86_64::*;
 
 use crate::codes::{Bytes, code_backend};
+use crate::maxsim::codes::Tokens;
 
 pub(crate) struct Madd256;
 pub(crate) struct Vnni256;
@@ -183,5 +184,81 @@ pub(crate) unsafe fn total4(x: __m128i) -> i32 {
     unsafe {
         let pairs = _mm_add_epi32(x, _mm_unpackhi_epi64(x, x));
         _mm_cvtsi128_si32(_mm_add_epi32(pairs, _mm_shuffle_epi32::<1>(pairs)))
+    }
+}
+
+impl Tokens for Madd256 {
+    type Floats = __m256;
+    type Sums = __m256i;
+    type Query = <Madd256 as Bytes>::Query;
+    type Codes = __m256i;
+    const REGISTERS: usize = 12;
+
+    #[inline(always)]
+    unsafe fn begin(from: *const i32) -> __m256i {
+        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn query(from: *const i8) -> Self::Query {
+        // SAFETY: the caller vouches for the bytes.
+        unsafe { Self::widen(Self::load(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> __m256i {
+        // SAFETY: the caller vouches for four bytes.
+        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: __m256i, query: Self::Query, codes: __m256i) -> __m256i {
+        // SAFETY: a lane's sum is of the products of its own four bytes.
+        unsafe { Self::add_products(sums, query, codes) }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: __m256i) -> __m256 {
+        // SAFETY: the instruction set is there.
+        unsafe { _mm256_cvtepi32_ps(sums) }
+    }
+}
+
+impl Tokens for Vnni256 {
+    type Floats = __m256;
+    type Sums = __m256i;
+    type Query = <Vnni256 as Bytes>::Query;
+    type Codes = __m256i;
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn begin(from: *const i32) -> __m256i {
+        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn query(from: *const i8) -> Self::Query {
+        // SAFETY: the caller vouches for the bytes.
+        unsafe { Self::widen(Self::load(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> __m256i {
+        // SAFETY: the caller vouches for four bytes.
+        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: __m256i, query: Self::Query, codes: __m256i) -> __m256i {
+        // SAFETY: a lane's sum is of the products of its own four bytes.
+        unsafe { Self::add_products(sums, query, codes) }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: __m256i) -> __m256 {
+        // SAFETY: the instruction set is there.
+        unsafe { _mm256_cvtepi32_ps(sums) }
     }
 }

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use crate::arch::avx2::codes::{as_array, total4};
 use crate::codes::{Bytes, code_backend};
+use crate::maxsim::codes::Tokens;
 
 pub(crate) struct Madd512;
 pub(crate) struct Vnni512;
@@ -184,5 +185,81 @@ impl Bytes for Vnni512 {
     unsafe fn prefetch(at: *const u8) {
         // SAFETY: a prefetch never faults.
         unsafe { Madd512::prefetch(at) }
+    }
+}
+
+impl Tokens for Madd512 {
+    type Floats = __m512;
+    type Sums = __m512i;
+    type Query = <Madd512 as Bytes>::Query;
+    type Codes = __m512i;
+    const REGISTERS: usize = 24;
+
+    #[inline(always)]
+    unsafe fn begin(from: *const i32) -> __m512i {
+        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn query(from: *const i8) -> Self::Query {
+        // SAFETY: the caller vouches for the bytes.
+        unsafe { Self::widen(Self::load(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> __m512i {
+        // SAFETY: the caller vouches for four bytes.
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: __m512i, query: Self::Query, codes: __m512i) -> __m512i {
+        // SAFETY: a lane's sum is of the products of its own four bytes.
+        unsafe { Self::add_products(sums, query, codes) }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: __m512i) -> __m512 {
+        // SAFETY: the instruction set is there.
+        unsafe { _mm512_cvtepi32_ps(sums) }
+    }
+}
+
+impl Tokens for Vnni512 {
+    type Floats = __m512;
+    type Sums = __m512i;
+    type Query = <Vnni512 as Bytes>::Query;
+    type Codes = __m512i;
+    const REGISTERS: usize = 32;
+
+    #[inline(always)]
+    unsafe fn begin(from: *const i32) -> __m512i {
+        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn query(from: *const i8) -> Self::Query {
+        // SAFETY: the caller vouches for the bytes.
+        unsafe { Self::widen(Self::load(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> __m512i {
+        // SAFETY: the caller vouches for four bytes.
+        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: __m512i, query: Self::Query, codes: __m512i) -> __m512i {
+        // SAFETY: a lane's sum is of the products of its own four bytes.
+        unsafe { Self::add_products(sums, query, codes) }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: __m512i) -> __m512 {
+        // SAFETY: the instruction set is there.
+        unsafe { _mm512_cvtepi32_ps(sums) }
     }
 }

@@ -3,6 +3,7 @@
 use std::arch::aarch64::*;
 
 use crate::codes::{Bytes, code_backend};
+use crate::maxsim::codes::Tokens;
 
 pub(crate) struct Widening128;
 
@@ -98,5 +99,60 @@ unsafe fn nibble_products(query: uint8x16_t, codes: uint8x16_t) -> int16x8_t {
     unsafe {
         let (query, codes) = (vreinterpretq_s8_u8(query), vreinterpretq_s8_u8(codes));
         vmlal_high_s8(vmull_s8(vget_low_s8(query), vget_low_s8(codes)), query, codes)
+    }
+}
+
+/// Codes are centred here, so that two products fit in i16: `2 * 128 * 127 < 2^15`.
+impl Tokens for Widening128 {
+    type Floats = float32x4_t;
+    type Sums = int32x4_t;
+    type Query = int8x16_t;
+    /// The first two bytes for each lane, and the other two.
+    type Codes = [int8x8_t; 2];
+    const REGISTERS: usize = 32;
+
+    /// Two bytes of each lane, then the other two.
+    #[inline(always)]
+    fn place(lane: usize, k: usize) -> usize {
+        k / 2 * 8 + lane * 2 + k % 2
+    }
+
+    #[inline(always)]
+    unsafe fn begin(_: *const i32) -> int32x4_t {
+        // SAFETY: the caller vouches for Advanced SIMD, as in every method here.
+        unsafe { vdupq_n_s32(0) }
+    }
+
+    #[inline(always)]
+    unsafe fn query(from: *const i8) -> int8x16_t {
+        // SAFETY: the caller vouches for 16 bytes.
+        unsafe { vld1q_s8(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> [int8x8_t; 2] {
+        // SAFETY: the caller vouches for four bytes.
+        unsafe {
+            let centred = |from: *const u8| {
+                let codes = vreinterpret_u8_u16(vdup_n_u16(from.cast::<u16>().read_unaligned()));
+                vreinterpret_s8_u8(veor_u8(codes, vdup_n_u8(128)))
+            };
+            [centred(from), centred(from.add(2))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: int32x4_t, query: int8x16_t, codes: [int8x8_t; 2]) -> int32x4_t {
+        // SAFETY: Advanced SIMD is there.
+        unsafe {
+            let products = vmull_s8(vget_low_s8(query), codes[0]);
+            vpadalq_s16(sums, vmlal_s8(products, vget_high_s8(query), codes[1]))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: int32x4_t) -> float32x4_t {
+        // SAFETY: Advanced SIMD is there.
+        unsafe { vcvtq_f32_s32(sums) }
     }
 }

@@ -1,6 +1,9 @@
 //! Codes in plain Rust: the reference.
 
+use crate::arch::scalar::Lanes;
 use crate::codes::{Bytes, code_backend};
+use crate::maxsim::codes::{DEPTH, Tokens};
+use crate::vector::Vector as _;
 
 /// Eight sums, so that the compiler can keep them in registers of whatever width the architecture starts with.
 pub(crate) struct Plain;
@@ -76,5 +79,51 @@ impl Bytes for Plain {
     #[inline(always)]
     unsafe fn total(sums: [i32; LANES]) -> i32 {
         sums.into_iter().fold(0, i32::wrapping_add)
+    }
+}
+
+/// Lanes of the sums of MaxSim.
+const TOKENS: usize = 4;
+
+impl Tokens for Plain {
+    type Floats = Lanes;
+    type Sums = [i32; TOKENS];
+    type Query = [i8; TOKENS * DEPTH];
+    type Codes = [u8; DEPTH];
+    const REGISTERS: usize = 8;
+
+    #[inline(always)]
+    unsafe fn begin(from: *const i32) -> [i32; TOKENS] {
+        // SAFETY: the caller vouches for the numbers.
+        unsafe { from.cast::<[i32; TOKENS]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn query(from: *const i8) -> [i8; TOKENS * DEPTH] {
+        // SAFETY: the caller vouches for the bytes; an array of bytes has no alignment.
+        unsafe { from.cast::<[i8; TOKENS * DEPTH]>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> [u8; DEPTH] {
+        // SAFETY: as in `query`.
+        unsafe { from.cast::<[u8; DEPTH]>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn add(mut sums: [i32; TOKENS], query: [i8; TOKENS * DEPTH], codes: [u8; DEPTH]) -> [i32; TOKENS] {
+        for lane in 0..TOKENS {
+            for k in 0..DEPTH {
+                let product = i16::from(query[lane * DEPTH + k]) * i16::from(codes[k]);
+                sums[lane] = sums[lane].wrapping_add(i32::from(product));
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: [i32; TOKENS]) -> Lanes {
+        // SAFETY: an array has four lanes.
+        unsafe { Lanes::load(sums.map(|sum| sum as f32).as_ptr()) }
     }
 }

@@ -3,6 +3,7 @@
 use std::arch::wasm32::*;
 
 use crate::codes::{Bytes, code_backend};
+use crate::maxsim::codes::Tokens;
 
 pub(crate) struct Dot128;
 
@@ -79,5 +80,50 @@ impl Bytes for Dot128 {
     unsafe fn total(sums: v128) -> i32 {
         let pairs = i32x4_add(sums, i32x4_shuffle::<2, 3, 0, 1>(sums, sums));
         i32x4_extract_lane::<0>(pairs).wrapping_add(i32x4_extract_lane::<1>(pairs))
+    }
+}
+
+/// Codes are centred here, so that two products fit in i16.
+impl Tokens for Dot128 {
+    type Floats = v128;
+    type Sums = v128;
+    type Query = v128;
+    type Codes = v128;
+    const REGISTERS: usize = 12;
+
+    /// Two bytes of each lane, then the other two.
+    #[inline(always)]
+    fn place(lane: usize, k: usize) -> usize {
+        k / 2 * 8 + lane * 2 + k % 2
+    }
+
+    #[inline(always)]
+    unsafe fn begin(_: *const i32) -> v128 {
+        i32x4_splat(0)
+    }
+
+    #[inline(always)]
+    unsafe fn query(from: *const i8) -> v128 {
+        // SAFETY: the caller vouches for 16 bytes; v128_load takes any alignment.
+        unsafe { v128_load(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn spread(from: *const u8) -> v128 {
+        // SAFETY: the caller vouches for four bytes; the load takes any alignment.
+        let codes = unsafe { v128_load32_splat(from.cast()) };
+        v128_xor(i16x8_shuffle::<0, 0, 0, 0, 1, 1, 1, 1>(codes, codes), u8x16_splat(128))
+    }
+
+    #[inline(always)]
+    unsafe fn add(sums: v128, query: v128, codes: v128) -> v128 {
+        let low = i16x8_extmul_low_i8x16(query, codes);
+        let both = i16x8_add(low, i16x8_extmul_high_i8x16(query, codes));
+        i32x4_add(sums, i32x4_extadd_pairwise_i16x8(both))
+    }
+
+    #[inline(always)]
+    unsafe fn floats(sums: v128) -> v128 {
+        f32x4_convert_i32x4(sums)
     }
 }
