@@ -23,6 +23,7 @@ mod dense;
 pub mod flat;
 pub mod hnsw;
 pub mod inverted;
+pub mod multi;
 pub mod quant;
 pub mod reduce;
 pub mod registry;

@@ -1,0 +1,214 @@
+//! Documents' tokens in, sections out.
+
+use super::pool::pool;
+use super::spec::{Candidates, MultiSpec, TOKENS_MAX, TokenCodec};
+use super::tokens::Form;
+use super::{VERSION, inner};
+use crate::dense::{DenseInput, Work};
+use crate::sections::array_bytes;
+use crate::values::Values;
+use crate::{IndexError, SectionSink, Sections};
+use std::sync::{Mutex, PoisonError};
+
+/// Documents whose tokens are made ready as one piece of work.
+const PIECE: usize = 64;
+
+/// The tokens of the documents of one segment.
+#[derive(Clone, Copy, Debug)]
+pub struct MultiInput<'a> {
+    /// Rows of the segment.
+    pub rows: u32,
+    /// The ascending rows that have tokens; `None` when all have.
+    pub present: Option<&'a [u32]>,
+    /// Where the tokens of each of those rows end.
+    pub ends: &'a [u64],
+    /// The tokens one after another, of the field's dims.
+    pub tokens: &'a [f32],
+    /// The unit of each token; `None`: no units.
+    pub units: Option<&'a [u32]>,
+}
+
+/// The documents of a piece, ready.
+#[derive(Default)]
+struct Ready {
+    ends: Vec<u64>,
+    bytes: Vec<u8>,
+    scales: Vec<f32>,
+    units: Vec<u32>,
+    encodings: Vec<f32>,
+}
+
+/// Builds the sections of one segment.
+pub fn build_multi(
+    spec: &MultiSpec,
+    input: &MultiInput<'_>,
+    work: &Work<'_>,
+) -> Result<Sections, IndexError> {
+    let documents = check(spec, input)?;
+    let form = Form { codec: spec.codec, dims: spec.keep };
+    if matches!(spec.codec, TokenCodec::Residual(_)) {
+        return Err(IndexError::Unsupported { what: "a residual codec" });
+    }
+    let pieces: Vec<Mutex<Result<Ready, IndexError>>> =
+        (0..documents.div_ceil(PIECE)).map(|_| Mutex::new(Ok(Ready::default()))).collect();
+    work.parallel.run(pieces.len(), &|at| {
+        let (from, end) = (at * PIECE, documents.min((at + 1) * PIECE));
+        let ready =
+            work.step(from as u64, documents as u64).and_then(|()| piece(spec, form, input, from..end));
+        *pieces[at].lock().unwrap_or_else(PoisonError::into_inner) = ready;
+    });
+    let mut all = Ready::default();
+    for piece in pieces {
+        let piece = piece.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        let before = all.ends.last().copied().unwrap_or(0);
+        all.ends.extend(piece.ends.iter().map(|end| before + end));
+        append(&mut all.bytes, &piece.bytes)?;
+        append(&mut all.scales, &piece.scales)?;
+        append(&mut all.units, &piece.units)?;
+        append(&mut all.encodings, &piece.encodings)?;
+    }
+    let mut sections = Sections::new();
+    let sparse = input.present.filter(|_| documents < input.rows as usize);
+    let tokens = all.ends.last().copied().unwrap_or(0);
+    head(&mut sections, form, documents as u32, tokens, [sparse.is_some(), input.units.is_some()], 0)?;
+    section(&mut sections, "ends", array_bytes(&all.ends)?)?;
+    if let Some(rows) = sparse {
+        section(&mut sections, "rows", array_bytes(rows)?)?;
+    }
+    section(&mut sections, "tokens", all.bytes)?;
+    if form.codec == TokenCodec::I8 {
+        section(&mut sections, "scales", array_bytes(&all.scales)?)?;
+    }
+    if input.units.is_some() {
+        section(&mut sections, "units", array_bytes(&all.units)?)?;
+    }
+    if let Candidates::Fde { kind, dense, .. } = &spec.candidates {
+        let encodings = DenseInput {
+            rows: input.rows,
+            present: input.present,
+            values: Values::F32(&all.encodings),
+            queries: None,
+        };
+        sections.extend(inner((kind.build)(dense, &encodings, work)?));
+    }
+    Ok(sections)
+}
+
+fn append<T: Copy>(all: &mut Vec<T>, more: &[T]) -> Result<(), IndexError> {
+    all.try_reserve(more.len()).map_err(|_| IndexError::Memory { bytes: size_of_val(more) as u64 })?;
+    all.extend_from_slice(more);
+    Ok(())
+}
+
+fn section(sections: &mut Sections, name: &str, bytes: Vec<u8>) -> Result<(), IndexError> {
+    sections.begin(name)?;
+    if let Some((_, section)) = sections.last_mut() {
+        *section = bytes;
+    }
+    Ok(())
+}
+
+/// Writes `meta`.
+pub(super) fn head(
+    sink: &mut dyn SectionSink,
+    form: Form,
+    documents: u32,
+    tokens: u64,
+    [sparse, units]: [bool; 2],
+    centroids: u32,
+) -> Result<(), IndexError> {
+    let (codec, bits) = match form.codec {
+        TokenCodec::F32 => (0, 32),
+        TokenCodec::F16 => (1, 16),
+        TokenCodec::I8 => (2, 8),
+        TokenCodec::Residual(bits) => (3, bits.into()),
+    };
+    let flags = u32::from(sparse) | u32::from(units) << 1;
+    let (low, high) = (tokens as u32, (tokens >> 32) as u32);
+    let head = [VERSION, form.dims as u32, documents, flags, codec, bits, low, high, centroids];
+    sink.begin("meta")?;
+    sink.write(bytemuck::cast_slice(&head))
+}
+
+/// The number of documents, where the arrays fit each other.
+fn check(spec: &MultiSpec, input: &MultiInput<'_>) -> Result<usize, IndexError> {
+    let documents = input.present.map_or(input.rows as usize, <[u32]>::len);
+    if input.ends.len() != documents {
+        return Err(IndexError::shape("ends of documents", documents as u64, input.ends.len() as u64));
+    }
+    if let Some(pair) = input.present.and_then(|rows| rows.windows(2).find(|pair| pair[0] >= pair[1])) {
+        return Err(IndexError::Order { what: "rows with tokens".into(), after: pair[0], row: pair[1] });
+    }
+    if let Some(&last) = input.present.and_then(<[u32]>::last).filter(|last| **last >= input.rows) {
+        return Err(IndexError::shape("rows of the segment", input.rows.into(), u64::from(last) + 1));
+    }
+    let mut before = 0;
+    for end in input.ends {
+        let tokens = end.checked_sub(before).unwrap_or(0);
+        if tokens == 0 || tokens > TOKENS_MAX as u64 {
+            let bound = if tokens == 0 { 1 } else { TOKENS_MAX as u64 };
+            return Err(IndexError::shape("tokens of a document", bound, tokens));
+        }
+        before = *end;
+    }
+    let expected = before.saturating_mul(spec.dims as u64);
+    if input.tokens.len() as u64 != expected {
+        return Err(IndexError::shape("components of all tokens", expected, input.tokens.len() as u64));
+    }
+    if let Some(units) = input.units.filter(|units| units.len() as u64 != before) {
+        return Err(IndexError::shape("units of all tokens", before, units.len() as u64));
+    }
+    Ok(documents)
+}
+
+/// Prepares, pools, codes and encodes some documents.
+fn piece(
+    spec: &MultiSpec,
+    form: Form,
+    input: &MultiInput<'_>,
+    documents: std::ops::Range<usize>,
+) -> Result<Ready, IndexError> {
+    let mut ready = Ready::default();
+    let (mut kept, mut pooled) = (Vec::new(), Vec::new());
+    let mut total = 0;
+    for document in documents {
+        let from = document.checked_sub(1).map_or(0, |before| input.ends[before]) as usize;
+        let end = input.ends[document] as usize;
+        kept.clear();
+        for (at, token) in input.tokens[from * spec.dims..end * spec.dims].chunks(spec.dims).enumerate() {
+            if !spec.prepare(token, &mut kept) {
+                return Err(IndexError::shape("vectors with a direction", (end - from) as u64, at as u64));
+            }
+        }
+        let units = input.units.map_or(&[][..], |units| &units[from..end]);
+        let tokens = if spec.pool > 1 {
+            pooled.clear();
+            let firsts = pool(&kept, spec.keep, units, spec.pool, &mut pooled);
+            ready.units.extend(firsts.iter().filter_map(|first| units.get(*first)));
+            kept.clear();
+            for mean in pooled.chunks(spec.keep) {
+                // A mean of opposite tokens may have no direction: it is kept as it is.
+                let from = kept.len();
+                if !spec.scaled(mean, &mut kept) {
+                    kept.truncate(from);
+                    kept.extend_from_slice(mean);
+                }
+            }
+            &kept
+        } else {
+            ready.units.extend_from_slice(units);
+            &kept
+        };
+        total += (tokens.len() / spec.keep) as u64;
+        ready.ends.push(total);
+        ready
+            .bytes
+            .try_reserve(form.bytes() * tokens.len() / spec.keep)
+            .map_err(|_| IndexError::Memory { bytes: total })?;
+        tokens.chunks(spec.keep).for_each(|token| form.write(token, &mut ready.bytes, &mut ready.scales));
+        if let Candidates::Fde { fde, .. } = &spec.candidates {
+            ready.encodings.extend(fde.document(tokens)?);
+        }
+    }
+    Ok(ready)
+}

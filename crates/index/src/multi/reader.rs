@@ -1,0 +1,329 @@
+//! Opening a segment's tokens, scores, and the ways of a search.
+
+use super::query::{Aligned, MultiQuery};
+use super::spec::{Candidates, MultiSpec, TOKENS_MAX, TokenCodec};
+use super::tokens::{Column, Form, Slice};
+use super::{Inner, VERSION};
+use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
+use crate::values::Values;
+use crate::{Array, Bitmap, Counters, IndexError, SectionSource, TopK};
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Candidates for each result where nothing else is asked for, and the fewest.
+const CANDIDATES: usize = 16;
+const CANDIDATES_MIN: usize = 128;
+/// Documents between two looks at the clock.
+const DOCUMENTS_A_LOOK: u32 = 64;
+/// Nanoseconds of a component of a pair of tokens (32 query tokens at once), of a document.
+const NS_PER_COMPONENT: f64 = 0.3;
+const NS_PER_DOCUMENT: f64 = 100.0;
+
+/// One search.
+#[derive(Clone, Copy)]
+pub struct MultiSearch<'a> {
+    /// How many candidates are compared; [`Effort::Exact`]: all documents.
+    pub effort: Effort,
+    /// The rows that may be found; `None`: all.
+    pub allowed: Option<&'a Bitmap>,
+    /// Looked at now and then; true stops the search with what it has.
+    pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
+}
+
+/// The tokens of a segment over borrowed sections.
+pub struct MultiReader {
+    form: Form,
+    /// Rows of the segment: no row at or past it is ever reported.
+    rows: u32,
+    documents: u32,
+    tokens: u64,
+    slots: Option<Array<u32>>,
+    ends: Array<u64>,
+    column: Column,
+    units: Option<Array<u32>>,
+    fde: Option<Box<dyn DenseReader>>,
+}
+
+thread_local! {
+    static BEST: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+impl MultiReader {
+    /// Opens a segment of `rows` rows. Cost: constant.
+    pub fn open(spec: &MultiSpec, rows: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
+        let meta = Array::<u32>::open(source, "meta")?;
+        let version = meta.get(0)?;
+        if version != VERSION {
+            return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
+        }
+        let head = meta.slice(0..9)?;
+        let corrupt = |what: String| meta.corrupt(what);
+        let (dims, documents, flags) = (head[1], head[2], head[3]);
+        let codec = match (head[4], head[5]) {
+            (0, 32) => TokenCodec::F32,
+            (1, 16) => TokenCodec::F16,
+            (2, 8) => TokenCodec::I8,
+            (3, bits @ (1 | 2 | 4)) => TokenCodec::Residual(bits as u8),
+            (codec, bits) => return Err(corrupt(format!("no codec {codec} of {bits} bits"))),
+        };
+        let form = Form { codec: spec.codec, dims: spec.keep };
+        if dims as usize != spec.keep || codec != spec.codec {
+            return Err(corrupt(format!("{codec:?} of {dims} dims where the field has {form:?}")));
+        }
+        let sparse = flags & 1 != 0;
+        if flags > 3 || documents > rows || (!sparse && documents != rows) {
+            return Err(corrupt(format!("{documents} documents of {rows} rows, flags {flags}")));
+        }
+        let tokens = u64::from(head[6]) | u64::from(head[7]) << 32;
+        Ok(MultiReader {
+            form,
+            rows,
+            documents,
+            tokens,
+            slots: sparse.then(|| Array::open_len(source, "rows", documents.into())).transpose()?,
+            ends: Array::open_len(source, "ends", documents.into())?,
+            column: Column::open(source, form, tokens)?,
+            units: (flags & 2 != 0).then(|| Array::open_len(source, "units", tokens)).transpose()?,
+            fde: match &spec.candidates {
+                Candidates::None => None,
+                Candidates::Fde { kind, dense, .. } => Some((kind.open)(dense, rows, &Inner(source))?),
+            },
+        })
+    }
+
+    /// Documents that have tokens.
+    pub fn len(&self) -> usize {
+        self.documents as usize
+    }
+
+    /// Whether no document has any.
+    pub fn is_empty(&self) -> bool {
+        self.documents == 0
+    }
+
+    /// Tokens of all documents.
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// Bytes that a token takes, units aside.
+    pub fn bytes_per_token(&self) -> usize {
+        self.form.bytes()
+    }
+
+    /// Whether tokens have units.
+    pub fn has_units(&self) -> bool {
+        self.units.is_some()
+    }
+
+    /// The index of the encodings.
+    pub fn encodings(&self) -> Option<&dyn DenseReader> {
+        self.fde.as_deref()
+    }
+
+    /// The place of a row's document. O(log documents) where some rows have none.
+    fn slot(&self, row: u32) -> Result<Option<usize>, IndexError> {
+        let Some(slots) = &self.slots else {
+            return Ok((row < self.documents).then_some(row as usize));
+        };
+        let (mut low, mut high) = (0, slots.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match slots.get(middle)?.cmp(&row) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Ok(Some(middle)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The tokens of a document, by their numbers in the segment. At most [`TOKENS_MAX`]: more are damage.
+    fn part(&self, slot: usize) -> Result<Range<usize>, IndexError> {
+        let part = self.ends.part(slot)?;
+        if part.len() > TOKENS_MAX {
+            return Err(self.ends.corrupt(format!("document {slot} has {} tokens", part.len())));
+        }
+        Ok(part)
+    }
+
+    fn slice(&self, slot: usize) -> Result<Slice<'_>, IndexError> {
+        self.column.slice(self.form, self.part(slot)?)
+    }
+
+    /// How many tokens a row has, their bytes as they lie and those of their scales, and their units: for a merge.
+    pub(super) fn raw(&self, row: u32) -> Result<Option<Raw<'_>>, IndexError> {
+        let Some(slot) = self.slot(row)? else { return Ok(None) };
+        let part = self.part(slot)?;
+        let (bytes, scales) = self.column.slice(self.form, part.clone())?.bytes();
+        let units = self.units.as_ref().map(|units| units.slice(part.clone())).transpose()?;
+        Ok(Some(Raw { tokens: part.len(), bytes, scales, units }))
+    }
+
+    /// The tokens of a row as they are kept, as f32; `None` when it has none.
+    pub fn stored(&self, row: u32) -> Result<Option<Vec<f32>>, IndexError> {
+        self.slot(row)?.map(|slot| Ok(self.slice(slot)?.to_f32(self.form))).transpose()
+    }
+
+    /// The score of a row; `None` when it has no tokens. The bits that a search gives.
+    pub fn score(&self, query: &MultiQuery, row: u32) -> Result<Option<f32>, IndexError> {
+        let slot = self.slot(row)?.filter(|_| query.fits(self.form));
+        let score = |slot| BEST.with_borrow_mut(|best| Ok(query.score(self.slice(slot)?, best)));
+        slot.map(score).transpose()
+    }
+
+    /// What each token of a query is nearest to in a row.
+    pub fn align(&self, query: &MultiQuery, row: u32) -> Result<Vec<Aligned>, IndexError> {
+        match self.slot(row)?.filter(|_| query.fits(self.form)) {
+            Some(slot) => Ok(query.align(self.slice(slot)?)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The unit of a row that scores best by itself, with its score; `None` without units.
+    pub fn best_unit(&self, query: &MultiQuery, row: u32) -> Result<Option<(u32, f32)>, IndexError> {
+        let (Some(units), Some(slot)) = (&self.units, self.slot(row)?.filter(|_| query.fits(self.form)))
+        else {
+            return Ok(None);
+        };
+        let part = self.part(slot)?;
+        let mut best = Vec::new();
+        query.best_unit(units.slice(part.clone())?, |range| {
+            let tokens = part.start + range.start..part.start + range.end;
+            Ok(query.score(self.column.slice(self.form, tokens)?, &mut best))
+        })
+    }
+
+    /// The unit of a token of a row, as kept.
+    pub fn unit(&self, row: u32, token: u32) -> Result<Option<u32>, IndexError> {
+        let (Some(units), Some(slot)) = (&self.units, self.slot(row)?) else { return Ok(None) };
+        Ok(units.slice(self.part(slot)?)?.get(token as usize).copied())
+    }
+
+    /// Offers rows and their scores to `top`: all of them, or those in `allowed`; or the candidates of both.
+    pub fn search(
+        &self,
+        query: &MultiQuery,
+        search: &MultiSearch<'_>,
+        top: &mut TopK,
+        counters: &mut Counters,
+    ) -> Result<Answered, IndexError> {
+        if self.documents == 0 || top.k() == 0 || !query.fits(self.form) {
+            return Ok(Answered::SCAN);
+        }
+        let wanted = self.candidates(search, top);
+        let (Some(fde), Some(wanted)) = (&self.fde, wanted) else {
+            let complete = self.scan(query, search, top, counters)?;
+            return Ok(Answered { exact: complete, complete, path: Path::Scan });
+        };
+        let mut found = TopK::new(wanted);
+        let by_encoding = DenseSearch {
+            effort: Effort::Ef(wanted.min(u32::MAX as usize) as u32),
+            allowed: search.allowed,
+            stop: search.stop,
+            ..DenseSearch::new(Values::F32(&query.fde))
+        };
+        let mut of_encodings = Counters::default();
+        let answered = fde.search(&by_encoding, &mut found, &mut of_encodings)?;
+        counters.hops += of_encodings.hops;
+        counters.vectors_scored += found.len() as u64;
+        // By row, so that tokens are read in the order in which they lie.
+        let mut rows: Vec<u32> = found.into_sorted().into_iter().map(|hit| hit.row).collect();
+        rows.sort_unstable();
+        let mut complete = answered.complete;
+        BEST.with_borrow_mut(|best| {
+            for (at, row) in (0..).zip(rows) {
+                if at % DOCUMENTS_A_LOOK == 0 && search.stop.is_some_and(|stop| stop()) {
+                    complete = false;
+                    break;
+                }
+                if let Some(slot) = self.slot(row)? {
+                    top.push(query.score(self.slice(slot)?, best), row);
+                }
+            }
+            Ok::<_, IndexError>(())
+        })?;
+        Ok(Answered { exact: false, complete, path: answered.path })
+    }
+
+    /// How many candidates are compared; `None` where all documents are: when that is asked for, when there is a radius,
+    /// and when no more are allowed.
+    fn candidates(&self, search: &MultiSearch<'_>, top: &TopK) -> Option<usize> {
+        let wanted = match search.effort {
+            Effort::Ef(candidates) => (candidates as usize).max(top.k()),
+            Effort::Exact => return None,
+            _ => top.k().saturating_mul(CANDIDATES).max(CANDIDATES_MIN),
+        };
+        let allowed = search.allowed.map_or(self.documents, Bitmap::count).min(self.documents);
+        (top.radius().is_none() && wanted < allowed as usize).then_some(wanted)
+    }
+
+    /// Compares all allowed documents; false when it was stopped.
+    fn scan(
+        &self,
+        query: &MultiQuery,
+        search: &MultiSearch<'_>,
+        top: &mut TopK,
+        counters: &mut Counters,
+    ) -> Result<bool, IndexError> {
+        let slots = self.slots.as_ref().map(|slots| slots.all()).transpose()?;
+        BEST.with_borrow_mut(|best| {
+            for slot in 0..self.documents {
+                if slot % DOCUMENTS_A_LOOK == 0 && search.stop.is_some_and(|stop| stop()) {
+                    return Ok(false);
+                }
+                let row = slots.map_or(Some(slot), |slots| slots.get(slot as usize).copied());
+                let Some(row) = row.filter(|row| *row < self.rows) else { continue };
+                if search.allowed.is_none_or(|allowed| allowed.contains(row)) {
+                    top.push(query.score(self.slice(slot as usize)?, best), row);
+                    counters.vectors_scored += 1;
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Estimated nanoseconds of a search for `k` rows of so many allowed ones.
+    pub fn cost_ns(&self, k: usize, allowed: Option<usize>, exact: bool) -> u64 {
+        let documents = allowed.map_or(self.len(), |allowed| allowed.min(self.len()));
+        let each =
+            self.tokens as f64 / f64::from(self.documents.max(1)) * self.form.dims as f64 * NS_PER_COMPONENT;
+        let (compared, found) = match &self.fde {
+            Some(fde) if !exact => {
+                let wanted = k.saturating_mul(CANDIDATES).max(CANDIDATES_MIN);
+                (documents.min(wanted), fde.cost_ns(wanted, allowed))
+            }
+            _ => (documents, 0),
+        };
+        found.saturating_add((compared as f64 * (each + NS_PER_DOCUMENT)) as u64)
+    }
+
+    /// The full check: bytes, ends, rows, the index of the encodings.
+    pub fn verify(&self) -> Result<(), IndexError> {
+        let tokens = usize::try_from(self.tokens).unwrap_or(usize::MAX);
+        self.ends.verify_ends(tokens)?;
+        for slot in 0..self.documents as usize {
+            if self.part(slot)?.is_empty() {
+                return Err(self.ends.corrupt(format!("document {slot} has no token")));
+            }
+        }
+        if let Some(slots) = &self.slots {
+            let rows = slots.all()?;
+            let ascending = rows.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascending || rows.last().is_some_and(|last| *last >= self.rows) {
+                return Err(slots.corrupt("rows do not ascend below the segment's length"));
+            }
+        }
+        self.column.verify()?;
+        self.units.as_ref().map_or(Ok(()), |units| units.all().map(|_| ()))?;
+        self.fde.as_ref().map_or(Ok(()), |fde| fde.verify())
+    }
+}
+
+/// A document as it lies.
+pub(super) struct Raw<'a> {
+    pub(super) tokens: usize,
+    pub(super) bytes: &'a [u8],
+    pub(super) scales: &'a [u8],
+    pub(super) units: Option<&'a [u32]>,
+}

@@ -1,0 +1,103 @@
+//! What all segments of one multi-vector field share.
+
+use super::fde::{Fde, FdeParams};
+use crate::IndexError;
+use crate::dense::{DenseKind, DenseSpec};
+use std::sync::Arc;
+
+/// The most tokens of a document.
+pub const TOKENS_MAX: usize = 65_536;
+/// The most tokens of a query.
+pub const QUERY_TOKENS_MAX: usize = 4_096;
+
+/// How token vectors are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenCodec {
+    /// As f32.
+    F32,
+    /// As f16.
+    F16,
+    /// 8 bits a component and a scale a token; queries are rounded the same way.
+    I8,
+    /// A centroid and 1, 2 or 4 bits a component of what is left (ColBERTv2, arXiv 2112.01488), and a scale of 2 bytes.
+    Residual(u8),
+}
+
+/// How candidates are found before they are compared by MaxSim.
+#[derive(Clone, Debug)]
+pub enum Candidates {
+    /// All documents are compared.
+    None,
+    /// By fixed dimensional encodings in a dense index.
+    Fde {
+        /// Makes the encodings.
+        fde: Arc<Fde>,
+        /// The kind of index they are in.
+        kind: &'static DenseKind,
+        /// Its settings: the inner product over encodings.
+        dense: DenseSpec,
+    },
+}
+
+/// A multi-vector field.
+#[derive(Clone, Debug)]
+pub struct MultiSpec {
+    /// Components of a token as it is given.
+    pub dims: usize,
+    /// The first components that are kept (Matryoshka embeddings, arXiv 2205.13147); `dims`: all.
+    pub keep: usize,
+    /// Whether tokens and queries are scaled to unit length; zero vectors are then refused.
+    pub unit: bool,
+    /// How tokens are kept.
+    pub codec: TokenCodec,
+    /// Tokens of a document that become one: 1 keeps all (`pool.rs`).
+    pub pool: u32,
+    /// How candidates are found.
+    pub candidates: Candidates,
+    /// What decides the sample and the start of a codec's centroids.
+    pub seed: u64,
+}
+
+impl MultiSpec {
+    /// Unit vectors of all components, compared with every document.
+    pub fn new(dims: usize, codec: TokenCodec) -> Self {
+        MultiSpec { dims, keep: dims, unit: true, codec, pool: 1, candidates: Candidates::None, seed: 0 }
+    }
+
+    /// With candidates from encodings; their inner product is taken by a dense index.
+    pub fn with_fde(
+        self,
+        params: FdeParams,
+        kind: &'static DenseKind,
+        dense: DenseSpec,
+    ) -> Result<Self, IndexError> {
+        if params.dims != self.keep || dense.dims != params.len() {
+            return Err(IndexError::shape(
+                "components of an encoding's tokens",
+                self.keep as u64,
+                params.dims as u64,
+            ));
+        }
+        let fde = Arc::new(Fde::new(params)?);
+        Ok(MultiSpec { candidates: Candidates::Fde { fde, kind, dense }, ..self })
+    }
+
+    /// A token as it is compared: the first components, of unit length where that is asked for. False for a vector
+    /// without direction that needs one, or that is not finite.
+    pub(super) fn prepare(&self, token: &[f32], out: &mut Vec<f32>) -> bool {
+        self.scaled(&token[..self.keep.min(token.len())], out)
+    }
+
+    /// The same of components that were cut.
+    pub(super) fn scaled(&self, kept: &[f32], out: &mut Vec<f32>) -> bool {
+        let from = out.len();
+        out.extend_from_slice(kept);
+        // One order on every machine: encodings and codes are made of what comes out.
+        let length: f64 = kept.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+        if !self.unit || (length - 1.0).abs() < 1e-6 {
+            return length.is_finite();
+        }
+        out[from..].iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        length.is_finite() && length > 0.0
+    }
+}
