@@ -1,6 +1,6 @@
 //! Many searches shared out over threads.
 
-use crate::dense::{Answered, Work, elements_of_each};
+use crate::dense::{Answered, Parallel, Work, elements_of_each};
 use crate::{Counters, IndexError, TopK, Values};
 use std::sync::{Mutex, PoisonError};
 
@@ -47,4 +47,20 @@ pub(crate) fn share(
         all = all.and(answered?);
     }
     Ok(all)
+}
+
+/// `count` results of `make`, in order, made side by side in pieces.
+pub(crate) fn in_parallel<T: Send>(
+    parallel: &dyn Parallel,
+    count: usize,
+    piece: usize,
+    make: &(dyn Fn(usize) -> T + Sync),
+) -> Vec<T> {
+    let pieces = count.div_ceil(piece.max(1));
+    let made: Vec<Mutex<Vec<T>>> = (0..pieces).map(|_| Mutex::default()).collect();
+    parallel.run(pieces, &|at| {
+        let some: Vec<T> = (at * piece..count.min((at + 1) * piece)).map(make).collect();
+        *made[at].lock().unwrap_or_else(PoisonError::into_inner) = some;
+    });
+    made.into_iter().flat_map(|some| some.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }

@@ -19,10 +19,12 @@ compile_error!("sections are read in place as little-endian arrays; big-endian t
 
 mod batch;
 mod bitmap;
+mod cluster;
 mod dense;
 pub mod flat;
 pub mod hnsw;
 pub mod inverted;
+pub mod ivf;
 pub mod multi;
 pub mod quant;
 pub mod reduce;

@@ -2,10 +2,10 @@
 //! and one entry here.
 
 use crate::dense::{Capabilities, DenseKind};
-use crate::{flat, hnsw, inverted};
+use crate::{flat, hnsw, inverted, ivf};
 
 /// All kinds of dense index.
-pub static DENSE_KINDS: &[DenseKind] = &[flat::KIND, hnsw::KIND];
+pub static DENSE_KINDS: &[DenseKind] = &[flat::KIND, hnsw::KIND, ivf::KIND];
 
 /// All kinds of lexical index.
 pub static LEXICAL_KINDS: &[LexicalKind] = &[inverted::KIND];

@@ -18,12 +18,12 @@ use super::graph::{Graph, LEVELS_MAX, Layer};
 use super::plan::{Over, Plan};
 use super::prune::{Judge, Near, PruneScratch};
 use super::walk::{CodeWalk, Walk};
-use crate::dense::{Parallel, Work};
+pub(super) use crate::batch::in_parallel;
+use crate::dense::Work;
 use crate::quant::CodeQuery;
 use crate::sections::reserved;
 use crate::{Counters, IndexError};
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
 
 /// A batch is at most this share of the nodes inserted before it ...
 const BATCH_OF_INSERTED: usize = 8;
@@ -132,22 +132,6 @@ struct Chosen {
 
 /// A link back: level, target node, source node.
 type Back = (usize, u32, u32);
-
-/// `count` results of `make`, in order, made side by side in pieces.
-pub(super) fn in_parallel<T: Send>(
-    parallel: &dyn Parallel,
-    count: usize,
-    piece: usize,
-    make: &(dyn Fn(usize) -> T + Sync),
-) -> Vec<T> {
-    let pieces = count.div_ceil(piece.max(1));
-    let made: Vec<Mutex<Vec<T>>> = (0..pieces).map(|_| Mutex::default()).collect();
-    parallel.run(pieces, &|at| {
-        let some: Vec<T> = (at * piece..count.min((at + 1) * piece)).map(make).collect();
-        *made[at].lock().unwrap_or_else(PoisonError::into_inner) = some;
-    });
-    made.into_iter().flat_map(|some| some.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
-}
 
 /// Builds a graph over all slots, or adds to one those that it does not have: `inserted` says which it has.
 pub(super) fn grow(

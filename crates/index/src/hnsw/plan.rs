@@ -3,7 +3,7 @@
 use super::{WALK_BYTES, WALK_CANDIDATES, WALK_QUERIES, WALK_SAMPLE};
 use crate::dense::{Codec, DenseSpec, Parallel, Reduce, Work};
 use crate::quant::{CodeQuery, Coder, Space};
-use crate::reduce::{PCA_DIMS_MAX, Reduction, pca, prefix};
+use crate::reduce::{PCA_DIMS_MAX, Reduction, pca, prefix, random_axes};
 use crate::sections::reserved;
 use crate::values::{Dtype, Values};
 use crate::{IndexError, hnsw::build::Queries, hnsw::build::in_parallel};
@@ -107,7 +107,11 @@ impl Plan {
             Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize)?)),
             Reduce::Prefix(first) => Some(prefix(points, first as usize + space.added())?),
             Reduce::Auto | Reduce::None => None,
-            Reduce::LeanVec(_) | Reduce::Random(_) => {
+            Reduce::Random(axes) => {
+                let axes = (axes as usize).min(points);
+                Some(Reduction::Pca(random_axes(points, axes, spec.options.seed)?))
+            }
+            Reduce::LeanVec(_) => {
                 return Err(IndexError::Unsupported { what: "this reduction" });
             }
         };

@@ -36,10 +36,10 @@ pub struct Coder {
 /// A query made ready for codes.
 #[derive(Clone, Debug, Default)]
 pub struct CodeQuery {
-    codes: Vec<i8>,
-    scale: f32,
+    pub(super) codes: Vec<i8>,
+    pub(super) scale: f32,
     /// The middle of the codes times the sum of the query's codes.
-    middle: f32,
+    pub(super) middle: f32,
     /// Half its squared length.
     pub half_norm: f32,
 }
@@ -287,7 +287,7 @@ impl Coder {
     }
 
     #[inline]
-    fn kernels(&self) -> &'static CodeKernels {
+    pub(super) fn kernels(&self) -> &'static CodeKernels {
         if self.bits == 8 { kernels().u8() } else { kernels().u4() }
     }
 
@@ -310,7 +310,7 @@ impl Coder {
 
 /// Scale and bias.
 #[inline(always)]
-fn tail(row: &[u8]) -> (f32, f32) {
+pub(super) fn tail(row: &[u8]) -> (f32, f32) {
     match row.last_chunk::<TAIL>() {
         Some(&[a, b, c, d, e, f, g, h]) => {
             (f32::from_le_bytes([a, b, c, d]), f32::from_le_bytes([e, f, g, h]))

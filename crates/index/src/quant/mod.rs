@@ -6,9 +6,13 @@
 //! same bits on every machine.
 
 mod coder;
+mod nearest;
+mod pq;
 mod space;
 #[cfg(test)]
 mod tests;
 
 pub use coder::{CodeQuery, Coder};
+pub(crate) use nearest::{CodeQueries, CodeRows, least};
+pub(crate) use pq::{Codebook, range as part_range};
 pub use space::{Space, Visit};

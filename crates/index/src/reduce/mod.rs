@@ -15,11 +15,13 @@
 mod covariance;
 mod eigen;
 mod pca;
+mod random;
 mod stored;
 #[cfg(test)]
 mod tests;
 
 pub use pca::{PCA_DIMS_MAX, energy_share, pca, pca_keeping, spectrum};
+pub use random::random_axes;
 
 use crate::IndexError;
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 
 use crate::common::{Owned, Rng};
 use crate::index::{Index, at_random, clusters, floats, kind};
-use crate::replaced::{Merge, without};
+use crate::merge::{Merge, without};
 use tercet_index::{
     Bitmap, Codec, Counters, DenseReader, DenseSearch, Distance, Effort, IndexError, MemorySections,
     Sections, TopK, Values, Work,

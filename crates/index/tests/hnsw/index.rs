@@ -8,7 +8,7 @@ use tercet_index::{
 };
 
 pub fn kind() -> &'static DenseKind {
-    dense_kind("hnsw").unwrap()
+    dense_kind(crate::KIND).unwrap()
 }
 
 /// The spec of a small graph.

@@ -6,7 +6,11 @@ mod common;
 mod degenerate;
 mod hostile;
 mod index;
+mod merge;
 mod recall;
 mod replaced;
 mod same;
 mod search;
+
+/// The kind that the suites are about.
+const KIND: &str = "hnsw";

@@ -6,7 +6,7 @@
 
 use crate::common::{Owned, Rng};
 use crate::index::{Index, Threads, at_random, bits, clusters, floats, spec};
-use crate::replaced::{Merge, without};
+use crate::merge::{Merge, without};
 use std::fmt::Write;
 use std::process::Command;
 use tercet_index::{Bitmap, Codec, Counters, DenseSearch, Distance, Dtype, Effort, Reduce, Work};

@@ -1,0 +1,224 @@
+//! Merging: centroids and codebooks of the largest inverted file stay, its entries are taken over, and the other vectors are
+//! coded by them; when there are several times as many vectors as it was trained for, everything is trained anew.
+
+use super::LISTS_FROM;
+use super::layout::{BLOCK, Form};
+use super::make::{Coded, Each, Source, Taken, Trained, check_count, kept, make, write};
+use super::plan::{Coding, lists};
+use super::reader::{IvfReader, Stage};
+use crate::dense::{DenseSpec, DenseStream, Work};
+use crate::sections::reserved;
+use crate::{IndexError, SectionSink, flat};
+
+/// Centroids are used again while the merged segment has at most so many times the vectors they were trained for.
+const GROWTH: usize = 4;
+/// ... and while what was added loses at most so many times what was lost in training, unless it is less than this share.
+const DRIFT: f64 = 4.0;
+const DRIFT_SHARE: u32 = 16;
+/// No entry.
+const NONE: u32 = u32::MAX;
+
+/// A stream of vectors, by slot.
+struct Streamed<'a> {
+    vectors: &'a dyn DenseStream,
+    count: usize,
+}
+
+impl Source for Streamed<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn visit(&self, each: &mut Each<'_>) -> Result<(), IndexError> {
+        let (mut slot, mut floats) = (0, Vec::new());
+        self.vectors.for_each(&mut |_, vector| {
+            vector.write_f32(&mut floats);
+            slot += 1;
+            each(slot - 1, &floats)
+        })
+    }
+}
+
+pub(super) fn merge(
+    spec: &DenseSpec,
+    rows: u32,
+    vectors: &dyn DenseStream,
+    sink: &mut dyn SectionSink,
+    work: &Work<'_>,
+) -> Result<(), IndexError> {
+    (flat::KIND.merge)(&kept(spec), rows, vectors, sink, work)?;
+    if vectors.plain() {
+        return Ok(());
+    }
+    let base = Reused::largest(spec, rows, vectors)?;
+    let mut slots: Vec<u32> = Vec::new();
+    vectors.for_each(&mut |row, _| {
+        slots.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
+        slots.push(base.as_ref().and_then(|base| base.entries.get(row as usize).copied()).unwrap_or(NONE));
+        Ok(())
+    })?;
+    let source = Streamed { vectors, count: slots.len() };
+    check_count(source.count)?;
+    match base {
+        Some(base) => base.grow(spec, &slots, &source, sink, work),
+        None if source.count >= LISTS_FROM => make(spec, &source, sink, work),
+        None => Ok(()),
+    }
+}
+
+/// What a merge holds of a vector: its codes, a byte a part, the judge's, and some words.
+pub(super) fn bytes(spec: &DenseSpec) -> u64 {
+    (spec.dims as u64).saturating_mul(2) + 64
+}
+
+/// An inverted file that is used again.
+struct Reused<'a> {
+    stage: &'a Stage,
+    /// The old entry of each new row, [`NONE`] where the row comes from elsewhere.
+    entries: Vec<u32>,
+}
+
+impl<'a> Reused<'a> {
+    /// The one with the most vectors, if it is worth it.
+    fn largest(
+        spec: &DenseSpec,
+        rows: u32,
+        vectors: &'a dyn DenseStream,
+    ) -> Result<Option<Self>, IndexError> {
+        let mut best: Option<(&Stage, Vec<(u32, u32)>)> = None;
+        let mut total = 0;
+        for source in vectors.sources() {
+            let kept: Vec<(u32, u32)> = source.kept.collect();
+            total += kept.len();
+            let Some(reader) = source.reader.as_any().downcast_ref::<IvfReader>() else { continue };
+            let Some(stage) = reader.stage.as_ref() else { continue };
+            if best.as_ref().is_none_or(|(_, most)| kept.len() > most.len()) {
+                best = Some((stage, kept));
+            }
+        }
+        let Some((stage, kept)) = best else { return Ok(None) };
+        let asked = spec.options.ivf.lists;
+        let as_asked = asked == 0 || lists(&spec.options, total) <= stage.head.lists as usize;
+        let worth = total >= LISTS_FROM
+            && total <= (stage.head.planned as usize).saturating_mul(GROWTH)
+            && total.saturating_mul(GROWTH) >= stage.head.planned as usize
+            && as_asked;
+        if !worth {
+            return Ok(None);
+        }
+        let mut entries: Vec<u32> = reserved(rows as usize)?;
+        entries.resize(rows as usize, NONE);
+        // Entries of vectors in two lists are made anew: they are near each other in no order.
+        let places = if stage.head.spill { &[][..] } else { stage.places.all()? };
+        let slots = stage.slots.as_ref().map(|slots| slots.all()).transpose()?;
+        for (old, new) in kept {
+            let slot = match slots {
+                None => Some(old as usize),
+                Some(slots) => slots.binary_search(&old).ok(),
+            };
+            let entry = slot.and_then(|slot| places.get(slot)).copied();
+            if let (Some(entry), Some(place)) = (entry, entries.get_mut(new as usize)) {
+                *place = if entry < stage.head.count { entry } else { NONE };
+            }
+        }
+        Ok(Some(Reused { stage, entries }))
+    }
+
+    fn grow(
+        &self,
+        spec: &DenseSpec,
+        slots: &[u32],
+        source: &Streamed<'_>,
+        sink: &mut dyn SectionSink,
+        work: &Work<'_>,
+    ) -> Result<(), IndexError> {
+        let stage = self.stage;
+        let old = Old::new(stage)?;
+        let mut coded = Coded::new(&stage.plan, slots.len())?;
+        let mut codes = vec![0; stage.plan.coding.loose()];
+        // The list of each old entry, found by the end that lies behind it.
+        coded.code_with(&stage.plan, source, work, &mut |slot, take| {
+            let entry = slots.get(slot).copied().unwrap_or(NONE);
+            if entry == NONE {
+                return false;
+            }
+            let Some((list, term)) = old.entry(entry, &mut codes) else { return false };
+            take(&Taken { list, term, codes: &codes, judge: old.judge(entry) });
+            true
+        })?;
+        let head = &stage.head;
+        let (added, fresh) = (f64::from(head.added), f64::from(coded.fresh));
+        let error = f64::from(head.added_error) * added + f64::from(coded.error()) * fresh;
+        let trained = Trained {
+            planned: head.planned,
+            error: head.error,
+            added_error: if added + fresh > 0.0 { (error / (added + fresh)) as f32 } else { 0.0 },
+            added: head.added.saturating_add(coded.fresh),
+        };
+        let drifted = f64::from(trained.added_error) > f64::from(trained.error) * DRIFT
+            && trained.added >= slots.len() as u32 / DRIFT_SHARE;
+        if drifted {
+            drop(coded);
+            return make(spec, source, sink, work);
+        }
+        write(spec, &stage.plan, &coded, trained, sink)
+    }
+}
+
+/// The entries of an inverted file, checked.
+struct Old<'a> {
+    stage: &'a Stage,
+    codes: &'a [u8],
+    terms: &'a [u16],
+    judges: &'a [u8],
+    ends: &'a [u32],
+    blocks: &'a [u32],
+}
+
+impl<'a> Old<'a> {
+    fn new(stage: &'a Stage) -> Result<Self, IndexError> {
+        Ok(Old {
+            stage,
+            codes: stage.codes.as_ref().map_or(Ok(&[][..]), |codes| codes.all())?,
+            terms: stage.terms.as_ref().map_or(Ok(&[][..]), |terms| terms.all())?,
+            judges: stage.judges.as_ref().map_or(Ok(&[][..]), |judges| judges.all())?,
+            ends: stage.ends.all()?,
+            blocks: stage.blocks.all()?,
+        })
+    }
+
+    /// The list and the term of an entry, and its codes, a byte a part. `None` where a table is damaged.
+    fn entry(&self, entry: u32, out: &mut [u8]) -> Option<(u32, f32)> {
+        let list = self.ends.partition_point(|end| *end <= entry);
+        let (entries, block) = self.stage.list(list);
+        let within =
+            (entry as usize).checked_sub(entries.start).filter(|_| entries.contains(&(entry as usize)))?;
+        let (block, lane) = (block + within / BLOCK, within % BLOCK);
+        self.blocks.get(list)?;
+        match &self.stage.plan.coding {
+            Coding::Vectors => {}
+            Coding::Parts(book) if book.bits() == 4 => {
+                let bytes = super::layout::block_bytes(book.m());
+                let codes = self.codes.get(block * bytes..(block + 1) * bytes)?;
+                let (at, shift) = (lane % 16, if lane < 16 { 0 } else { 4 });
+                for (code, part) in out.iter_mut().zip(codes.chunks_exact(16)) {
+                    *code = part[at] >> shift & 15;
+                }
+            }
+            coding => {
+                let bytes = coding.loose();
+                out.copy_from_slice(self.codes.get(entry as usize * bytes..(entry as usize + 1) * bytes)?);
+            }
+        }
+        let term = match self.stage.head.form {
+            Form::Parts { .. } => self.stage.head.terms.value(*self.terms.get(block * BLOCK + lane)?),
+            _ => 0.0,
+        };
+        Some((list as u32, term))
+    }
+
+    fn judge(&self, entry: u32) -> &'a [u8] {
+        let bytes = self.stage.head.judge_stride as usize;
+        self.judges.get(entry as usize * bytes..(entry as usize + 1) * bytes).unwrap_or(&[])
+    }
+}

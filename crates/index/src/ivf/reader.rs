@@ -1,0 +1,279 @@
+//! Opening an inverted file, and what it answers beside searches (`search.rs`).
+
+use super::layout::{BLOCK, Form, Head, block_bytes};
+use super::make::{kept, metric};
+use super::plan::{Coding, Plan};
+use super::{CAPABILITIES, LISTS_FROM, search};
+use crate::batch;
+use crate::cluster::Centroids;
+use crate::dense::{Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Effort, Stored, Work};
+use crate::flat::FlatReader;
+use crate::quant::{Codebook, Coder, Space};
+use crate::reduce::Reduction;
+use crate::section::Array;
+use crate::values::Values;
+use crate::{Counters, IndexError, SectionSource, TopK};
+use std::any::Any;
+use std::ops::Range;
+
+/// An inverted file over borrowed sections: the vectors, and lists where there are enough of them.
+pub struct IvfReader {
+    pub(super) vectors: FlatReader,
+    pub(super) rows: u32,
+    pub(super) stage: Option<Stage>,
+}
+
+/// The lists and their codes.
+pub(super) struct Stage {
+    pub(super) head: Head,
+    pub(super) plan: Plan,
+    pub(super) ends: Array<u32>,
+    pub(super) blocks: Array<u32>,
+    pub(super) ids: Array<u32>,
+    pub(super) places: Array<u32>,
+    pub(super) entries: Option<Array<u32>>,
+    pub(super) codes: Option<Array<u8>>,
+    pub(super) terms: Option<Array<u16>>,
+    pub(super) judges: Option<Array<u8>>,
+    /// The rows of the slots; `None` when they are the same.
+    pub(super) slots: Option<Array<u32>>,
+}
+
+pub(super) fn open(
+    spec: &DenseSpec,
+    rows: u32,
+    source: &dyn SectionSource,
+) -> Result<Box<dyn DenseReader>, IndexError> {
+    let vectors = FlatReader::open(&kept(spec), rows, source)?;
+    let count = vectors.len();
+    let plain = matches!(source.section("ivf"), Err(IndexError::Missing { .. }));
+    let stage = match count < LISTS_FROM || plain {
+        true => None,
+        false => Some(Stage::open(spec, rows, count as u32, source)?),
+    };
+    Ok(Box::new(IvfReader { vectors, rows, stage }))
+}
+
+/// All numbers of an array that are finite.
+fn finite(source: &dyn SectionSource, name: &str, len: u64) -> Result<Vec<f32>, IndexError> {
+    let array = Array::<f32>::open_len(source, name, len)?;
+    let all = array.all()?;
+    if let Some(at) = all.iter().position(|x| !x.is_finite()) {
+        return Err(array.corrupt(format!("element {at} is not finite")));
+    }
+    Ok(all.to_vec())
+}
+
+impl Stage {
+    fn open(spec: &DenseSpec, rows: u32, count: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
+        let head = Head::open(source, count)?;
+        let corrupt = |what: &str| IndexError::corrupt("ivf", what);
+        let space = Space::open(metric(spec)?, spec.dims, source)?;
+        let points = space.points();
+        let reduction = Reduction::open(source, points)?;
+        let reduced = reduction.reduced(points);
+        let judge = head.judged.then(|| Coder::bits8(points));
+        if head.points as usize != points
+            || head.reduced as usize != reduced
+            || judge.map_or(0, |coder| coder.stride()) != head.judge_stride as usize
+        {
+            return Err(corrupt("codes of other dimensions than the points"));
+        }
+        let (lists, entries) = (u64::from(head.lists), u64::from(head.entries));
+        let values = finite(source, "centroids", lists * reduced as u64)?;
+        let coder = Coder::bits8(reduced);
+        let coarse = Array::<u8>::open_len(source, "coarse", lists * coder.stride() as u64)?;
+        let centroids = Centroids { dims: reduced, values, codes: coarse.all()?.to_vec(), coder };
+        let coding = match head.form {
+            Form::Vectors => Coding::Vectors,
+            Form::Rows { bits: 8 } => Coding::Rows(Coder::bits8(reduced)),
+            Form::Rows { .. } => Coding::Rows(Coder::bits4(reduced)),
+            Form::Parts { m, bits } => {
+                let values = finite(source, "codebook", (reduced as u64) << bits)?;
+                let book = Codebook::new(reduced, m, bits, values);
+                Coding::Parts(book.ok_or_else(|| corrupt("parts that are none"))?)
+            }
+        };
+        let coded = coding.bytes(entries as usize, head.blocks as usize);
+        let plan = Plan::new(space, reduction, centroids, coding, head.residual, head.spill, judge);
+        let has_codes = head.form != Form::Vectors;
+        let terms = u64::from(head.blocks) * BLOCK as u64;
+        let judged = u64::from(count) * u64::from(head.judge_stride);
+        Ok(Stage {
+            ends: Array::open_len(source, "list_ends", lists)?,
+            blocks: Array::open_len(source, "list_blocks", lists)?,
+            ids: Array::open_len(source, "ids", count.into())?,
+            places: Array::open_len(source, "places", count.into())?,
+            entries: head.spill.then(|| Array::open_len(source, "entries", entries)).transpose()?,
+            codes: has_codes.then(|| Array::open_len(source, "list_codes", coded)).transpose()?,
+            terms: head.form.terms().then(|| Array::open_len(source, "list_terms", terms)).transpose()?,
+            judges: head.judged.then(|| Array::open_len(source, "points", judged)).transpose()?,
+            slots: (count != rows).then(|| Array::open_len(source, "rows", count.into())).transpose()?,
+            head,
+            plan,
+        })
+    }
+
+    /// The entries of a list and its first block; none where the ends are damaged.
+    #[inline]
+    pub(super) fn list(&self, list: usize) -> (Range<usize>, usize) {
+        let of = |ends: &[u32]| {
+            let start = list.checked_sub(1).map_or(Some(0), |before| ends.get(before).copied());
+            (start.unwrap_or(0) as usize, ends.get(list).copied().unwrap_or(0) as usize)
+        };
+        let ((start, end), (first, last)) = (of(self.ends.unverified()), of(self.blocks.unverified()));
+        let sound = start <= end
+            && end <= self.head.entries as usize
+            && last <= self.head.blocks as usize
+            && first.checked_add((end - start).div_ceil(BLOCK)) == Some(last);
+        if sound { (start..end, first) } else { (0..0, 0) }
+    }
+
+    /// The position of an entry; one past the last where the table is damaged.
+    #[inline]
+    pub(super) fn position(&self, entry: u32) -> u32 {
+        match &self.entries {
+            None => entry,
+            Some(entries) => entries.unverified().get(entry as usize).copied().unwrap_or(self.head.count),
+        }
+    }
+
+    /// The slot of a position; one past the last where the table is damaged.
+    #[inline]
+    pub(super) fn slot(&self, position: u32) -> u32 {
+        let slot = self.ids.unverified().get(position as usize).copied();
+        slot.filter(|slot| *slot < self.head.count).unwrap_or(self.head.count)
+    }
+
+    /// The row of a slot; none where a table is damaged.
+    #[inline]
+    pub(super) fn row(&self, slot: u32) -> Option<u32> {
+        match &self.slots {
+            None => (slot < self.head.count).then_some(slot),
+            Some(rows) => rows.unverified().get(slot as usize).copied(),
+        }
+    }
+
+    fn verify(&self) -> Result<(), IndexError> {
+        let count = self.head.count;
+        self.ends.verify_ends(self.head.entries as usize)?;
+        self.blocks.verify_ends(self.head.blocks as usize)?;
+        for list in 0..self.head.lists as usize {
+            if self.list(list).0.is_empty() && !self.ends.part(list)?.is_empty() {
+                return Err(self.blocks.corrupt(format!("list {list} has other blocks than entries")));
+            }
+        }
+        let (ids, places) = (self.ids.all()?, self.places.all()?);
+        if let Some(at) = (0..ids.len()).find(|at| places.get(ids[*at] as usize).copied() != Some(*at as u32))
+        {
+            return Err(self.ids.corrupt(format!("position {at} is not the place of its slot")));
+        }
+        if let Some(entries) = &self.entries
+            && entries.all()?.iter().any(|position| *position >= count)
+        {
+            return Err(entries.corrupt("an entry of no vector"));
+        }
+        for bytes in [&self.codes, &self.judges].into_iter().flatten() {
+            bytes.all()?;
+        }
+        self.terms.as_ref().map_or(Ok(()), |terms| terms.all().map(|_| ()))
+    }
+
+    /// Bytes of an entry's codes, its term and its places.
+    fn entry_bytes(&self) -> f64 {
+        let coded = match self.head.form {
+            Form::Vectors => 0,
+            Form::Parts { m, bits: 4 } => block_bytes(m) / BLOCK + 2,
+            Form::Parts { m, .. } => m + 2,
+            Form::Rows { .. } => self.plan.coding.loose(),
+        };
+        coded as f64
+    }
+}
+
+impl DenseReader for IvfReader {
+    fn len(&self) -> usize {
+        self.vectors.len()
+    }
+
+    fn stored(&self, row: u32) -> Result<Option<Stored<'_>>, IndexError> {
+        self.vectors.stored(row)
+    }
+
+    fn search(
+        &self,
+        search: &DenseSearch<'_>,
+        top: &mut TopK,
+        counters: &mut Counters,
+    ) -> Result<Answered, IndexError> {
+        search::search(self, search, top, counters)
+    }
+
+    fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError> {
+        self.vectors.score(query, row)
+    }
+
+    fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
+        self.vectors.scores(query, rows, out)
+    }
+
+    fn search_batch(
+        &self,
+        queries: Values<'_>,
+        search: &DenseSearch<'_>,
+        tops: &mut [TopK],
+        counters: &mut Counters,
+        work: &Work<'_>,
+    ) -> Result<Answered, IndexError> {
+        if self.stage.is_none() || search.effort == Effort::Exact {
+            return self.vectors.search_batch(queries, search, tops, counters, work);
+        }
+        batch::share(queries, tops, counters, work, &|query, top, counters| {
+            self.search(&DenseSearch { query, ..*search }, top, counters)
+        })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let originals = self.vectors.capabilities().originals;
+        Capabilities {
+            exact: self.stage.is_none() && self.vectors.capabilities().exact,
+            originals,
+            ..CAPABILITIES
+        }
+    }
+
+    fn cost_ns(&self, k: usize, allowed: Option<usize>) -> u64 {
+        match &self.stage {
+            None => self.vectors.cost_ns(k, allowed),
+            Some(stage) => search::cost_ns(stage, k, allowed),
+        }
+    }
+
+    fn unfinished(&self) -> bool {
+        self.stage.is_none() && self.len() >= LISTS_FROM
+    }
+
+    fn verify(&self) -> Result<(), IndexError> {
+        self.vectors.verify()?;
+        self.stage.as_ref().map_or(Ok(()), Stage::verify)
+    }
+
+    fn facts(&self) -> Vec<(&'static str, f64)> {
+        let Some(stage) = &self.stage else { return Vec::new() };
+        let head = &stage.head;
+        let longest = (0..head.lists as usize).map(|list| stage.list(list).0.len()).max().unwrap_or(0);
+        vec![
+            ("lists", f64::from(head.lists)),
+            ("longestList", longest as f64),
+            ("codeBytes", stage.entry_bytes()),
+            ("trainedVectors", f64::from(head.planned)),
+            ("trainedError", f64::from(head.error)),
+            ("addedVectors", f64::from(head.added)),
+            ("addedError", f64::from(head.added_error)),
+        ]
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,398 @@
+//! A search: the nearest lists, their codes, and the ranking of what they hold.
+//!
+//! ```text
+//! coarse: the query with all centroids, by 8-bit codes                         the nearest lists
+//! scan:   the codes of these lists                                             candidates
+//! judge:  the candidates by 8-bit codes                                        the best k, and what may be
+//! score:  these by the vectors themselves                                      the best k
+//! ```
+//! With a filter, lists and blocks without an allowed row are skipped, and do not count as searched; where few rows are
+//! allowed all of them are compared.
+
+use super::layout::BLOCK;
+use super::plan::Coding;
+use super::pool::{Candidate, Pool, candidate, distance, entry};
+use super::reader::{IvfReader, Stage};
+use super::scan::{Fast, Rows, Scan, Tables, based};
+use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
+use crate::flat::SlotScores;
+use crate::quant::{CodeQuery, Coder};
+use crate::reduce::Reduction;
+use crate::values::Values;
+use crate::{Bitmap, Counters, IndexError, TopK};
+use std::cell::RefCell;
+use std::ops::Range;
+use tercet_kernels::prefetch;
+
+/// Candidates of the usual search, and as many for each of the k.
+const CANDIDATES_USUAL: usize = 64;
+const CANDIDATES_OF_K: usize = 4;
+/// Lists that are looked at for each candidate.
+const LISTS_OF_CANDIDATE: f64 = 0.75;
+/// Candidates with a filter, as a multiple of those without.
+const WIDER: usize = 4;
+/// Up to so many allowed rows are compared by their vectors.
+const EXACT_ROWS: usize = 256;
+/// Standard deviations of the codes' error within which candidates are scored by their vectors.
+const DOUBT: f32 = 2.0;
+
+/// Nanoseconds, about, on AVX-512: of a list's centroid, of an entry and a byte of its codes, of a candidate.
+const NS_PER_LIST: f64 = 8.0;
+const NS_PER_ENTRY: f64 = 0.3;
+const NS_PER_CODE_BYTE: f64 = 0.02;
+const NS_PER_CANDIDATE: f64 = 60.0;
+const NS_PER_SEARCH: f64 = 5_000.0;
+
+/// What a thread needs, to be used again and again.
+#[derive(Default)]
+struct Tools {
+    vector: Vec<f32>,
+    point: Vec<f32>,
+    reduced: Vec<f32>,
+    judge: CodeQuery,
+    coarse: CodeQuery,
+    codes: CodeQuery,
+    distances: Vec<f32>,
+    lists: Vec<Candidate>,
+    floats: Vec<f32>,
+    tables: Vec<u8>,
+    masks: Vec<u32>,
+    pool: Pool,
+    slots: Vec<u32>,
+}
+
+thread_local! {
+    static TOOLS: RefCell<Tools> = RefCell::default();
+}
+
+/// The lists to look at and the candidates to keep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Extent {
+    lists: usize,
+    candidates: usize,
+}
+
+fn extent(stage: &Stage, effort: Effort, k: usize) -> Extent {
+    let lists = stage.head.lists as usize;
+    let usual = CANDIDATES_USUAL.max(k.saturating_mul(CANDIDATES_OF_K));
+    let of = |candidates: usize| ((candidates as f64 * LISTS_OF_CANDIDATE).ceil() as usize).clamp(1, lists);
+    let candidates = match effort {
+        Effort::Ef(ef) => ef as usize,
+        Effort::Probes { candidates, .. } if candidates > 0 => candidates as usize,
+        _ => usual,
+    };
+    let lists = match effort {
+        Effort::Probes { lists: asked, .. } => (asked as usize).clamp(1, lists),
+        _ => of(candidates),
+    };
+    Extent { lists, candidates: candidates.max(k).min(stage.head.count as usize) }
+}
+
+/// The estimate for the usual effort.
+pub(super) fn cost_ns(stage: &Stage, k: usize, allowed: Option<usize>) -> u64 {
+    let extent = extent(stage, Effort::Usual, k);
+    let head = &stage.head;
+    let mean = f64::from(head.entries) / f64::from(head.lists);
+    let bytes = stage.plan.coding.bytes(head.entries as usize, head.blocks as usize) as f64;
+    let entry = NS_PER_ENTRY + NS_PER_CODE_BYTE * bytes / f64::from(head.entries);
+    let scanned = extent.lists as f64 * mean * entry;
+    let few = allowed.map_or(f64::INFINITY, |allowed| allowed as f64 * NS_PER_CANDIDATE);
+    let lists = f64::from(head.lists) * NS_PER_LIST;
+    let ranked = extent.candidates as f64 * NS_PER_CANDIDATE;
+    (NS_PER_SEARCH + (lists + scanned + ranked).min(few)) as u64
+}
+
+pub(super) fn search(
+    reader: &IvfReader,
+    search: &DenseSearch<'_>,
+    top: &mut TopK,
+    counters: &mut Counters,
+) -> Result<Answered, IndexError> {
+    let k = top.k();
+    let exactly = |stage: &&Stage| {
+        let few = search.allowed.is_some_and(|allowed| allowed.count() as usize <= EXACT_ROWS.max(k));
+        search.effort == Effort::Exact
+            || few
+            || top.radius().is_some()
+            || k == 0
+            || k >= stage.head.count as usize
+    };
+    let Some(stage) = reader.stage.as_ref().filter(|stage| !exactly(stage)) else {
+        let exact = DenseSearch { effort: Effort::Exact, ..*search };
+        return reader.vectors.search(&exact, top, counters);
+    };
+    let extent = extent(stage, search.effort, k);
+    let mut tools = TOOLS.with_borrow_mut(std::mem::take);
+    let answered = Run { reader, stage, search, k, extent }.run(top, counters, &mut tools);
+    TOOLS.set(tools);
+    answered
+}
+
+/// One search on its way.
+struct Run<'a> {
+    reader: &'a IvfReader,
+    stage: &'a Stage,
+    search: &'a DenseSearch<'a>,
+    k: usize,
+    extent: Extent,
+}
+
+impl Run<'_> {
+    fn run(
+        &self,
+        top: &mut TopK,
+        counters: &mut Counters,
+        tools: &mut Tools,
+    ) -> Result<Answered, IndexError> {
+        if !self.prepare(tools) {
+            return Ok(Answered::SCAN);
+        }
+        let mut pool = std::mem::take(&mut tools.pool);
+        let most = self.search.allowed.map_or(self.stage.head.count, Bitmap::count) as usize;
+        let all = self.stage.head.lists as usize;
+        let mut lists = self.extent.lists;
+        let complete = loop {
+            let complete = self.candidates(lists, &mut pool, counters, tools);
+            // Lists may hold fewer than k.
+            if !complete || lists >= all || pool.held().len() >= self.k.min(most) {
+                break complete;
+            }
+            lists = lists.saturating_mul(4).min(all);
+            self.order(lists, &mut tools.lists, &tools.distances);
+        };
+        self.rank(pool.held(), top, counters, tools);
+        tools.pool = pool;
+        Ok(Answered { exact: false, complete, path: Path::Lists })
+    }
+
+    /// Fills the pool with candidates, by position. False when it was stopped.
+    fn candidates(&self, lists: usize, pool: &mut Pool, counters: &mut Counters, tools: &mut Tools) -> bool {
+        let stage = self.stage;
+        // A vector in two lists may take two places; and codes tell what is far away less well apart.
+        let copies = if stage.entries.is_some() { 2 } else { 1 };
+        let wide = if self.search.allowed.is_some() { WIDER } else { 1 };
+        pool.reset(self.extent.candidates.saturating_mul(copies * wide));
+        let Tools { lists: near, slots, masks, floats, tables, codes: query, reduced, .. } = tools;
+        let bytes = || stage.codes.as_ref().map_or(&[][..], |codes| codes.unverified());
+        let complete = match &stage.plan.coding {
+            Coding::Vectors => {
+                let complete = self.reader.vectors.with_slots(self.search.query, |scores| {
+                    self.scan(near, lists, &mut Raw { stage, scores, slots }, masks, pool, counters)
+                });
+                complete.unwrap_or(true)
+            }
+            Coding::Parts(book) if book.bits() == 4 => {
+                book.tables(reduced, floats);
+                self.scan(near, lists, &mut Fast::new(stage, book, floats, tables), masks, pool, counters)
+            }
+            Coding::Parts(book) => {
+                book.tables(reduced, floats);
+                let terms = stage.terms.as_ref().map_or(&[][..], |terms| terms.unverified());
+                let (scale, m) = (stage.head.terms, book.m());
+                let mut scan = Tables { codes: bytes(), terms, scale, m, tables: floats };
+                self.scan(near, lists, &mut scan, masks, pool, counters)
+            }
+            Coding::Rows(coder) => {
+                coder.query(reduced, Coder::norm(reduced), query);
+                let mut scan = Rows { codes: bytes(), coder: *coder, query };
+                self.scan(near, lists, &mut scan, masks, pool, counters)
+            }
+        };
+        pool.cut();
+        let found = pool.held();
+        if stage.entries.is_some() {
+            // Both entries of a vector may have been found.
+            found.iter_mut().for_each(|c| *c = candidate(distance(*c), stage.position(entry(*c))));
+            found.sort_unstable_by_key(|c| (entry(*c), *c));
+            found.dedup_by_key(|c| entry(*c));
+        }
+        found.retain(|c| entry(*c) < stage.head.count);
+        complete
+    }
+
+    /// Makes the query ready and finds the nearest lists. False where the query has other dimensions.
+    fn prepare(&self, tools: &mut Tools) -> bool {
+        let plan = &self.stage.plan;
+        let floats = match self.search.query {
+            Values::F32(floats) => floats,
+            other => {
+                other.write_f32(&mut tools.vector);
+                tools.vector.as_slice()
+            }
+        };
+        if floats.len() != plan.space.dims() {
+            return false;
+        }
+        let Tools { point, reduced, judge, coarse, distances, lists, .. } = tools;
+        point.resize(plan.space.points(), 0.0);
+        plan.space.query(floats, point);
+        Coder::bits8(point.len()).query(point, Coder::norm(point), judge);
+        let width = plan.centroids.dims;
+        reduced.clear();
+        match &plan.reduction {
+            Reduction::Pca(_) => {
+                reduced.resize(width, 0.0);
+                Coder::bits8(point.len()).distances_in_order(judge, &plan.axes, reduced);
+                // The axes were coded as of no length: what is left is minus the product.
+                reduced.iter_mut().for_each(|x| *x = -*x);
+            }
+            Reduction::None | Reduction::Prefix { .. } => reduced.extend_from_slice(&point[..width]),
+        }
+        plan.centroids.coder.query(reduced, 0.0, coarse);
+        distances.resize(plan.centroids.len(), 0.0);
+        plan.centroids.coder.distances_in_order(coarse, &plan.centroids.codes, distances);
+        self.order(self.extent.lists, lists, distances);
+        true
+    }
+
+    /// The nearest lists, nearest first: so many, or all where it is not known which of them have allowed rows.
+    fn order(&self, most: usize, lists: &mut Vec<Candidate>, distances: &[f32]) {
+        lists.clear();
+        lists.extend(distances.iter().enumerate().map(|(list, distance)| candidate(*distance, list as u32)));
+        if most < lists.len() && self.search.allowed.is_none() {
+            lists.select_nth_unstable(most - 1);
+            lists.truncate(most);
+        }
+        lists.sort_unstable();
+    }
+
+    /// Scans the first `most` lists. False when it was stopped.
+    fn scan(
+        &self,
+        lists: &[Candidate],
+        most: usize,
+        scan: &mut impl Scan,
+        masks: &mut Vec<u32>,
+        pool: &mut Pool,
+        counters: &mut Counters,
+    ) -> bool {
+        let based = based(self.stage);
+        counters.vectors_scored += u64::from(self.stage.head.lists);
+        let mut left = self.lists(most);
+        for (at, list) in lists.iter().enumerate() {
+            let (entries, block) = self.stage.list(entry(*list) as usize);
+            if let Some(next) = lists.get(at + 1) {
+                let (entries, block) = self.stage.list(entry(*next) as usize);
+                scan.prefetch(entries, block);
+            }
+            masks.clear();
+            if let Some(allowed) = self.search.allowed
+                && !self.allowed_of(allowed, entries.clone(), masks)
+            {
+                // The allowed rows are elsewhere: what lies far from a query lies in many lists.
+                left += 2;
+                continue;
+            }
+            let base = if based { distance(*list) } else { 0.0 };
+            counters.vectors_scored += scan.list(entries, block, base, masks, pool) as u64;
+            counters.hops += 1;
+            left -= 1;
+            if left == 0 {
+                break;
+            }
+            if self.search.stop.is_some_and(|stop| stop()) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Lists with allowed rows to look at: of few rows more, for the nearest of them lie farther away.
+    fn lists(&self, lists: usize) -> usize {
+        let Some(allowed) = self.search.allowed else { return lists };
+        let share = f64::from(allowed.count().max(1)) / f64::from(self.stage.head.count);
+        let wider = lists as f64 / share.min(1.0).sqrt();
+        (wider.ceil() as usize).clamp(lists, self.stage.head.lists as usize).max(1)
+    }
+
+    /// The allowed entries of a list, a mask a block; false where there are none.
+    fn allowed_of(&self, allowed: &Bitmap, entries: Range<usize>, masks: &mut Vec<u32>) -> bool {
+        let stage = self.stage;
+        let permitted = |at: usize| {
+            let row = stage.row(stage.slot(stage.position(at as u32)));
+            row.is_some_and(|row| allowed.contains(row))
+        };
+        for from in entries.clone().step_by(BLOCK) {
+            let to = entries.end.min(from + BLOCK);
+            masks.push((from..to).fold(0, |mask, at| mask | u32::from(permitted(at)) << (at - from)));
+        }
+        masks.iter().any(|mask| *mask != 0)
+    }
+
+    /// Ranks the candidates by the judge's codes, and offers those that may be among the best by their vectors.
+    fn rank(&self, found: &mut Vec<Candidate>, top: &mut TopK, counters: &mut Counters, tools: &mut Tools) {
+        let Tools { slots, distances, judge, .. } = tools;
+        let stage = self.stage;
+        if let (Some(coder), Some(judges)) = (stage.plan.judge, &stage.judges) {
+            let codes = judges.unverified();
+            slots.clear();
+            slots.extend(found.iter().map(|c| entry(*c)));
+            slots.iter().for_each(|at| prefetch(codes, *at as usize * coder.stride(), coder.stride()));
+            distances.clear();
+            distances.resize(slots.len(), 0.0);
+            coder.distances(judge, codes, slots, distances);
+            counters.vectors_scored += slots.len() as u64;
+            found.clear();
+            found.extend(slots.iter().zip(&*distances).map(|(at, d)| candidate(*d, *at)));
+            if found.len() > self.k {
+                let (_, last, _) = found.select_nth_unstable(self.k - 1);
+                // Whatever the error of the codes could have put behind the last of the k.
+                let doubt = DOUBT * coder.deviation(judge, codes, entry(*last));
+                let limit = candidate(distance(*last) + doubt, u32::MAX);
+                found.retain(|c| *c <= limit);
+            }
+        }
+        slots.clear();
+        slots.extend(found.iter().map(|c| stage.slot(entry(*c))).filter(|slot| *slot < stage.head.count));
+        distances.clear();
+        distances.resize(slots.len(), 0.0);
+        let scored = self.reader.vectors.with_slots(self.search.query, |scores| {
+            slots.iter().for_each(|slot| scores.prefetch(*slot));
+            scores.scores(slots, distances);
+        });
+        if scored.is_some() {
+            counters.vectors_scored += slots.len() as u64;
+            for (slot, score) in slots.iter().zip(&*distances) {
+                if let Some(row) = stage.row(*slot).filter(|row| *row < self.reader.rows) {
+                    top.push(*score, row);
+                }
+            }
+        }
+    }
+}
+
+/// The vectors themselves, where they lie.
+struct Raw<'a, 'b, 'c> {
+    stage: &'a Stage,
+    scores: &'a mut SlotScores<'b>,
+    slots: &'c mut Vec<u32>,
+}
+
+impl Scan for Raw<'_, '_, '_> {
+    fn list(&mut self, entries: Range<usize>, _: usize, _: f32, masks: &[u32], pool: &mut Pool) -> usize {
+        let mut distances = [0.0f32; BLOCK];
+        let mut compared = 0;
+        for (at, from) in entries.clone().step_by(BLOCK).enumerate() {
+            let mask = masks.get(at).copied().unwrap_or(u32::MAX);
+            self.slots.clear();
+            let mut lanes = [0u32; BLOCK];
+            for entry in (from..entries.end.min(from + BLOCK)).filter(|entry| mask >> (entry - from) & 1 == 1)
+            {
+                let slot = self.stage.slot(self.stage.position(entry as u32));
+                if (slot as usize) < self.scores.count() {
+                    lanes[self.slots.len()] = entry as u32;
+                    self.slots.push(slot);
+                }
+            }
+            let distances = &mut distances[..self.slots.len()];
+            self.scores.scores(self.slots, distances);
+            compared += distances.len();
+            for (score, entry) in distances.iter().zip(lanes) {
+                pool.push(-score, entry);
+            }
+        }
+        compared
+    }
+
+    fn prefetch(&self, _: Range<usize>, _: usize) {}
+}

@@ -1,0 +1,29 @@
+//! The inverted file against the truth, computed here from the definitions: recall, filters, radii, replacement, damage.
+#![allow(unreachable_pub, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../hnsw/degenerate.rs"]
+mod degenerate;
+mod hostile;
+#[path = "../hnsw/index.rs"]
+mod index;
+#[path = "../hnsw/merge.rs"]
+mod merge;
+mod recall;
+mod replaced;
+mod same;
+mod search;
+
+/// The kind that the suites are about.
+const KIND: &str = "ivf";
+
+/// Codecs that take different ways through the code.
+const CODECS: [tercet_index::Codec; 6] = [
+    tercet_index::Codec::Auto,
+    tercet_index::Codec::Pq { m: 7, bits: 4 },
+    tercet_index::Codec::Pq { m: 6, bits: 8 },
+    tercet_index::Codec::Lvq8,
+    tercet_index::Codec::Lvq4x8,
+    tercet_index::Codec::F32,
+];

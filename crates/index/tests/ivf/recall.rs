@@ -1,0 +1,174 @@
+//! Recall of every metric, codec, reduction, rotation, rerank and type.
+
+use crate::CODECS;
+use crate::common::{Owned, Rng};
+use crate::index::{Index, clusters, floats, normal, spec};
+use tercet_index::{Codec, DenseSpec, Distance, Dtype, IndexError, Reduce, Rerank, Rotate, Values, Work};
+
+const COUNT: usize = 1_200;
+const DIMS: usize = 24;
+const QUERIES: usize = 30;
+
+/// Vectors of a metric and queries like them.
+fn vectors(metric: Distance, count: usize, dims: usize, seed: u64) -> (Vec<f32>, Owned) {
+    let mut rng = Rng(seed);
+    let mut all = clusters(&mut rng, count + QUERIES, dims, 12);
+    if metric == Distance::Dot {
+        // Lengths from a third to three times.
+        for vector in all.chunks_exact_mut(dims) {
+            let factor = [0.3, 0.5, 1.0, 1.0, 2.0, 3.0][rng.below(6) as usize];
+            vector.iter_mut().for_each(|x| *x *= factor);
+        }
+    }
+    let queries = all.split_off(count * dims);
+    (all, Owned::F32(queries))
+}
+
+#[test]
+fn every_metric_codec_and_reduction() {
+    let mut sparse = false;
+    for metric in [Distance::Cosine, Distance::Dot, Distance::L2] {
+        let (values, queries) = vectors(metric, COUNT, DIMS, 1);
+        for codec in CODECS {
+            for reduce in [Reduce::None, Reduce::Pca(16), Reduce::Prefix(16), Reduce::Random(20)] {
+                let mut spec = floats(DIMS, metric);
+                (spec.options.codec, spec.options.reduce) = (codec, reduce);
+                let build = if sparse { Index::sparse } else { Index::dense };
+                let index = build(&spec, Owned::F32(values.clone()));
+                sparse = !sparse;
+                let recall = index.recall(&queries, 128, None);
+                // Random axes keep distances less well than those of the data.
+                let random = matches!(reduce, Reduce::Random(_));
+                let least = if random {
+                    0.7
+                } else if metric == Distance::Dot {
+                    0.9
+                } else {
+                    0.94
+                };
+                assert!(recall >= least, "{metric:?} {codec:?} {reduce:?}: {recall}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_option() {
+    let (values, queries) = vectors(Distance::Cosine, COUNT, DIMS, 2);
+    for rotate in [Rotate::Auto, Rotate::None, Rotate::Random, Rotate::Opq] {
+        for (residual, spill) in [(Some(false), true), (Some(true), true), (None, false)] {
+            for rerank in [Rerank::Auto, Rerank::None, Rerank::Lvq8, Rerank::F16, Rerank::Vectors] {
+                let mut spec = floats(DIMS, Distance::Cosine);
+                let ivf = &mut spec.options.ivf;
+                (ivf.rotate, ivf.residual, ivf.spill, ivf.rerank) = (rotate, residual, spill, rerank);
+                ivf.balance = spill;
+                let index = Index::sparse(&spec, Owned::F32(values.clone()));
+                assert_eq!(index.section("entries").is_some(), spill);
+                assert_eq!(index.section("points").is_some(), matches!(rerank, Rerank::Auto | Rerank::Lvq8));
+                let recall = index.recall(&queries, 128, None);
+                let least = if rerank == Rerank::None { 0.5 } else { 0.95 };
+                assert!(recall >= least, "{:?}: {recall}", spec.options.ivf);
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_are_as_many_as_vectors_allow() {
+    let (values, _) = vectors(Distance::L2, 1_000, 4, 7);
+    for (asked, made) in [(0, 125.0), (1, 1.0), (20, 20.0), (125, 125.0), (5_000, 125.0)] {
+        let mut spec = floats(4, Distance::L2);
+        spec.options.ivf.lists = asked;
+        let index = Index::dense(&spec, Owned::F32(values.clone()));
+        assert!(index.reader.facts().contains(&("lists", made)), "{asked}: {:?}", index.reader.facts());
+    }
+}
+
+/// Parts that do not divide the dimensions, more than there are, and one alone.
+#[test]
+fn any_number_of_parts() {
+    let (values, queries) = vectors(Distance::Dot, COUNT, 13, 8);
+    for bits in [4, 8] {
+        for m in [1, 2, 5, 12, 13, 40, 999] {
+            let mut spec = floats(13, Distance::Dot);
+            spec.options.codec = Codec::Pq { m, bits };
+            let index = Index::dense(&spec, Owned::F32(values.clone()));
+            let recall = index.recall(&queries, 400, None);
+            assert!(recall >= if m < 3 { 0.6 } else { 0.9 }, "m {m} x {bits}: {recall}");
+        }
+    }
+}
+
+#[test]
+fn without_the_vectors() {
+    for metric in [Distance::Cosine, Distance::L2] {
+        let (values, queries) = vectors(metric, COUNT, DIMS, 4);
+        for (codec, rerank) in
+            [(Codec::Auto, Rerank::Auto), (Codec::Lvq8, Rerank::Lvq8), (Codec::Auto, Rerank::F16)]
+        {
+            let mut spec = floats(DIMS, metric);
+            (spec.options.codec, spec.options.keep, spec.options.ivf.rerank) = (codec, false, rerank);
+            let index = Index::sparse(&spec, Owned::F32(values.clone()));
+            let (mut found, mut wanted) = (0, 0);
+            for at in 0..QUERIES {
+                let query = queries.values().at(at, DIMS).unwrap();
+                let truth: Vec<u32> = index.truth(query, None).iter().take(10).map(|hit| hit.1).collect();
+                let (hits, answered) = index.ten(query, 128, None);
+                assert!(!answered.exact);
+                wanted += truth.len();
+                found += hits.iter().filter(|hit| truth.contains(&hit.row)).count();
+            }
+            assert!(found * 100 >= wanted * 93, "{metric:?} {codec:?}: {found} of {wanted}");
+        }
+    }
+}
+
+#[test]
+fn every_type() {
+    let (values, queries) = vectors(Distance::L2, COUNT, DIMS, 5);
+    let Owned::F32(queries) = queries else { panic!() };
+    let bytes = |values: &[f32]| -> Vec<i8> { values.iter().map(|x| (x * 30.0) as i8).collect() };
+    for metric in [Distance::Cosine, Distance::Dot, Distance::L2] {
+        for dtype in [Dtype::F16, Dtype::I8, Dtype::U8] {
+            let made = |values: &[f32]| match dtype {
+                Dtype::F16 => Owned::F16(values.iter().map(|x| tercet_kernels::f32_to_f16(*x)).collect()),
+                Dtype::I8 => Owned::I8(bytes(values)),
+                _ => Owned::U8(bytes(values).iter().map(|x| (i16::from(*x) + 128) as u8).collect()),
+            };
+            for codec in [Codec::Auto, Codec::F32] {
+                let mut spec = spec(DIMS, metric, dtype);
+                spec.options.codec = codec;
+                let index = Index::dense(&spec, made(&values));
+                let recall = index.recall(&made(&queries), 128, None);
+                assert!(recall >= 0.94, "{metric:?} {dtype:?} {codec:?}: {recall}");
+            }
+        }
+    }
+}
+
+#[test]
+fn bits_are_refused() {
+    let spec: DenseSpec = spec(64, Distance::Hamming, Dtype::Bits);
+    let input =
+        tercet_index::DenseInput { queries: None, rows: 1, present: None, values: Values::Bits(&[7; 8]) };
+    let built = (crate::index::kind().build)(&spec, &input, &Work::inline());
+    assert!(matches!(built, Err(IndexError::Unsupported { .. })));
+}
+
+#[test]
+fn scores_are_those_of_the_vectors() {
+    let mut rng = Rng(8);
+    let (values, _) = vectors(Distance::Cosine, COUNT, DIMS, 8);
+    for codec in CODECS {
+        let mut spec = floats(DIMS, Distance::Cosine);
+        spec.options.codec = codec;
+        let index = Index::sparse(&spec, Owned::F32(values.clone()));
+        let query: Vec<f32> = (0..DIMS).map(|_| normal(&mut rng)).collect();
+        let (hits, _) = index.ten(Values::F32(&query), 64, None);
+        assert_eq!(hits.len(), 10);
+        for hit in hits {
+            let score = index.reader.score(Values::F32(&query), hit.row).unwrap().unwrap();
+            assert_eq!(score.to_bits(), hit.score.to_bits(), "{codec:?} row {}", hit.row);
+        }
+    }
+}
