@@ -41,7 +41,8 @@ pub use dense::{
     IvfOptions, Parallel, Path, Reduce, Rerank, Rotate, Stored, Work,
 };
 pub use inverted::{
-    Accumulators, Bm25, InvertedBuilder, InvertedReader, RowMap, TermId, WeightedTerm, idf, merge_inverted,
+    Accumulators, Bm25, DISTANCE_MAX, EachNear, Frequencies, InvertedBuilder, InvertedReader, Levenshtein,
+    PhraseWord, RowMap, TermId, WeightedTerm, idf, merge_inverted, phrase_frequency, phrase_matches, twins,
 };
 pub use registry::{DENSE_KINDS, LEXICAL_KINDS, LexicalKind, dense_kind};
 pub use section::{Array, Guard, Section};

@@ -11,7 +11,7 @@ use crate::cjk::Bigrams;
 use crate::elide::{FRENCH_ELISIONS, ITALIAN_ELISIONS};
 use crate::fold::Mode;
 use crate::offsets::floor_boundary;
-use crate::split::{Piece, Splitter, split};
+use crate::split::{Piece, Shape, Splitter, split};
 use crate::step::{Step, Word};
 use crate::stop;
 
@@ -106,6 +106,18 @@ impl Analyzer {
     /// The name of the line in the table.
     pub fn name(&self) -> &str {
         self.spec.name
+    }
+
+    /// A text as this analyzer writes the characters of words (case, accents, compatibility forms), but neither cut nor
+    /// stemmed, and no word dropped: what the beginning of a word is compared with. Empty where the text is longer than
+    /// any word may be.
+    pub fn normalize(&self, text: &str) -> String {
+        let mut word = Word::default();
+        word.load(&Piece { text, start: 0, end: text.len(), shape: Shape::Any });
+        for step in self.spec.steps.iter().filter(|step| matches!(step, Fold(_) | TurkishCase)) {
+            step.apply(&mut word, text);
+        }
+        word.term(text).to_owned()
     }
 
     /// Hands every token of `text` to `emit`, in the order of the text. Linear in the length of the text.

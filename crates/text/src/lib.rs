@@ -15,6 +15,7 @@ mod cjk;
 mod elide;
 mod fold;
 mod offsets;
+mod porter;
 mod split;
 mod stem;
 mod step;

@@ -14,6 +14,8 @@ use std::cell::RefCell;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
+use crate::porter;
+
 thread_local! {
     static CACHE: RefCell<Cache> = const { RefCell::new(Cache { entries: Vec::new() }) };
 }
@@ -31,6 +33,14 @@ pub(crate) fn stem(algorithm: Algorithm, term: &str, ending: &mut String) -> usi
 }
 
 fn stem_afresh(algorithm: Algorithm, term: &str, ending: &mut String) -> usize {
+    if algorithm == Algorithm::English && term.len() <= porter::WORD_MAX {
+        return porter::stem(term.as_bytes(), |stem| {
+            let kept = term.bytes().zip(stem).take_while(|(a, b)| a == *b).count();
+            // Its letters are ASCII, as the word's are.
+            ending.extend(stem[kept..].iter().map(|letter| char::from(*letter)));
+            kept
+        });
+    }
     let stemmer = Stemmer::create(algorithm);
     let plain;
     let stem = if algorithm == Algorithm::Russian && term.contains('ё') {
@@ -135,6 +145,49 @@ fn slot(algorithm: Algorithm, word: Packed) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Words made of the pieces that the English rules look at, each against the other implementation.
+    #[test]
+    fn english_is_snowball_english() {
+        let starts = [
+            "", "'", "y", "gener", "arsen", "commun", "be", "str", "ay", "hop", "cont", "fluen", "sk", "ol",
+            "x",
+        ];
+        let middles = [
+            "", "a", "ea", "tt", "bl", "iz", "at", "ss", "y", "ly", "ur", "og", "ol", "ll", "ie", "ee", "ow",
+            "ax",
+        ];
+        let ends = [
+            "", "s", "'s", "'s'", "'", "ied", "ies", "sses", "us", "eed", "eedly", "ed", "edly", "ing",
+            "ingly", "y", "ization", "ational", "fulness", "ousness", "iveness", "tional", "biliti",
+            "lessli", "entli", "ation", "alism", "aliti", "ousli", "iviti", "fulli", "enci", "anci", "abli",
+            "izer", "ator", "alli", "bli", "ogi", "li", "alize", "icate", "iciti", "ative", "ical", "ness",
+            "ful", "ement", "ance", "ence", "able", "ible", "ment", "ant", "ent", "ism", "ate", "ity", "ous",
+            "ive", "ize", "ion", "al", "er", "ic", "e", "l", "le", "lle", "ie", "ely", "inning", "proceed",
+            "news",
+        ];
+        let stemmer = Stemmer::create(Algorithm::English);
+        for start in starts {
+            for middle in middles {
+                for inner in ends {
+                    for end in ends {
+                        let word = format!("{start}{middle}{inner}{end}");
+                        porter::stem(word.as_bytes(), |stem| {
+                            assert_eq!(std::str::from_utf8(stem), Ok(&*stemmer.stem(&word)), "{word}");
+                        });
+                    }
+                }
+            }
+        }
+        for word in [
+            "skies", "dying", "lying", "tying", "idly", "gently", "ugly", "early", "only", "singly", "skis",
+            "sky",
+        ] {
+            porter::stem(word.as_bytes(), |stem| {
+                assert_eq!(std::str::from_utf8(stem), Ok(&*stemmer.stem(word)))
+            });
+        }
+    }
 
     #[test]
     fn remembered_stems_are_fresh_stems() {

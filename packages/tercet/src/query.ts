@@ -19,7 +19,74 @@ export interface MatchQuery<TextField extends string = string> {
   readonly fields?: readonly TextField[] | { readonly [F in TextField]?: number };
   /** Whether one or all of the words must match. Default `or`. */
   readonly operator?: Operator;
+  /** How many of the distinct words a field must hold; see {@link MatchOptions}. */
+  readonly minimumShouldMatch?: number;
+  /** What scores are multiplied by. Default 1. */
+  readonly boost?: number;
 }
+
+/** Words with weights. Made by {@link terms}. */
+export interface TermsQuery<TextField extends string = string> extends TermsOptions {
+  readonly kind: "terms";
+  /** A text field. */
+  readonly field: TextField;
+  /** Terms as the index has them, each with a weight above 0. */
+  readonly terms: { readonly [term: string]: number };
+}
+
+/** Words beside one another. Made by {@link phrase}. */
+export interface PhraseQuery<PhraseField extends string = string> extends PhraseOptions {
+  readonly kind: "phrase";
+  /** A text field that keeps positions. */
+  readonly field: PhraseField;
+  /** The phrase, analysed as the field is. */
+  readonly text: string;
+}
+
+/** All words with a beginning. Made by {@link prefix}. */
+export interface PrefixQuery<TextField extends string = string> extends PrefixOptions {
+  readonly kind: "prefix";
+  /** A text field. */
+  readonly field: TextField;
+  /** The beginning. */
+  readonly prefix: string;
+}
+
+/** Words that are spelled nearly so. Made by {@link fuzzy}. */
+export interface FuzzyQuery<TextField extends string = string> extends FuzzyOptions {
+  readonly kind: "fuzzy";
+  /** A text field. */
+  readonly field: TextField;
+  /** The words, analysed as the field is. */
+  readonly text: string;
+}
+
+/** Queries by words, combined. Made by {@link combine}. */
+export interface BooleanQuery<TextField extends string = string, PhraseField extends string = TextField> {
+  readonly kind: "boolean";
+  /** All must match; their scores are summed. */
+  readonly must?: readonly TextQuery<TextField, PhraseField>[];
+  /** Those that match add their scores. */
+  readonly should?: readonly TextQuery<TextField, PhraseField>[];
+  /** None may match. */
+  readonly mustNot?: readonly TextQuery<TextField, PhraseField>[];
+  /** All must match; they add nothing to the score. */
+  readonly filter?: readonly TextQuery<TextField, PhraseField>[];
+  /** How many of `should` must match. Default: 1 where there is neither `must` nor `filter`, else 0. */
+  readonly minimumShouldMatch?: number;
+  /** What scores are multiplied by. Default 1. */
+  readonly boost?: number;
+}
+
+/** A query by words alone: what {@link combine} takes. */
+export type TextQuery<TextField extends string = string, PhraseField extends string = TextField> =
+  | MatchQuery<TextField>
+  | TermsQuery<TextField>
+  | PhraseQuery<PhraseField>
+  | PrefixQuery<TextField>
+  | FuzzyQuery<TextField>
+  | BooleanQuery<TextField, PhraseField>
+  | AllQuery;
 
 /** A stored document, whose vector is searched for and which is not found itself. */
 export interface StoredVector {
@@ -42,11 +109,15 @@ export interface AllQuery {
 }
 
 /** Several rankings made one. Made by {@link fuse}. */
-export interface FuseQuery<TextField extends string = string, DenseField extends string = string> {
+export interface FuseQuery<
+  TextField extends string = string,
+  DenseField extends string = string,
+  PhraseField extends string = TextField,
+> {
   readonly kind: "fuse";
   readonly method: "rrf";
   /** The rankings, 1 to 32. */
-  readonly queries: readonly Query<TextField, DenseField>[];
+  readonly queries: readonly Query<TextField, DenseField, PhraseField>[];
   /** The constant of the method, above 0. Default 60. */
   readonly k?: number;
   /** One weight a ranking, 0 or more. Default: all 1. */
@@ -55,20 +126,41 @@ export interface FuseQuery<TextField extends string = string, DenseField extends
   readonly depth?: number;
 }
 
-/** A query: plain data that can be logged, replayed, or sent to a worker. */
-export type Query<TextField extends string = string, DenseField extends string = string> =
-  | MatchQuery<TextField>
-  | NearQuery<DenseField>
-  | AllQuery
-  | FuseQuery<TextField, DenseField>;
+/**
+ * A query: plain data that can be logged, replayed, or sent to a worker. `PhraseField` are the text fields that keep
+ * positions.
+ */
+export type Query<
+  TextField extends string = string,
+  DenseField extends string = string,
+  PhraseField extends string = TextField,
+> = TextQuery<TextField, PhraseField> | NearQuery<DenseField> | FuseQuery<TextField, DenseField, PhraseField>;
 
-/** The text fields that a query names. */
+/** The text fields that a query names, but for those of its phrases. */
 export type TextFieldsOf<Q> =
-  Q extends MatchQuery<infer F> ? F : Q extends FuseQuery<infer F, infer _> ? F : never;
+  Q extends MatchQuery<infer F>
+    ? F
+    : Q extends TermsQuery<infer F> | PrefixQuery<infer F> | FuzzyQuery<infer F>
+      ? F
+      : Q extends BooleanQuery<infer F, infer _>
+        ? F
+        : Q extends FuseQuery<infer F, infer _, infer _>
+          ? F
+          : never;
+
+/** The text fields that a query's phrases name. */
+export type PhraseFieldsOf<Q> =
+  Q extends PhraseQuery<infer F>
+    ? F
+    : Q extends BooleanQuery<infer _, infer F>
+      ? F
+      : Q extends FuseQuery<infer _, infer _, infer F>
+        ? F
+        : never;
 
 /** The dense fields that a query names. */
 export type DenseFieldsOf<Q> =
-  Q extends NearQuery<infer F> ? F : Q extends FuseQuery<infer _, infer F> ? F : never;
+  Q extends NearQuery<infer F> ? F : Q extends FuseQuery<infer _, infer F, infer _> ? F : never;
 
 type MatchFields = readonly string[] | { readonly [field: string]: number };
 type NameOf<F> = F extends readonly unknown[] ? F[number] & string : keyof F & string;
@@ -82,6 +174,13 @@ export interface MatchOptions<F extends MatchFields = MatchFields> {
   readonly fields?: F;
   /** `or`: at least one word. `and`: every word, all in one field. Default `or`. */
   readonly operator?: Operator;
+  /**
+   * How many of the distinct words a field must hold to count: a whole number from 1 (more than there are means all), or
+   * a share of them below 1, rounded down. Not beside `and` (ERR_QUERY).
+   */
+  readonly minimumShouldMatch?: number;
+  /** What scores are multiplied by: above 0, at most 1,000,000. Default 1. */
+  readonly boost?: number;
 }
 
 /**
@@ -93,6 +192,147 @@ export function match<const F extends MatchFields = readonly never[]>(
   options?: MatchOptions<F>,
 ): MatchQuery<NameOf<NoInfer<F>>> {
   return { kind: "match", text, ...options } as MatchQuery<NameOf<F>>;
+}
+
+/** Settings of {@link terms}. */
+export interface TermsOptions {
+  /** How many of the terms a document must hold: as in a {@link match}. */
+  readonly minimumShouldMatch?: number;
+  /** What scores are multiplied by: above 0, at most 1,000,000. Default 1. */
+  readonly boost?: number;
+}
+
+/**
+ * Ranks by words with weights (BM25): what feedback gives. The terms are looked up as they are, neither folded nor
+ * stemmed: take them from `explain`.
+ * @param field a text field
+ * @param weights 1 to 1,024 terms, each with a weight above 0
+ * @example terms("abstract", { layer: 1, boundari: 0.6, turbul: 0.2 })
+ */
+export function terms<const F extends string>(
+  field: F,
+  weights: { readonly [term: string]: number },
+  options?: TermsOptions,
+): TermsQuery<F> {
+  return { kind: "terms", field, terms: weights, ...options };
+}
+
+/** Settings of {@link phrase}. */
+export interface PhraseOptions {
+  /**
+   * By how many places, in all, words may stand away from where the phrase has them: 0 to 10,000. A match of width w
+   * counts 1 / (1 + w). Default 0: the exact phrase.
+   */
+  readonly slop?: number;
+  /** What scores are multiplied by: above 0, at most 1,000,000. Default 1. */
+  readonly boost?: number;
+}
+
+/**
+ * Ranks by a phrase, as if it were one word whose idf is the sum of its words'. Words that the analyzer drops leave their
+ * places open.
+ * @param field a text field with `positions: true` (else ERR_QUERY)
+ * @param text at most 64 words
+ * @example phrase("abstract", "boundary layer", { slop: 2 })
+ */
+export function phrase<const F extends string>(
+  field: F,
+  text: string,
+  options?: PhraseOptions,
+): PhraseQuery<F> {
+  return { kind: "phrase", field, text, ...options };
+}
+
+/** Settings of {@link prefix}. */
+export interface PrefixOptions {
+  /** The most words that may begin like this, else ERR_LIMIT: 1 to 65,536. Default 1,024. */
+  readonly maxExpansions?: number;
+  /** What scores are multiplied by: above 0, at most 1,000,000. Default 1. */
+  readonly boost?: number;
+}
+
+/**
+ * Ranks by all words with a beginning, as if they were one word: what is asked while somebody types. The beginning is
+ * folded as the field's words are, and compared with them as the index has them, stemmed if the analyzer stems.
+ * @param field a text field
+ * @example prefix("title", "aerod")
+ */
+export function prefix<const F extends string>(
+  field: F,
+  beginning: string,
+  options?: PrefixOptions,
+): PrefixQuery<F> {
+  return { kind: "prefix", field, prefix: beginning, ...options };
+}
+
+/** Settings of {@link fuzzy}. */
+export interface FuzzyOptions {
+  /** The most edits, 0 to 2. Default: none for words of up to 2 characters, one up to 5, two beyond. */
+  readonly distance?: number;
+  /** So many first characters must be right: 0 to 255. Default 0. */
+  readonly prefixLength?: number;
+  /** Whether two neighbours that changed places are one edit. Default true. */
+  readonly transpositions?: boolean;
+  /** `or`: at least one word. `and`: every word. Default `or`. */
+  readonly operator?: Operator;
+  /** The most words that may be near one of the text, else ERR_LIMIT: 1 to 65,536. Default 1,024. */
+  readonly maxExpansions?: number;
+  /** What scores are multiplied by: above 0, at most 1,000,000. Default 1. */
+  readonly boost?: number;
+}
+
+/**
+ * Ranks by words that may be misspelled: for each word of the text all words within an edit distance count as if they were
+ * one; one that is d edits away counts 1 / (1 + d).
+ * @param field a text field
+ * @param text at most 64 words, analysed as the field is
+ * @example fuzzy("title", "bondary leyer", { prefixLength: 1 })
+ */
+export function fuzzy<const F extends string>(field: F, text: string, options?: FuzzyOptions): FuzzyQuery<F> {
+  return { kind: "fuzzy", field, text, ...options };
+}
+
+type Clauses = readonly TextQuery[];
+
+/** Clauses of {@link combine}, and its settings. */
+export interface BooleanClauses<
+  Must extends Clauses = Clauses,
+  Should extends Clauses = Clauses,
+  MustNot extends Clauses = Clauses,
+  Filter extends Clauses = Clauses,
+> {
+  /** All must match; their scores are summed. */
+  readonly must?: Must;
+  /** Those that match add their scores. */
+  readonly should?: Should;
+  /** None may match. */
+  readonly mustNot?: MustNot;
+  /** All must match; they add nothing to the score. */
+  readonly filter?: Filter;
+  /** How many of `should` must match. Default: 1 where there is neither `must` nor `filter`, else 0. */
+  readonly minimumShouldMatch?: number;
+  /** What scores are multiplied by: above 0, at most 1,000,000. Default 1. */
+  readonly boost?: number;
+}
+
+/**
+ * Combines queries by words; as plain data its kind is `boolean`. Booleans nest at most 8 deep, with at most 1,024 clauses
+ * in all (ERR_LIMIT). Without `must`, `should` and `filter` it finds every document that `mustNot` leaves.
+ * @example combine({ must: [match("flow")], should: [phrase("abstract", "boundary layer")], mustNot: [prefix("title", "hyperson")] })
+ */
+export function combine<
+  const Must extends Clauses = readonly never[],
+  const Should extends Clauses = readonly never[],
+  const MustNot extends Clauses = readonly never[],
+  const Filter extends Clauses = readonly never[],
+>(
+  clauses: BooleanClauses<Must, Should, MustNot, Filter>,
+): BooleanQuery<
+  TextFieldsOf<(Must | Should | MustNot | Filter)[number]>,
+  PhraseFieldsOf<(Must | Should | MustNot | Filter)[number]>
+> {
+  const query: object = { kind: "boolean", ...clauses };
+  return query as ReturnType<typeof combine<Must, Should, MustNot, Filter>>;
 }
 
 /** Settings of {@link near}. */
@@ -164,9 +404,9 @@ export const fuse = {
   rrf<const Q extends readonly Query[]>(
     queries: Q,
     options?: FuseOptions,
-  ): FuseQuery<TextFieldsOf<Q[number]>, DenseFieldsOf<Q[number]>> {
-    const query: FuseQuery = { kind: "fuse", method: "rrf", queries, ...options };
-    return query as FuseQuery<TextFieldsOf<Q[number]>, DenseFieldsOf<Q[number]>>;
+  ): FuseQuery<TextFieldsOf<Q[number]>, DenseFieldsOf<Q[number]>, PhraseFieldsOf<Q[number]>> {
+    const query: object = { kind: "fuse", method: "rrf", queries, ...options };
+    return query as FuseQuery<TextFieldsOf<Q[number]>, DenseFieldsOf<Q[number]>, PhraseFieldsOf<Q[number]>>;
   },
 } as const;
 
@@ -175,8 +415,10 @@ export const fuse = {
  * accepts it as it is.
  * @throws TercetError ERR_NOT_FINITE where a number is NaN or infinite
  */
-export function toJSON<const Q extends Query>(query: Q): Query<TextFieldsOf<Q>, DenseFieldsOf<Q>> {
-  return portable(query) as Query<TextFieldsOf<Q>, DenseFieldsOf<Q>>;
+export function toJSON<const Q extends Query>(
+  query: Q,
+): Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>> {
+  return portable(query) as Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>>;
 }
 
 function portable(query: Query): Query {

@@ -188,6 +188,18 @@ export type FieldsOf<S extends Schema, Type extends FieldSpec["type"] = FieldSpe
     ? string
     : { [K in keyof S & string]: S[K]["type"] extends Type ? K : never }[keyof S & string];
 
+/** The text fields of a schema that keep positions: those in which phrases can be looked for. */
+export type PhraseFields<S extends Schema> =
+  IsOpen<S> extends true
+    ? string
+    : {
+        [K in keyof S & string]: S[K] extends { readonly type: "text"; readonly positions: infer P }
+          ? true extends P
+            ? K
+            : never
+          : never;
+      }[keyof S & string];
+
 type Flatten<T> = { [K in keyof T]: T[K] } & {};
 type MayLack<F> = F extends { readonly optional: infer O } ? (true extends O ? true : false) : false;
 type Lacking<S extends Schema> = { [K in keyof S]: MayLack<S[K]> extends true ? K : never }[keyof S];

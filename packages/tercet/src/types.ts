@@ -1,7 +1,7 @@
 /** What a collection's verbs take and give. */
 import type { CallOptions, LongCallOptions } from "./call.js";
 import type { Query } from "./query.js";
-import type { FieldsOf, InferDocument, Schema, Selected, Where } from "./schema.js";
+import type { FieldsOf, InferDocument, PhraseFields, Schema, Selected, Where } from "./schema.js";
 import type { FieldSpec, HitExplain, Id, PageExplain } from "./wire/index.js";
 
 /** A range of UTF-16 code units in a text, `[start, end)`: `text.slice(start, end)` is the word. */
@@ -14,7 +14,7 @@ export interface SearchRequest<
   Highlight extends string = string,
 > extends CallOptions {
   /** What to rank by. */
-  readonly query: Query<FieldsOf<S, "text">, FieldsOf<S, "dense">>;
+  readonly query: Query<FieldsOf<S, "text">, FieldsOf<S, "dense">, PhraseFields<S>>;
   /** Which documents may come back. */
   readonly where?: Where<S> | undefined;
   /** Hits on the page, 0 to 10,000. Default 10. */

@@ -4,12 +4,14 @@ import {
   all,
   boolean,
   type Collection,
+  combine,
   date,
   dense,
   type ExportReply,
   flat,
   float,
   fuse,
+  fuzzy,
   type HitExplain,
   type Id,
   type InferDocument,
@@ -22,9 +24,12 @@ import {
   near,
   open,
   type Problem,
+  phrase,
+  prefix,
   type Query,
   type Schema,
   TercetError,
+  terms,
   text,
   toJSON,
   type VersionInfo,
@@ -207,6 +212,44 @@ describe("queries", () => {
     void papers.search({ query: { kind: "match", text: "x", fields: ["titel"] } });
     // @ts-expect-error no such operator
     match("x", { operator: "xor" });
+  });
+
+  test("by words name text fields, and phrases those with positions", () => {
+    void papers.search({ query: phrase("abstract", "boundary layer", { slop: 2 }) });
+    void papers.search({ query: prefix("title", "boun") });
+    void papers.search({ query: fuzzy("title", "bondary", { distance: 1, prefixLength: 1 }) });
+    void papers.search({ query: terms("abstract", { layer: 1, boundari: 0.5 }) });
+    const query = combine({
+      must: [match("x"), combine({ should: [phrase("abstract", "x y"), prefix("title", "x")] })],
+      mustNot: [fuzzy("title", "y")],
+      filter: [all()],
+      minimumShouldMatch: 0,
+    });
+    expectTypeOf(query).toExtend<Query<"title", never, "abstract">>();
+    void papers.search({ query });
+    void papers.search({ query: fuse.rrf([query, near("vector", [1])]) });
+    void papers.search({ query: toJSON(query) });
+    void papers.search({ query: { kind: "phrase", field: "abstract", text: "x y" } });
+    // @ts-expect-error a phrase on a keyword field
+    void papers.search({ query: phrase("authors", "M. J. Lighthill") });
+    // @ts-expect-error a phrase on a field without positions
+    void papers.search({ query: phrase("title", "boundary layer") });
+    // @ts-expect-error the same in plain data
+    void papers.search({ query: { kind: "phrase", field: "title", text: "x y" } });
+    // @ts-expect-error inside a boolean too
+    void papers.search({ query: combine({ must: [phrase("title", "boundary layer")] }) });
+    // @ts-expect-error inside a fusion too
+    void papers.search({ query: fuse.rrf([phrase("title", "x y"), all()]) });
+    // @ts-expect-error not a text field
+    void papers.search({ query: prefix("year", "19") });
+    // @ts-expect-error no such field
+    void papers.search({ query: combine({ should: [match("x"), fuzzy("titel", "x")] }) });
+    // @ts-expect-error vectors are fused, not combined
+    combine({ must: [near("vector", [1])] });
+    // @ts-expect-error no such clause
+    combine({ might: [all()] });
+    // @ts-expect-error no such setting
+    phrase("abstract", "x", { slope: 2 });
   });
 
   test("keep their names in their types", () => {

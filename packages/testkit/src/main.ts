@@ -25,6 +25,7 @@ import { nearest } from "./suites/near.js";
 import { root } from "./suites/root.js";
 import { snapshots } from "./suites/snapshots.js";
 import { versions } from "./suites/versions.js";
+import { words } from "./suites/words.js";
 
 export type { Options } from "./kit.js";
 export { across } from "./suites/files.js";
@@ -43,6 +44,7 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       documents,
       filters,
       lexical,
+      words,
       nearest,
       graphs,
       badInput,

@@ -4,10 +4,10 @@
 //! (docs/decisions/0001), and a call on the calling thread stops the event loop: so the estimate counts what the search
 //! will really touch. Document frequencies say how many postings; they are read, not walked.
 
-use super::compile::{QUERY_BYTES_MAX, chosen};
+use super::lexical::{QUERY_BYTES_MAX, chosen};
 use crate::api::{Array, components};
 use crate::collection::{Part, Snapshot};
-use crate::wire::{FieldSpec, MatchQuery, Query, SearchRequest};
+use crate::wire::{BooleanQuery, FieldSpec, MatchQuery, Query, SearchRequest};
 
 /// An estimate under this is not worth refining.
 const ROUGH_US: u64 = 150;
@@ -82,6 +82,14 @@ fn query_ns(snapshot: &Snapshot, query: &Query, depth: i64, filtered: bool) -> u
             }
         }
         Query::All(_) => 0,
+        Query::Terms(query) => {
+            let terms = query.terms.keys().map(String::as_str);
+            word_ns(snapshot, &query.field, terms)
+        }
+        Query::Phrase(query) => 4 * analysed_ns(snapshot, &query.field, &query.text),
+        Query::Prefix(query) => prefix_ns(snapshot, &query.field, &query.prefix),
+        Query::Fuzzy(query) => fuzzy_ns(snapshot, &query.field, &query.text),
+        Query::Boolean(query) => boolean_ns(snapshot, query, filtered),
         // Every candidate passes through a table of places.
         Query::Fuse(query) => {
             let depth = query.depth.unwrap_or(depth.max(100));
@@ -89,6 +97,61 @@ fn query_ns(snapshot: &Snapshot, query: &Query, depth: i64, filtered: bool) -> u
             query.queries.iter().map(of_part).sum()
         }
     }
+}
+
+/// Clauses and, for each, a pass over what it found.
+fn boolean_ns(snapshot: &Snapshot, query: &BooleanQuery, filtered: bool) -> u64 {
+    let lists = [&query.must, &query.should, &query.must_not, &query.filter];
+    lists.into_iter().flatten().map(|clause| 2 * query_ns(snapshot, clause, 0, filtered) + 2_000).sum()
+}
+
+/// The postings of some terms.
+fn word_ns<'t>(snapshot: &Snapshot, field: &str, terms: impl Iterator<Item = &'t str>) -> u64 {
+    let Some(at) = snapshot.schema.position(field) else { return 0 };
+    let mut postings = 0;
+    for term in terms {
+        for reader in snapshot.parts.iter().filter_map(|part| part.segment.text(at)) {
+            if let Ok(Some(term)) = reader.term(term) {
+                postings += reader.doc_freq(term, None).unwrap_or(0);
+            }
+        }
+    }
+    postings * POSTING_NS + snapshot.documents() / 20
+}
+
+fn analysed_ns(snapshot: &Snapshot, field: &str, text: &str) -> u64 {
+    let analyzer = snapshot.schema.position(field).and_then(|at| snapshot.schema.fields[at].analyzer);
+    let Some(analyzer) = analyzer.filter(|_| text.len() <= QUERY_BYTES_MAX) else { return 0 };
+    let mut words = Vec::new();
+    analyzer.analyze(text, &mut |token| words.push(token.term.to_owned()));
+    word_ns(snapshot, field, words.iter().map(String::as_str))
+}
+
+/// The postings of all words with a beginning are read, sorted and scored.
+fn prefix_ns(snapshot: &Snapshot, field: &str, prefix: &str) -> u64 {
+    let Some(at) = snapshot.schema.position(field) else { return 0 };
+    let Some(analyzer) = &snapshot.schema.fields[at].analyzer else { return 0 };
+    let prefix = analyzer.normalize(prefix.trim());
+    let mut postings = 0;
+    for reader in snapshot.parts.iter().filter_map(|part| part.segment.text(at)) {
+        for term in reader.terms_with_prefix(&prefix).unwrap_or_default() {
+            postings += reader.doc_freq(tercet_index::TermId(term), None).unwrap_or(0);
+        }
+    }
+    postings * POSTING_NS * 8
+}
+
+/// Some of the dictionary is walked for every word; what is found is mostly rare.
+fn fuzzy_ns(snapshot: &Snapshot, field: &str, text: &str) -> u64 {
+    let Some(at) = snapshot.schema.position(field) else { return 0 };
+    let words = text.split_whitespace().count().min(64) as u64;
+    let terms: u64 = snapshot
+        .parts
+        .iter()
+        .filter_map(|part| part.segment.text(at))
+        .map(|reader| u64::from(reader.term_count()))
+        .sum();
+    words * (20_000 + terms * 10)
 }
 
 fn match_ns(snapshot: &Snapshot, query: &MatchQuery) -> u64 {

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use indexmap::{IndexMap, IndexSet};
-use tercet_index::{Effort, IndexError};
+use tercet_index::{Effort, IndexError, InvertedReader};
 
-use super::compile::{Compiled, Lexical, LexicalField};
+use super::compile::Compiled;
+use super::lexical::{Boolean, Clause, Computed, Term, Words, WordsField, each_word, factor};
 use super::near::Near;
 use super::rank::Ranking;
 use super::{Candidate, Context, Place};
-use crate::segment::Segment;
 use crate::wire::{HitExplain, PageExplain, PlanStep, TercetError};
 
 fn part(name: &str, about: impl Into<String>) -> HitExplain {
@@ -52,7 +52,7 @@ pub(super) fn hit(
     place: Place,
 ) -> Result<HitExplain, TercetError> {
     let mut out = match query {
-        Compiled::Match(query) => lexical(query, context, place)?,
+        Compiled::Words(query) => clause(query, context, place)?.0,
         Compiled::Near(near) => part("near", &near.name),
         Compiled::All => part("all", "every document"),
         Compiled::Fuse { k, weights, parts, .. } => {
@@ -73,51 +73,108 @@ pub(super) fn hit(
     Ok(out)
 }
 
-fn lexical(query: &Lexical, context: &Context<'_>, place: Place) -> Result<HitExplain, TercetError> {
-    let mut out = part("match", &query.text);
-    let fields = query.fields.iter().map(|field| lexical_field(field, context, place));
-    out.parts = fields.collect::<Result<_, _>>()?;
-    Ok(out)
-}
-
-/// How often a document has a word, and how many words its field has.
-fn frequency(
-    segment: &Segment,
-    field: usize,
-    word: &str,
-    row: u32,
-) -> Result<Option<(u32, u32)>, IndexError> {
-    let Some(reader) = segment.text(field) else { return Ok(None) };
-    match reader.term(word)? {
-        Some(term) => reader.explain(term, row),
-        None => Ok(None),
+/// What a clause gives one document, and whether it matches it. Scores are summed in the order in which a search sums them.
+fn clause(query: &Clause, context: &Context<'_>, place: Place) -> Result<(HitExplain, bool), TercetError> {
+    match query {
+        Clause::Words(query) => words(query, context, place),
+        Clause::Boolean(query) => boolean(query, context, place),
+        Clause::All => {
+            let mut out = part("all", "every document");
+            out.score = Some(0.0);
+            Ok((out, true))
+        }
     }
 }
 
-fn lexical_field(
-    field: &LexicalField,
-    context: &Context<'_>,
-    place: Place,
-) -> Result<HitExplain, TercetError> {
+fn boolean(query: &Boolean, context: &Context<'_>, place: Place) -> Result<(HitExplain, bool), TercetError> {
+    let mut out = part("boolean", "");
+    let (mut sum, mut matches, mut should) = (0.0, true, 0);
+    let lists = [("must", &query.must), ("should", &query.should), ("filter", &query.filter)];
+    for (role, clauses) in lists {
+        for one in clauses {
+            let (mut inner, matched) = clause(one, context, place)?;
+            inner.about = format!("{role}: {}", inner.about);
+            match role {
+                "should" => should += usize::from(matched),
+                _ => matches &= matched,
+            }
+            if role == "filter" {
+                // A filter adds nothing, whatever its words are worth.
+                inner.score = None;
+                inner.parts.clear();
+            } else if matched {
+                sum += inner.score.unwrap_or(0.0);
+            }
+            if matched {
+                out.parts.push(inner);
+            }
+        }
+    }
+    for one in &query.must_not {
+        matches &= !clause(one, context, place)?.1;
+    }
+    matches &= should >= query.least;
+    out.about = format!("{} of {} should", should, query.should.len());
+    out.score = matches.then_some(sum);
+    Ok((out, matches))
+}
+
+fn words(query: &Words, context: &Context<'_>, place: Place) -> Result<(HitExplain, bool), TercetError> {
+    let mut out = part(query.kind, &query.text);
+    let (mut sum, mut matches) = (0.0, false);
+    for field in &query.fields {
+        let inner = words_field(field, context, place)?;
+        if inner.parts.len() >= field.least {
+            matches = true;
+            if field.least > 1 {
+                sum += inner.score.unwrap_or(0.0);
+            } else {
+                inner.parts.iter().for_each(|term| sum += term.score.unwrap_or(0.0));
+            }
+        }
+        out.parts.push(inner);
+    }
+    out.score = matches.then_some(sum);
+    Ok((out, matches))
+}
+
+/// How often a document has a word, and how many words its field has.
+fn frequency(reader: &InvertedReader, term: &Term, place: Place) -> Result<Option<(f32, u32)>, IndexError> {
+    if let Some(computed) = &term.computed {
+        let list = computed.lists.get(place.0 as usize).map(Vec::as_slice).unwrap_or_default();
+        let Ok(at) = list.binary_search_by_key(&place.1, |entry| entry.0) else { return Ok(None) };
+        return Ok(reader.length(place.1)?.map(|length| (list[at].1, length)));
+    }
+    let Some(id) = reader.term(&term.text)? else { return Ok(None) };
+    Ok(reader.explain(id, place.1)?.map(|(tf, length)| (tf as f32, length)))
+}
+
+fn words_field(field: &WordsField, context: &Context<'_>, place: Place) -> Result<HitExplain, TercetError> {
     let mut out = part("field", &field.name);
     let segment = &context.snapshot.parts[place.0 as usize].segment;
     let mut sum = 0.0;
     for term in &field.terms {
-        let found = frequency(segment, field.field, &term.text, place.1).map_err(|e| segment.error(e))?;
+        let Some(reader) = segment.text(field.field) else { continue };
+        let found = frequency(reader, term, place).map_err(|e| segment.error(e))?;
         let Some((tf, length)) = found else { continue };
-        let score = field.bm25.contribution(term.weight, tf, length, field.average_length);
+        let score = field.bm25.part(term.weight, tf, length, field.average_length);
         sum += score;
         let mut inner = part("term", &term.text);
         inner.score = Some(score);
         inner.details = details([
             ("tf", f64::from(tf)),
             ("idf", f64::from(term.idf)),
-            ("weight", f64::from(term.weight)),
             ("length", f64::from(length)),
+            ("impact", f64::from(field.bm25.impact(tf, length, field.average_length))),
+            ("boost", f64::from(field.boost)),
+            ("weight", f64::from(term.weight)),
         ]);
+        if let Some(computed) = &term.computed {
+            inner.parts = stands_for(reader, computed, place.1).map_err(|e| segment.error(e))?;
+        }
         out.parts.push(inner);
     }
-    out.score = (!out.parts.is_empty()).then_some(sum);
+    out.score = (out.parts.len() >= field.least).then_some(sum);
     out.details = details([
         ("boost", f64::from(field.boost)),
         ("averageLength", f64::from(field.average_length)),
@@ -125,6 +182,24 @@ fn lexical_field(
         ("b", f64::from(field.bm25.b)),
     ]);
     Ok(out)
+}
+
+/// The words of a document that a computed one stands for.
+fn stands_for(reader: &InvertedReader, computed: &Computed, row: u32) -> Result<Vec<HitExplain>, IndexError> {
+    let (mut out, mut failed) = (Vec::new(), None);
+    each_word(reader, &computed.of, &mut |id, text, edits| {
+        match reader.explain(id, row) {
+            Ok(Some((tf, _))) => {
+                let mut word = part("word", text);
+                word.details = details([("tf", f64::from(tf)), ("counts", f64::from(factor(edits)))]);
+                out.push(word);
+            }
+            Ok(None) => {}
+            Err(error) => failed = Some(error),
+        }
+        failed.is_none()
+    })?;
+    failed.map_or(Ok(out), Err)
 }
 
 /// The steps that ran and the work they did.
@@ -152,9 +227,9 @@ pub(super) fn page(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_
 fn steps(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>, plan: &mut Vec<PlanStep>) {
     let segments = context.snapshot.parts.len();
     let step = match query {
-        Compiled::Match(query) => {
-            let words: usize = query.fields.iter().map(|f| f.terms.len()).sum();
-            format!("match: {words} terms, term at a time over {segments} segments")
+        Compiled::Words(query) => {
+            let (kind, terms) = size(query);
+            format!("{kind}: {terms} terms, term at a time over {segments} segments")
         }
         Compiled::Near(near) => near_step(near, ranking, context),
         Compiled::All => format!("all: {segments} segments in the order of insertion"),
@@ -171,6 +246,18 @@ fn steps(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>, plan: &
         candidates: ranking.candidates.len() as u64,
         segments: ranking.segments.clone(),
     });
+}
+
+/// The kind of a clause, and how many words it has in all fields.
+fn size(query: &Clause) -> (&'static str, usize) {
+    match query {
+        Clause::Words(words) => (words.kind, words.fields.iter().map(|f| f.terms.len()).sum()),
+        Clause::Boolean(query) => {
+            let all = query.must.iter().chain(&query.should).chain(&query.must_not).chain(&query.filter);
+            ("boolean", all.map(|clause| size(clause).1).sum())
+        }
+        Clause::All => ("all", 0),
+    }
 }
 
 /// The kind, the ways that were taken, and how hard it tried.

@@ -31,7 +31,7 @@ pub(crate) fn rank(
     k: usize,
 ) -> Result<Ranking, TercetError> {
     match query {
-        Compiled::Match(query) => Ok(Ranking::exact(lexical::rank(query, context, k)?)),
+        Compiled::Words(query) => Ok(Ranking::exact(lexical::rank(query, context, k)?)),
         Compiled::Near(query) => near::rank(query, context, k),
         Compiled::All => Ok(Ranking::exact(all(context, k))),
         Compiled::Fuse { k: constant, weights, depth, parts } => {

@@ -42,7 +42,7 @@ macro_rules! exported {
 exported!(
     Code, WireError, Id,
     SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, ReduceSpec, ReducedSpec, MetricName,
-    VectorRef, FieldBoosts, Operator, MatchQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
+    VectorRef, FieldBoosts, Operator, MatchQuery, TermsQuery, PhraseQuery, PrefixQuery, FuzzyQuery, BooleanQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
     SearchRequest, HitExplain, SegmentStep, PlanStep, PageExplain, WireHit, SearchReply,
     OnCommit, Interval, Durability, VerifyMode, VersionName, Evolve, OpenRequest, Recovered, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,
     CountReply, FieldStats, SegmentStats, StatsReply, Problem, VerifyReply, CompactReply, InfoReply,

@@ -81,6 +81,139 @@ pub struct MatchQuery {
     #[serde(default)]
     #[ts(optional, as = "Option<_>")]
     pub operator: Operator,
+    /// How many of the distinct words a field must hold to count: a whole number from 1 (more than there are words means
+    /// all), or a share of them below 1, rounded down, at least one word. Not beside `and`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub minimum_should_match: Option<f64>,
+    /// What scores are multiplied by: above 0, at most 1,000,000; 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub boost: Option<f32>,
+}
+
+/// Words with weights, ranked by BM25: what feedback gives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TermsQuery {
+    /// A text field.
+    pub field: String,
+    /// Terms as the index has them (stemmed, folded; `explain` shows them), 1 to 1,024, each with a weight above 0 and at
+    /// most 1,000,000.
+    #[ts(type = "Record<string, number>")]
+    pub terms: IndexMap<String, f32>,
+    /// How many of the terms a document must hold: as in a `match`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub minimum_should_match: Option<f64>,
+    /// As in a `match`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub boost: Option<f32>,
+}
+
+/// Words beside one another, ranked by BM25 as if the phrase were one word whose idf is the sum of theirs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PhraseQuery {
+    /// A text field that keeps positions.
+    pub field: String,
+    /// The phrase, at most 64 words, analysed as the field is; dropped words leave their places.
+    pub text: String,
+    /// By how many places, in all, words may stand away from where the phrase has them: 0 to 10,000. A match of width w
+    /// counts 1 / (1 + w).
+    #[serde(default)]
+    #[ts(optional, type = "number")]
+    pub slop: i64,
+    /// As in a `match`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub boost: Option<f32>,
+}
+
+/// All words with a beginning, ranked by BM25 as if they were one word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PrefixQuery {
+    /// A text field.
+    pub field: String,
+    /// The beginning, folded as the field's words are but not stemmed. Must not be empty.
+    pub prefix: String,
+    /// The most words that may begin like this, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub max_expansions: Option<i64>,
+    /// As in a `match`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub boost: Option<f32>,
+}
+
+/// Words that are spelled nearly so: for each word of the text, all within an edit distance, ranked by BM25 as if they were
+/// one word; one that is d edits away counts 1 / (1 + d).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FuzzyQuery {
+    /// A text field.
+    pub field: String,
+    /// The words, at most 64, analysed as the field is.
+    pub text: String,
+    /// The most edits, 0 to 2. When absent none for words of up to 2 characters, one up to 5, two beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub distance: Option<i64>,
+    /// So many first characters must be right: 0 to 255.
+    #[serde(default)]
+    #[ts(optional, type = "number")]
+    pub prefix_length: i64,
+    /// Two neighbours that changed places are one edit.
+    #[serde(default = "yes")]
+    #[ts(optional, as = "Option<_>")]
+    pub transpositions: bool,
+    /// One or all words.
+    #[serde(default)]
+    #[ts(optional, as = "Option<_>")]
+    pub operator: Operator,
+    /// The most words that may be near one of the text, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub max_expansions: Option<i64>,
+    /// As in a `match`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub boost: Option<f32>,
+}
+
+/// Queries by words, combined. They nest at most 8 deep; a query has at most 1,024 clauses in all. Without `must`, `filter`
+/// and `should` it finds every document that `mustNot` leaves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BooleanQuery {
+    /// All must match; their scores are summed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<Query>>")]
+    pub must: Vec<Query>,
+    /// Those that match add their scores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<Query>>")]
+    pub should: Vec<Query>,
+    /// None may match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<Query>>")]
+    pub must_not: Vec<Query>,
+    /// All must match; they add nothing to the score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(optional, as = "Option<Vec<Query>>")]
+    pub filter: Vec<Query>,
+    /// How many of `should` must match, 0 to as many as there are; when absent 1 where there is neither `must` nor `filter`,
+    /// else 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub minimum_should_match: Option<i64>,
+    /// As in a `match`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub boost: Option<f32>,
 }
 
 /// Nearest vectors.
@@ -169,6 +302,16 @@ pub struct FuseQuery {
 pub enum Query {
     /// By words.
     Match(MatchQuery),
+    /// By words with weights.
+    Terms(TermsQuery),
+    /// By words beside one another.
+    Phrase(PhraseQuery),
+    /// By the beginning of a word.
+    Prefix(PrefixQuery),
+    /// By words with errors.
+    Fuzzy(FuzzyQuery),
+    /// By several of these.
+    Boolean(BooleanQuery),
     /// By a dense vector.
     Near(NearQuery),
     /// Everything.
@@ -213,7 +356,7 @@ pub struct SearchRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct HitExplain {
-    /// The part: `match`, `near`, `all`, `rrf`, `field` or `term`.
+    /// The part: the kind of query, `rrf`, `field`, `term`, or `word` for one that stands in a computed term's place.
     pub part: String,
     /// What this part is about: the words, the field or the term.
     pub about: String,
@@ -225,7 +368,7 @@ pub struct HitExplain {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub rank: Option<u32>,
-    /// Named numbers behind the score: tf, idf, length, averageLength, weight.
+    /// Named numbers behind the score: tf, idf, length, averageLength, impact, boost, weight.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[ts(optional, type = "Record<string, number>")]
     pub details: IndexMap<String, f64>,

@@ -106,6 +106,30 @@ impl Accumulators {
         }
     }
 
+    /// Adds to one row; it counts as one match. A row at or past `rows` is passed over.
+    #[inline]
+    pub fn add_one(&mut self, row: u32, part: f32) {
+        if row < self.rows {
+            self.scores[row as usize] += part;
+            let matched = &mut self.matched[row as usize];
+            *matched = matched.saturating_add(1);
+            self.touched[(row >> GROUP_BITS) as usize] = 1;
+        }
+    }
+
+    /// Calls back with every row of `allowed` (`None`: all) that at least `min_matched` terms (and at least one) matched,
+    /// ascending, and its score.
+    pub fn each(&self, allowed: Option<&Bitmap>, min_matched: u16, each: &mut dyn FnMut(u32, f32)) {
+        let least = min_matched.max(1);
+        for group in (0..self.touched.len()).filter(|group| self.touched[*group] != 0) {
+            for row in group * GROUP..(group + 1) * GROUP {
+                if self.matched[row] >= least && allowed.is_none_or(|allowed| allowed.contains(row as u32)) {
+                    each(row as u32, self.scores[row]);
+                }
+            }
+        }
+    }
+
     /// Adds a term's contributions. `lengths` has an element per row, and all rows of the block are below
     /// `rows`.
     #[inline]

@@ -24,8 +24,17 @@ impl Bm25 {
     /// What one term adds to the score of a row that holds it `tf` times among `length` tokens: the very bits
     /// that a search adds.
     pub fn contribution(&self, weight: f32, tf: u32, length: u32, avg_length: f32) -> f32 {
-        let tf = tf as f32;
+        self.part(weight, tf as f32, length, avg_length)
+    }
+
+    /// The same for a frequency that need not be a whole number: a phrase, or words that stand for one.
+    pub fn part(&self, weight: f32, tf: f32, length: u32, avg_length: f32) -> f32 {
         weight * (self.k1 + 1.0) * (tf / (tf + self.norm(length, avg_length)))
+    }
+
+    /// What the score holds beside the weight: the saturated frequency, from 0 to k1 + 1.
+    pub fn impact(&self, tf: f32, length: u32, avg_length: f32) -> f32 {
+        self.part(1.0, tf, length, avg_length)
     }
 
     /// k1 * (1 - b + b * length / avg_length). Without a usable average every row counts as average.

@@ -44,6 +44,26 @@ impl TermDictionary {
         }
     }
 
+    /// The first term, from `from` on, that is not below `bound`; with `past`, that neither is below it nor begins with it.
+    /// Cost: O(log of how far that is).
+    pub(super) fn above(&self, from: u32, bound: &[u8], past: bool) -> Result<u32, IndexError> {
+        let below = |at: u32| {
+            let term = self.get(TermId(at))?.unwrap_or_default();
+            Ok::<bool, IndexError>(term < bound || (past && term.starts_with(bound)))
+        };
+        let (mut low, mut step) = (from, 1u32);
+        while low < self.len() && below(low.saturating_add(step - 1).min(self.len() - 1))? {
+            low = low.saturating_add(step).min(self.len());
+            step = step.saturating_mul(2);
+        }
+        let mut high = low.saturating_add(step - 1).min(self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if below(middle)? { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
+    }
+
     pub(super) fn verify(&self) -> Result<(), IndexError> {
         self.bytes.all()?;
         self.ends.verify_ends(self.bytes.len())?;

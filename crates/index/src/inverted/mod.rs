@@ -23,7 +23,10 @@ mod accumulators;
 mod bm25;
 mod builder;
 mod dictionary;
+mod levenshtein;
+mod list;
 mod merge;
+mod phrase;
 mod positions;
 mod postings;
 mod reader;
@@ -36,7 +39,10 @@ use crate::registry::LexicalKind;
 pub use accumulators::Accumulators;
 pub use bm25::{Bm25, idf};
 pub use builder::InvertedBuilder;
+pub use levenshtein::{DISTANCE_MAX, EachNear, Levenshtein};
+pub use list::Frequencies;
 pub use merge::{RowMap, merge_inverted};
+pub use phrase::{PhraseWord, phrase_frequency, phrase_matches, twins};
 pub use reader::InvertedReader;
 
 /// Layout version in `meta`.

@@ -42,6 +42,19 @@ impl<'a> PositionsCursor<'a> {
         Some(())
     }
 
+    /// Passes over the positions of the next posting. `None` when the bytes end too early.
+    pub(super) fn skip(&mut self, tf: u32) -> Option<()> {
+        let mut left = tf;
+        let mut ends = self.data.iter().enumerate().filter(|(_, byte)| **byte < 0x80);
+        let mut to = 0;
+        while left > 0 {
+            to = ends.next()?.0 + 1;
+            left -= 1;
+        }
+        self.data = &self.data[to..];
+        Some(())
+    }
+
     pub(super) fn is_at_end(&self) -> bool {
         self.data.is_empty()
     }
@@ -74,12 +87,14 @@ mod tests {
                 put(&mut bytes, list);
             }
             let mut cursor = PositionsCursor::new(&bytes);
+            let mut skipping = PositionsCursor::new(&bytes);
             for list in &lists {
+                skipping.skip(list.len() as u32).unwrap();
                 let mut found = vec![];
                 cursor.next(list.len() as u32, &mut found).unwrap();
                 prop_assert_eq!(&found, list);
             }
-            prop_assert!(cursor.is_at_end());
+            prop_assert!(cursor.is_at_end() && skipping.is_at_end() && skipping.skip(1).is_none());
         }
 
         #[test]

@@ -266,7 +266,7 @@ impl InvertedReader {
     }
 
     /// Reads a term's positions; `None` when they are not kept.
-    fn positions_cursor(&self, term: TermId) -> Result<Option<PositionsCursor<'_>>, IndexError> {
+    pub(super) fn positions_cursor(&self, term: TermId) -> Result<Option<PositionsCursor<'_>>, IndexError> {
         let Some((ends, bytes)) = &self.positions else { return Ok(None) };
         if term.0 >= self.term_count() {
             return Ok(Some(PositionsCursor::new(&[])));

@@ -256,7 +256,150 @@ fields?: FieldBoosts,
 /**
  * One or all words.
  */
-operator?: Operator, };
+operator?: Operator, 
+/**
+ * How many of the distinct words a field must hold to count: a whole number from 1 (more than there are words means
+ * all), or a share of them below 1, rounded down, at least one word. Not beside `and`.
+ */
+minimumShouldMatch?: number, 
+/**
+ * What scores are multiplied by: above 0, at most 1,000,000; 1 when absent.
+ */
+boost?: number, };
+
+/**
+ * Words with weights, ranked by BM25: what feedback gives.
+ */
+export type TermsQuery = { 
+/**
+ * A text field.
+ */
+field: string, 
+/**
+ * Terms as the index has them (stemmed, folded; `explain` shows them), 1 to 1,024, each with a weight above 0 and at
+ * most 1,000,000.
+ */
+terms: Record<string, number>, 
+/**
+ * How many of the terms a document must hold: as in a `match`.
+ */
+minimumShouldMatch?: number, 
+/**
+ * As in a `match`.
+ */
+boost?: number, };
+
+/**
+ * Words beside one another, ranked by BM25 as if the phrase were one word whose idf is the sum of theirs.
+ */
+export type PhraseQuery = { 
+/**
+ * A text field that keeps positions.
+ */
+field: string, 
+/**
+ * The phrase, at most 64 words, analysed as the field is; dropped words leave their places.
+ */
+text: string, 
+/**
+ * By how many places, in all, words may stand away from where the phrase has them: 0 to 10,000. A match of width w
+ * counts 1 / (1 + w).
+ */
+slop?: number, 
+/**
+ * As in a `match`.
+ */
+boost?: number, };
+
+/**
+ * All words with a beginning, ranked by BM25 as if they were one word.
+ */
+export type PrefixQuery = { 
+/**
+ * A text field.
+ */
+field: string, 
+/**
+ * The beginning, folded as the field's words are but not stemmed. Must not be empty.
+ */
+prefix: string, 
+/**
+ * The most words that may begin like this, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
+ */
+maxExpansions?: number, 
+/**
+ * As in a `match`.
+ */
+boost?: number, };
+
+/**
+ * Words that are spelled nearly so: for each word of the text, all within an edit distance, ranked by BM25 as if they were
+ * one word; one that is d edits away counts 1 / (1 + d).
+ */
+export type FuzzyQuery = { 
+/**
+ * A text field.
+ */
+field: string, 
+/**
+ * The words, at most 64, analysed as the field is.
+ */
+text: string, 
+/**
+ * The most edits, 0 to 2. When absent none for words of up to 2 characters, one up to 5, two beyond.
+ */
+distance?: number, 
+/**
+ * So many first characters must be right: 0 to 255.
+ */
+prefixLength?: number, 
+/**
+ * Two neighbours that changed places are one edit.
+ */
+transpositions?: boolean, 
+/**
+ * One or all words.
+ */
+operator?: Operator, 
+/**
+ * The most words that may be near one of the text, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
+ */
+maxExpansions?: number, 
+/**
+ * As in a `match`.
+ */
+boost?: number, };
+
+/**
+ * Queries by words, combined. They nest at most 8 deep; a query has at most 1,024 clauses in all. Without `must`, `filter`
+ * and `should` it finds every document that `mustNot` leaves.
+ */
+export type BooleanQuery = { 
+/**
+ * All must match; their scores are summed.
+ */
+must?: Array<Query>, 
+/**
+ * Those that match add their scores.
+ */
+should?: Array<Query>, 
+/**
+ * None may match.
+ */
+mustNot?: Array<Query>, 
+/**
+ * All must match; they add nothing to the score.
+ */
+filter?: Array<Query>, 
+/**
+ * How many of `should` must match, 0 to as many as there are; when absent 1 where there is neither `must` nor `filter`,
+ * else 0.
+ */
+minimumShouldMatch?: number, 
+/**
+ * As in a `match`.
+ */
+boost?: number, };
 
 /**
  * Nearest vectors.
@@ -344,7 +487,7 @@ depth?: number, };
 /**
  * A query is plain data: it can be logged, replayed, sent to a worker or compiled for another engine.
  */
-export type Query = { "kind": "match" } & MatchQuery | { "kind": "near" } & NearQuery | { "kind": "all" } & AllQuery | { "kind": "fuse" } & FuseQuery;
+export type Query = { "kind": "match" } & MatchQuery | { "kind": "terms" } & TermsQuery | { "kind": "phrase" } & PhraseQuery | { "kind": "prefix" } & PrefixQuery | { "kind": "fuzzy" } & FuzzyQuery | { "kind": "boolean" } & BooleanQuery | { "kind": "near" } & NearQuery | { "kind": "all" } & AllQuery | { "kind": "fuse" } & FuseQuery;
 
 /**
  * A search.
@@ -384,7 +527,7 @@ explain?: boolean, };
  */
 export type HitExplain = { 
 /**
- * The part: `match`, `near`, `all`, `rrf`, `field` or `term`.
+ * The part: the kind of query, `rrf`, `field`, `term`, or `word` for one that stands in a computed term's place.
  */
 part: string, 
 /**
@@ -400,7 +543,7 @@ score?: number,
  */
 rank?: number, 
 /**
- * Named numbers behind the score: tf, idf, length, averageLength, weight.
+ * Named numbers behind the score: tf, idf, length, averageLength, impact, boost, weight.
  */
 details?: Record<string, number>, 
 /**

@@ -1,0 +1,409 @@
+//! Queries by words, checked against the schema and made ready: words analysed, statistics gathered.
+
+use indexmap::IndexMap;
+use tercet_index::{Bm25, IndexError, Levenshtein, idf};
+
+use super::computed::{EDITS_MAX, PHRASE_WORDS_MAX, SLOP_MAX, expanded, phrase};
+use super::{Boolean, Clause, Source, Term, Words, WordsField};
+use crate::collection::{Part, Snapshot};
+use crate::schema::Field;
+use crate::search::bounded;
+use crate::search::compile::{NESTING_MAX, WEIGHT_MAX, kind_error};
+use crate::wire::{
+    BooleanQuery, Code, FieldBoosts, FieldSpec, FuzzyQuery, MatchQuery, Operator, PhraseQuery, PrefixQuery,
+    Query, TercetError, TermsQuery, TextSpec,
+};
+
+/// The most distinct words of a query in one field.
+const QUERY_TERMS_MAX: usize = 1_024;
+/// The longest query text, in bytes.
+pub(in crate::search) const QUERY_BYTES_MAX: usize = 64 << 10;
+/// The most clauses of a query, at all levels together.
+const CLAUSES_MAX: usize = 1_024;
+/// The largest product of boosts around a word: with it no score leaves the range of f32.
+const SCALE_MAX: f32 = 1e12;
+
+/// Compiles a query by words; nothing for one of another kind.
+pub(in crate::search) fn compile(snapshot: &Snapshot, query: &Query) -> Result<Option<Clause>, TercetError> {
+    if matches!(query, Query::Near(_) | Query::Fuse(_) | Query::All(_)) {
+        return Ok(None);
+    }
+    bounded("clauses of a query", count(query) as i64, 0, CLAUSES_MAX as i64)?;
+    clause(snapshot, query, 1.0, NESTING_MAX).map(Some)
+}
+
+fn count(query: &Query) -> usize {
+    let Query::Boolean(query) = query else { return 1 };
+    let lists = [&query.must, &query.should, &query.must_not, &query.filter];
+    1 + lists.into_iter().flatten().map(count).sum::<usize>()
+}
+
+fn clause(snapshot: &Snapshot, query: &Query, scale: f32, nesting: usize) -> Result<Clause, TercetError> {
+    Ok(match query {
+        Query::Match(query) => Clause::Words(matching(snapshot, query, scaled(scale, query.boost)?)?),
+        Query::Terms(query) => Clause::Words(weighted(snapshot, query, scaled(scale, query.boost)?)?),
+        Query::Phrase(query) => Clause::Words(phrased(snapshot, query, scaled(scale, query.boost)?)?),
+        Query::Prefix(query) => Clause::Words(prefixed(snapshot, query, scaled(scale, query.boost)?)?),
+        Query::Fuzzy(query) => Clause::Words(fuzzy(snapshot, query, scaled(scale, query.boost)?)?),
+        Query::Boolean(query) => {
+            Clause::Boolean(boolean(snapshot, query, scaled(scale, query.boost)?, nesting)?)
+        }
+        Query::All(_) => Clause::All,
+        Query::Near(_) | Query::Fuse(_) => {
+            let found = if matches!(query, Query::Near(_)) { "near" } else { "fuse" };
+            return Err(TercetError::new(
+                Code::Query,
+                format!("a boolean combines queries by words; found `{found}`, which belongs in a fusion beside it"),
+            )
+            .expected("match, terms, phrase, prefix, fuzzy, boolean or all", found));
+        }
+    })
+}
+
+/// A boost within another.
+fn scaled(scale: f32, boost: Option<f32>) -> Result<f32, TercetError> {
+    let boost = boost.unwrap_or(1.0);
+    weight("boost", boost)?;
+    let scale = scale * boost;
+    if scale > SCALE_MAX {
+        let message = format!("boosts within one another multiply to at most {SCALE_MAX:e}, found {scale:e}");
+        return Err(TercetError::new(Code::Limit, message)
+            .field("boost")
+            .expected(format!("at most {SCALE_MAX:e}"), format!("{scale:e}")));
+    }
+    Ok(scale)
+}
+
+/// A weight within its documented range.
+fn weight(name: &str, weight: f32) -> Result<(), TercetError> {
+    if weight > 0.0 && weight <= WEIGHT_MAX {
+        return Ok(());
+    }
+    let message = format!("{name} must be above 0 and at most {WEIGHT_MAX}, found {weight}");
+    Err(TercetError::new(Code::Limit, message)
+        .field(name)
+        .expected(format!("above 0, at most {WEIGHT_MAX}"), weight.to_string()))
+}
+
+fn boolean(
+    snapshot: &Snapshot,
+    query: &BooleanQuery,
+    scale: f32,
+    nesting: usize,
+) -> Result<Boolean, TercetError> {
+    let nesting = nesting.checked_sub(1).ok_or_else(|| {
+        TercetError::new(Code::Limit, format!("booleans nest at most {NESTING_MAX} deep"))
+            .expected(format!("at most {NESTING_MAX}"), "more")
+    })?;
+    let all = |queries: &[Query]| {
+        queries.iter().map(|one| clause(snapshot, one, scale, nesting)).collect::<Result<Vec<_>, _>>()
+    };
+    let alone = query.must.is_empty() && query.filter.is_empty() && !query.should.is_empty();
+    let least = match query.minimum_should_match {
+        Some(least) => bounded("minimumShouldMatch", least, 0, query.should.len() as i64)?,
+        None => alone.into(),
+    };
+    Ok(Boolean {
+        must: all(&query.must)?,
+        should: all(&query.should)?,
+        must_not: all(&query.must_not)?,
+        filter: all(&query.filter)?,
+        least,
+    })
+}
+
+fn no_words(kind: &str, field: &str) -> TercetError {
+    TercetError::new(Code::Query, format!("a {kind} needs words, found none"))
+        .field(field)
+        .expected("words", "an empty text")
+}
+
+fn matching(snapshot: &Snapshot, query: &MatchQuery, scale: f32) -> Result<Words, TercetError> {
+    check_text("match", &query.text)?;
+    let least = Least::of(query.operator, query.minimum_should_match)?;
+    let mut fields = Vec::new();
+    for (name, boost) in chosen(snapshot, query)? {
+        let (at, spec) = text_field(snapshot, &name)?;
+        let mut field = Statistics::of(snapshot, at, spec, boost.unwrap_or(spec.boost) * scale)?;
+        for (text, times) in words(field.schema, &query.text)? {
+            field.add(text, times as f32)?;
+        }
+        fields.push(field.finish(least));
+    }
+    Ok(Words { kind: "match", text: query.text.clone(), fields })
+}
+
+fn weighted(snapshot: &Snapshot, query: &TermsQuery, scale: f32) -> Result<Words, TercetError> {
+    bounded("terms", query.terms.len() as i64, 1, QUERY_TERMS_MAX as i64)?;
+    let least = Least::of(Operator::Or, query.minimum_should_match)?;
+    let (at, spec) = text_field(snapshot, &query.field)?;
+    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    for (text, times) in &query.terms {
+        weight(&format!("the weight of term `{text}`"), *times)?;
+        field.add(text.clone(), *times)?;
+    }
+    let text = query.terms.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+    Ok(Words { kind: "terms", text, fields: vec![field.finish(least)] })
+}
+
+fn phrased(snapshot: &Snapshot, query: &PhraseQuery, scale: f32) -> Result<Words, TercetError> {
+    check_text("phrase", &query.text)?;
+    let slop = bounded("slop", query.slop, 0, SLOP_MAX)? as u32;
+    let (at, spec) = text_field(snapshot, &query.field)?;
+    if !spec.positions {
+        return Err(TercetError::new(
+            Code::Query,
+            format!(
+                "a phrase needs the positions of words, which field `{}` does not keep: declare it with `positions: true`",
+                query.field
+            ),
+        )
+        .field(&query.field)
+        .expected("a text field with `positions: true`", "a text field without"));
+    }
+    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    let mut words: Vec<(String, u32)> = Vec::new();
+    if let Some(analyzer) = &field.schema.analyzer {
+        analyzer.analyze(&query.text, &mut |token| words.push((token.term.to_owned(), token.position)));
+    }
+    bounded("words of a phrase", words.len() as i64, 0, PHRASE_WORDS_MAX)?;
+    let first = words.first().map_or(0, |word| word.1);
+    words.iter_mut().for_each(|word| word.1 -= first);
+    if !words.is_empty() {
+        let mut idf = 0.0;
+        for (word, _) in &words {
+            idf += field.idf_of(word)?;
+        }
+        let lists = phrase(snapshot, at, &words, slop)?;
+        let about = words.iter().map(|word| word.0.as_str()).collect::<Vec<_>>().join(" ");
+        field.add_computed(about, 1.0, Some(idf), lists, Source::Phrase { words, slop });
+    }
+    Ok(Words { kind: "phrase", text: query.text.clone(), fields: vec![field.finish(Least::Any)] })
+}
+
+fn prefixed(snapshot: &Snapshot, query: &PrefixQuery, scale: f32) -> Result<Words, TercetError> {
+    bounded("bytes of a prefix", query.prefix.len() as i64, 0, QUERY_BYTES_MAX as i64)?;
+    let most = expansions(query.max_expansions)?;
+    let (at, spec) = text_field(snapshot, &query.field)?;
+    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    let normal = |analyzer: &tercet_text::Analyzer| analyzer.normalize(query.prefix.trim());
+    let prefix = field.schema.analyzer.as_ref().map(normal).unwrap_or_default();
+    if prefix.is_empty() {
+        return Err(no_words("prefix", "prefix"));
+    }
+    let of = Source::Prefix(prefix.clone());
+    let lists = expanded(snapshot, at, &of, &prefix, most)?;
+    field.add_computed(format!("{prefix}*"), 1.0, None, lists, of);
+    Ok(Words { kind: "prefix", text: query.prefix.clone(), fields: vec![field.finish(Least::Any)] })
+}
+
+fn fuzzy(snapshot: &Snapshot, query: &FuzzyQuery, scale: f32) -> Result<Words, TercetError> {
+    check_text("fuzzy", &query.text)?;
+    let most = expansions(query.max_expansions)?;
+    let distance = query.distance.map(|edits| bounded("distance", edits, 0, EDITS_MAX)).transpose()?;
+    let fixed = bounded("prefixLength", query.prefix_length, 0, 255)?;
+    let (at, spec) = text_field(snapshot, &query.field)?;
+    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    let words = words(field.schema, &query.text)?;
+    bounded("distinct words of a fuzzy query", words.len() as i64, 0, PHRASE_WORDS_MAX)?;
+    for (word, times) in words {
+        let usual = match word.chars().count() {
+            0..=2 => 0,
+            3..=5 => 1,
+            _ => 2,
+        };
+        let distance = distance.unwrap_or(usual) as u8;
+        let of = Source::Near(Levenshtein::new(&word, distance, fixed, query.transpositions));
+        let lists = expanded(snapshot, at, &of, &word, most)?;
+        field.add_computed(format!("{word}~{distance}"), times as f32, None, lists, of);
+    }
+    let least = Least::of(query.operator, None)?;
+    Ok(Words { kind: "fuzzy", text: query.text.clone(), fields: vec![field.finish(least)] })
+}
+
+fn expansions(most: Option<i64>) -> Result<usize, TercetError> {
+    bounded("maxExpansions", most.unwrap_or(1_024), 1, 65_536)
+}
+
+fn check_text(kind: &str, text: &str) -> Result<(), TercetError> {
+    if text.trim().is_empty() {
+        return Err(no_words(kind, "text"));
+    }
+    bounded(&format!("bytes of a {kind}'s text"), text.len() as i64, 1, QUERY_BYTES_MAX as i64).map(drop)
+}
+
+/// How many words of a field must match.
+#[derive(Clone, Copy)]
+enum Least {
+    Any,
+    All,
+    Words(usize),
+    Share(f64),
+}
+
+impl Least {
+    fn of(operator: Operator, least: Option<f64>) -> Result<Least, TercetError> {
+        let wrong = |message: &str, found: String| {
+            Err(TercetError::new(Code::Query, format!("{message}, found {found}"))
+                .field("minimumShouldMatch")
+                .expected("a whole number from 1, or a share below 1", found))
+        };
+        match (operator, least) {
+            (Operator::Or, None) => Ok(Least::Any),
+            (Operator::And, None) => Ok(Least::All),
+            (Operator::And, Some(least)) => wrong("`and` wants every word already", least.to_string()),
+            (Operator::Or, Some(share)) if share > 0.0 && share < 1.0 => Ok(Least::Share(share)),
+            (Operator::Or, Some(least)) if least >= 1.0 && least.fract() == 0.0 => {
+                Ok(Least::Words(least as usize))
+            }
+            (Operator::Or, Some(least)) => {
+                wrong("minimumShouldMatch is a whole number from 1, or a share below 1", least.to_string())
+            }
+        }
+    }
+
+    fn among(self, words: usize) -> usize {
+        let least = match self {
+            Least::Any => 1,
+            Least::All => words,
+            Least::Words(least) => least.min(words),
+            Least::Share(share) => (words as f64 * share) as usize,
+        };
+        least.max(1)
+    }
+}
+
+/// The fields to search, each with the boost that the query gives it.
+pub(in crate::search) fn chosen(
+    snapshot: &Snapshot,
+    query: &MatchQuery,
+) -> Result<Vec<(String, Option<f32>)>, TercetError> {
+    let chosen: Vec<(String, Option<f32>)> = match &query.fields {
+        Some(FieldBoosts::Names(names)) => {
+            let distinct: IndexMap<&String, ()> = names.iter().map(|name| (name, ())).collect();
+            distinct.into_keys().map(|name| (name.clone(), None)).collect()
+        }
+        Some(FieldBoosts::Boosts(boosts)) => {
+            boosts.iter().map(|(name, boost)| (name.clone(), Some(*boost))).collect()
+        }
+        None => {
+            let text = snapshot.schema.fields.iter().filter(|f| matches!(f.spec, FieldSpec::Text(_)));
+            text.map(|f| (f.name.clone(), None)).collect()
+        }
+    };
+    for (name, boost) in &chosen {
+        if let Some(boost) = boost {
+            weight(&format!("the boost of field `{name}`"), *boost).map_err(|error| error.field(name))?;
+        }
+    }
+    if chosen.is_empty() {
+        return Err(TercetError::new(Code::Query, "a match needs a text field, and there is none")
+            .field("fields")
+            .expected("a text field", "none"));
+    }
+    Ok(chosen)
+}
+
+/// The position and the settings of a text field.
+fn text_field<'s>(snapshot: &'s Snapshot, name: &str) -> Result<(usize, &'s TextSpec), TercetError> {
+    let schema = &snapshot.schema;
+    let at = schema.require(name)?;
+    match &schema.fields[at].spec {
+        FieldSpec::Text(spec) => Ok((at, spec)),
+        _ => {
+            let there = schema.names(|s| matches!(s, FieldSpec::Text(_)));
+            Err(kind_error(&schema.fields[at], "text", there))
+        }
+    }
+}
+
+/// The distinct words of a text, in their order, and how often each stands there.
+fn words(field: &Field, text: &str) -> Result<IndexMap<String, u32>, TercetError> {
+    let mut times: IndexMap<String, u32> = IndexMap::new();
+    if let Some(analyzer) = &field.analyzer {
+        analyzer.analyze(text, &mut |token| match times.get_mut(token.term) {
+            Some(count) => *count += 1,
+            None => {
+                times.insert(token.term.to_owned(), 1);
+            }
+        });
+    }
+    bounded("distinct words of a match", times.len() as i64, 0, QUERY_TERMS_MAX as i64)?;
+    Ok(times)
+}
+
+/// A field while its words are gathered.
+struct Statistics<'s> {
+    snapshot: &'s Snapshot,
+    schema: &'s Field,
+    documents: u64,
+    field: WordsField,
+}
+
+impl<'s> Statistics<'s> {
+    fn of(snapshot: &'s Snapshot, at: usize, spec: &TextSpec, boost: f32) -> Result<Self, TercetError> {
+        let schema = &snapshot.schema.fields[at];
+        let (mut documents, mut words) = (0, 0);
+        for part in &snapshot.parts {
+            let lengths = part.lengths(at)?;
+            (documents, words) = (documents + lengths.documents, words + lengths.words);
+        }
+        let field = WordsField {
+            field: at,
+            name: schema.name.clone(),
+            bm25: Bm25 { k1: spec.k1, b: spec.b },
+            boost,
+            average_length: if documents == 0 { 0.0 } else { (words as f64 / documents as f64) as f32 },
+            terms: Vec::new(),
+            least: 1,
+        };
+        Ok(Statistics { snapshot, schema, documents, field })
+    }
+
+    fn idf_of(&self, word: &str) -> Result<f32, TercetError> {
+        let mut frequency = 0;
+        for part in &self.snapshot.parts {
+            frequency += doc_freq(part, self.field.field, word).map_err(|e| part.segment.error(e))?;
+        }
+        Ok(self.idf(frequency))
+    }
+
+    fn idf(&self, frequency: u64) -> f32 {
+        if frequency == 0 { 0.0 } else { idf(self.documents, frequency) }
+    }
+
+    fn add(&mut self, text: String, times: f32) -> Result<(), TercetError> {
+        let idf = self.idf_of(&text)?;
+        self.field.terms.push(Term { text, idf, weight: self.field.boost * idf * times, computed: None });
+        Ok(())
+    }
+
+    /// Adds a computed word; its idf is that of a word in as many documents as there are in the lists, unless given.
+    fn add_computed(
+        &mut self,
+        text: String,
+        times: f32,
+        idf: Option<f32>,
+        lists: Vec<tercet_index::Frequencies>,
+        of: Source,
+    ) {
+        let frequency = lists.iter().map(|list| list.len() as u64).sum();
+        let idf = idf.unwrap_or_else(|| self.idf(frequency));
+        let weight = self.field.boost * idf * times;
+        self.field.terms.push(Term { text, idf, weight, computed: Some(super::Computed { lists, of }) });
+    }
+
+    fn finish(mut self, least: Least) -> WordsField {
+        self.field.least = least.among(self.field.terms.len());
+        self.field
+    }
+}
+
+/// Live documents of a part that have a word.
+fn doc_freq(part: &Part, field: usize, word: &str) -> Result<u64, IndexError> {
+    let Some(reader) = part.segment.text(field) else { return Ok(0) };
+    match reader.term(word)? {
+        Some(term) => reader.doc_freq(term, part.live.as_deref()),
+        None => Ok(0),
+    }
+}
