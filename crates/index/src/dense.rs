@@ -362,6 +362,10 @@ pub enum Path {
     FilteredGraph,
     /// The lists nearest to the query were scanned.
     Lists,
+    /// The postings of all terms were summed.
+    Terms,
+    /// Blocks of rows were scored in order of their bounds.
+    Blocks,
 }
 
 impl Path {
@@ -372,6 +376,8 @@ impl Path {
             Path::Graph => "graph",
             Path::FilteredGraph => "filtered graph",
             Path::Lists => "lists",
+            Path::Terms => "term at a time",
+            Path::Blocks => "blocks by bounds",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Index kinds over borrowed sections of bytes: flat vectors, inverted lists.
+//! Index kinds over borrowed sections of bytes: flat vectors, graphs, inverted lists, weighted lists.
 //!
 //! Arrays go in, named sections of bytes come out; a reader searches over sections that somebody else holds
 //! (a mapped file, a buffer); merges write to a [`SectionSink`] and hold none of what they write. No files, no documents, no clock and no threads in this crate.
@@ -31,6 +31,7 @@ pub mod reduce;
 pub mod registry;
 mod section;
 mod sections;
+pub mod sparse;
 mod topk;
 mod values;
 
@@ -44,10 +45,14 @@ pub use inverted::{
     Accumulators, Bm25, DISTANCE_MAX, EachNear, Frequencies, InvertedBuilder, InvertedReader, Levenshtein,
     PhraseWord, RowMap, TermId, WeightedTerm, idf, merge_inverted, phrase_frequency, phrase_matches, twins,
 };
-pub use registry::{DENSE_KINDS, LEXICAL_KINDS, LexicalKind, dense_kind};
+pub use registry::{DENSE_KINDS, LEXICAL_KINDS, LexicalKind, SPARSE_KINDS, dense_kind, sparse_kind};
 pub use section::{Array, Guard, Section};
 pub use sections::{
     ArraySink, IndexError, MemorySections, SectionSink, SectionSource, Sections, array_bytes, reserved,
+};
+pub use sparse::{
+    QUERY_TERMS_MAX, Slack, SparseBuild, SparseEffort, SparseInput, SparseKind, SparseMerge, SparseOpen,
+    SparseReader, SparseSearch, SparseSpec, StoredWeights,
 };
 pub use tercet_kernels::Metric;
 pub use topk::{Scored, TopK};
@@ -62,4 +67,8 @@ pub struct Counters {
     pub hops: u64,
     /// Postings whose contribution was added to a score.
     pub postings_scored: u64,
+    /// Blocks whose bounds were summed.
+    pub blocks_bounded: u64,
+    /// Blocks whose rows were scored because of their bounds.
+    pub blocks_scored: u64,
 }

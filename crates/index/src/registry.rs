@@ -2,6 +2,7 @@
 //! and one entry here.
 
 use crate::dense::{Capabilities, DenseKind};
+use crate::sparse::{SparseKind, lists};
 use crate::{flat, hnsw, inverted, ivf};
 
 /// All kinds of dense index.
@@ -9,6 +10,9 @@ pub static DENSE_KINDS: &[DenseKind] = &[flat::KIND, hnsw::KIND, ivf::KIND];
 
 /// All kinds of lexical index.
 pub static LEXICAL_KINDS: &[LexicalKind] = &[inverted::KIND];
+
+/// All kinds of sparse index.
+pub static SPARSE_KINDS: &[SparseKind] = &[lists::KIND];
 
 /// A kind of lexical index: an entry of the registry.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +32,11 @@ pub fn dense_kind(name: &str) -> Option<&'static DenseKind> {
     DENSE_KINDS.iter().find(|kind| kind.name == name)
 }
 
+/// The kind of sparse index of this name.
+pub fn sparse_kind(name: &str) -> Option<&'static SparseKind> {
+    SPARSE_KINDS.iter().find(|kind| kind.name == name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +50,9 @@ mod tests {
         assert!(dense_kind("no such kind").is_none());
         let names: BTreeSet<_> = LEXICAL_KINDS.iter().map(|kind| kind.name).collect();
         assert_eq!(names.len(), LEXICAL_KINDS.len());
+        let names: BTreeSet<_> = SPARSE_KINDS.iter().map(|kind| kind.name).collect();
+        assert_eq!(names.len(), SPARSE_KINDS.len());
+        assert!(SPARSE_KINDS.iter().all(|kind| sparse_kind(kind.name).is_some()));
+        assert!(sparse_kind("no such kind").is_none());
     }
 }

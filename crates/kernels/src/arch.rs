@@ -9,6 +9,7 @@ use crate::isa::Isa;
 use crate::lookup::{LookupBackend, LookupKernels};
 use crate::maxsim::{MaxSimCodes, MaxSimKernels};
 use crate::metric::{HalfTable, Table, halves_of, kernels_of};
+use crate::sparse::{SparseBackend, SparseKernels};
 use crate::table::{Backend, Project, ProjectAll, project, project_all};
 
 #[cfg(target_arch = "x86_64")]
@@ -33,11 +34,17 @@ pub(crate) struct Choices {
     pub(crate) lookup: Vec<LookupKernels>,
     pub(crate) maxsim: Vec<MaxSimKernels>,
     pub(crate) maxsim_codes: Vec<MaxSimCodes>,
+    pub(crate) sparse: Vec<SparseKernels>,
 }
 
 impl Choices {
     /// For an instruction set that implies all that its kernels use.
-    fn plain<B: Backend, H: Backend, C: Bytes + CodeBackend + BitBackend + LookupBackend>() -> Choices {
+    fn plain<
+        B: Backend,
+        H: Backend,
+        C: Bytes + CodeBackend + BitBackend + LookupBackend,
+        S: SparseBackend,
+    >() -> Choices {
         Choices {
             f32: kernels_of::<B>(),
             project: project::<B>,
@@ -53,23 +60,34 @@ impl Choices {
                 MaxSimKernels::new::<H, H>()
             }],
             maxsim_codes: vec![MaxSimCodes::new::<C>()],
+            sparse: vec![SparseKernels::new::<S>()],
         }
     }
 
     /// None where this is no architecture for it.
     pub(crate) fn of(isa: Isa) -> Option<Choices> {
         match isa {
-            Isa::Scalar => Some(Choices::plain::<scalar::Scalar, scalar::Scalar, scalar::codes::Plain>()),
+            Isa::Scalar => {
+                Some(
+                    Choices::plain::<scalar::Scalar, scalar::Scalar, scalar::codes::Plain, scalar::PlainLists>(
+                    ),
+                )
+            }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Some(Choices::avx2()),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => Some(Choices::avx512()),
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => Some(Choices::plain::<neon::Neon, neon::Neon, neon::codes::Widening128>()),
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            Isa::Simd128 => {
-                Some(Choices::plain::<simd128::Simd128, simd128::Simd128, simd128::codes::Dot128>())
+            Isa::Neon => {
+                Some(Choices::plain::<neon::Neon, neon::Neon, neon::codes::Widening128, neon::Lists128>())
             }
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Simd128 => Some(Choices::plain::<
+                simd128::Simd128,
+                simd128::Simd128,
+                simd128::codes::Dot128,
+                simd128::Lists128,
+            >()),
             #[allow(
                 unreachable_patterns,
                 reason = "reachable on every single architecture, not on their union"
@@ -80,7 +98,7 @@ impl Choices {
 
     #[cfg(target_arch = "x86_64")]
     fn avx2() -> Choices {
-        let mut all = Choices::plain::<avx2::Avx2, scalar::Scalar, avx2::codes::Madd256>();
+        let mut all = Choices::plain::<avx2::Avx2, scalar::Scalar, avx2::codes::Madd256, avx2::Lists256>();
         if is_x86_feature_detected!("f16c") {
             all.f16.push(halves_of::<avx2::Avx2F16c>());
             all.maxsim.push(MaxSimKernels::new::<avx2::Avx2, avx2::Avx2F16c>());
@@ -95,11 +113,15 @@ impl Choices {
     #[cfg(target_arch = "x86_64")]
     fn avx512() -> Choices {
         // AVX-512F implies AVX2.
-        let mut all = Choices::plain::<avx512::Avx512, avx512::Avx512, avx2::codes::Madd256>();
+        let mut all =
+            Choices::plain::<avx512::Avx512, avx512::Avx512, avx2::codes::Madd256, avx2::Lists256>();
         if is_x86_feature_detected!("avx512bw") {
             all.codes.push(Codes::new::<avx512::codes::Madd512>());
             all.lookup.push(LookupKernels::new::<avx512::codes::Madd512>());
             all.maxsim_codes.push(MaxSimCodes::new::<avx512::codes::Madd512>());
+            if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
+                all.sparse.push(SparseKernels::new::<avx512::Lists512>());
+            }
             if is_x86_feature_detected!("avx512vnni") {
                 all.codes.push(Codes::new::<avx512::codes::Vnni512>());
                 all.maxsim_codes.push(MaxSimCodes::new::<avx512::codes::Vnni512>());

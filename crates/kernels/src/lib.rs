@@ -18,13 +18,13 @@
 //!   against an f64 oracle.
 //! - [`Isa::Scalar`] uses no fused multiply-add and one fixed order of summation: the same bits on every machine.
 //!   Whatever feeds a discontinuous choice that is stored (a sign, the number of a cell) is computed with it.
-//! - Codes, bits, conversions and the projection give the same bits on every instruction set.
+//! - Codes, bits, postings, conversions and the projection give the same bits on every instruction set.
 //!
 //! # Where things are
 //! Distances: `generic.rs` the body, once; `vector.rs` what it asks of an instruction set; `tile.rs` the body for many
 //! queries; `metric/` the metrics, a file each, and their table; `half.rs` half precision. `project.rs` a vector times a
 //! matrix. `maxsim.rs` queries and documents of many tokens. `codes.rs` integer codes, `bits.rs` bit sets, `lookup.rs`
-//! sums of look-ups in tables. `arch/` the instruction sets; `table.rs` the checked entries
+//! sums of look-ups in tables, `sparse.rs` weighted postings. `arch/` the instruction sets; `table.rs` the checked entries
 //! and the tables of function pointers.
 //!
 //! ```
@@ -46,6 +46,7 @@ mod maxsim;
 mod metric;
 mod prefetch;
 mod project;
+mod sparse;
 mod table;
 mod tile;
 mod vector;
@@ -58,6 +59,7 @@ pub use lookup::{LookupKernels, Query as LookupQuery};
 pub use maxsim::{MaxSimCodes, MaxSimKernels};
 pub use metric::{METRICS, Metric};
 pub use prefetch::prefetch;
+pub use sparse::{CELL, CellSums, SPAN, SparseKernels};
 pub use table::{
     HalfKernels, Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for, variants_for,
 };

@@ -6,13 +6,14 @@
 use std::sync::OnceLock;
 
 use crate::arch::Choices;
-use crate::arch::scalar::{Scalar, codes::Plain};
+use crate::arch::scalar::{PlainLists, Scalar, codes::Plain};
 use crate::bits::BitKernels;
 use crate::codes::{CodeKernels, Codes, check_ids};
 use crate::isa::{Isa, IsaOverrideError};
 use crate::lookup::LookupKernels;
 use crate::maxsim::{MaxSim, MaxSimCodes, MaxSimKernels};
 use crate::metric::{Distance, HalfTable, Metric, Table, halves_of, kernels_of};
+use crate::sparse::SparseKernels;
 use crate::vector::Element;
 
 /// The generic body compiled for one instruction set.
@@ -116,6 +117,7 @@ pub struct Kernels {
     bits: BitKernels,
     lookup: LookupKernels,
     maxsim: MaxSim,
+    sparse: SparseKernels,
 }
 
 impl Kernels {
@@ -153,6 +155,12 @@ impl Kernels {
     #[inline]
     pub fn lookup(&self) -> &LookupKernels {
         &self.lookup
+    }
+
+    /// The kernels on weighted postings.
+    #[inline]
+    pub fn sparse(&self) -> &SparseKernels {
+        &self.sparse
     }
 
     /// The kernels on codes of a byte each: the query has a signed byte for each.
@@ -258,7 +266,14 @@ pub fn variants_for(isa: Isa) -> Vec<Kernels> {
         return Vec::new();
     }
     let Some(all) = Choices::of(isa) else { return Vec::new() };
-    let count = [all.f16.len(), all.codes.len(), all.bits.len(), all.lookup.len(), all.maxsim.len()];
+    let count = [
+        all.f16.len(),
+        all.codes.len(),
+        all.bits.len(),
+        all.lookup.len(),
+        all.maxsim.len(),
+        all.sparse.len(),
+    ];
     let count = count.into_iter().fold(all.maxsim_codes.len(), usize::max);
     // Where a kind has fewer choices than another, its best goes with all that follow.
     fn nth<T: Copy>(choices: &[T], at: usize) -> T {
@@ -274,6 +289,7 @@ pub fn variants_for(isa: Isa) -> Vec<Kernels> {
         bits: nth(&all.bits, at),
         lookup: nth(&all.lookup, at),
         maxsim: MaxSim { floats: nth(&all.maxsim, at), codes: nth(&all.maxsim_codes, at) },
+        sparse: nth(&all.sparse, at),
     };
     (0..count).map(variant).collect()
 }
@@ -334,6 +350,7 @@ fn best() -> &'static Kernels {
         bits: BitKernels::new::<Plain>(),
         lookup: LookupKernels::new::<Plain>(),
         maxsim: MaxSim { floats: MaxSimKernels::new::<Scalar, Scalar>(), codes: MaxSimCodes::new::<Plain>() },
+        sparse: SparseKernels::new::<PlainLists>(),
     };
     Isa::ALL.into_iter().rev().find_map(kernels_for).unwrap_or(&SCALAR)
 }

@@ -30,4 +30,11 @@ export const HOPS = 10;
 export const COUNT = 11;
 
 /** The ways to answer, by number. */
-export const PATHS: readonly SearchPath[] = ["scan", "graph", "filtered graph", "lists"];
+export const PATHS: readonly SearchPath[] = [
+  "scan",
+  "graph",
+  "filtered graph",
+  "lists",
+  "term at a time",
+  "blocks by bounds",
+];

@@ -79,7 +79,13 @@ impl Outcome {
         exact: true,
         complete: true,
         path: SearchPath::Scan,
-        counters: Counters { vectors_scored: 0, hops: 0, postings_scored: 0 },
+        counters: Counters {
+            vectors_scored: 0,
+            hops: 0,
+            postings_scored: 0,
+            blocks_bounded: 0,
+            blocks_scored: 0,
+        },
     };
 
     /// Takes what a part says.
@@ -313,6 +319,8 @@ fn path(path: Path) -> SearchPath {
         Path::Scan => SearchPath::Scan,
         Path::Graph => SearchPath::Graph,
         Path::FilteredGraph => SearchPath::FilteredGraph,
+        Path::Terms => SearchPath::Terms,
+        Path::Blocks => SearchPath::Blocks,
         Path::Lists => SearchPath::Lists,
     }
 }

@@ -215,6 +215,8 @@ pub(super) fn page(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_
         ("documents", context.snapshot.documents()),
         ("allowed", allowed.sum()),
         ("postingsScored", context.counters.postings_scored),
+        ("blocksBounded", context.counters.blocks_bounded),
+        ("blocksScored", context.counters.blocks_scored),
         ("vectorsScored", context.counters.vectors_scored),
         ("hops", context.counters.hops),
     ];

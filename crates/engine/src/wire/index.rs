@@ -207,6 +207,12 @@ pub enum SearchPath {
     /// The lists nearest to the query were scanned.
     #[serde(rename = "lists")]
     Lists,
+    /// The postings of all terms were summed.
+    #[serde(rename = "term at a time")]
+    Terms,
+    /// Blocks of rows were scored in order of their bounds.
+    #[serde(rename = "blocks by bounds")]
+    Blocks,
 }
 
 /// `add`. `arrays[0]`: vectors, row-major.

@@ -7,9 +7,11 @@ mod lookup;
 use std::arch::x86_64::*;
 
 use super::backend;
+use crate::sparse::sparse_backend;
 use crate::vector::Vector;
 
 backend!(Avx2, __m256, "avx2,fma");
+sparse_backend!(Lists256, "avx2");
 backend!(Avx2F16c, __m256, "avx2,fma,f16c");
 
 /// A window of eight that starts at `8 - count` has `count` lanes set.

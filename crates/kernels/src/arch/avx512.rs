@@ -8,9 +8,11 @@ use std::arch::x86_64::*;
 
 use super::avx2::{as_array, sum4};
 use super::backend;
+use crate::sparse::sparse_backend;
 use crate::vector::Vector;
 
 backend!(Avx512, __m512, "avx512f");
+sparse_backend!(Lists512, "avx512f,avx512bw,avx512dq,avx512vl");
 
 impl Vector for __m512 {
     const LANES: usize = 16;

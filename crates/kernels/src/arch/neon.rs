@@ -7,9 +7,11 @@ mod lookup;
 use std::arch::aarch64::*;
 
 use super::backend;
+use crate::sparse::sparse_backend;
 use crate::vector::Vector;
 
 backend!(Neon, float32x4_t, "neon");
+sparse_backend!(Lists128, "neon");
 
 impl Vector for float32x4_t {
     const LANES: usize = 4;

@@ -8,9 +8,11 @@ pub(crate) mod codes;
 mod lookup;
 
 use super::backend;
+use crate::sparse::sparse_backend;
 use crate::vector::Vector;
 
 backend!(Scalar, Lanes);
+sparse_backend!(PlainLists);
 
 #[derive(Clone, Copy)]
 pub(crate) struct Lanes([f32; 4]);

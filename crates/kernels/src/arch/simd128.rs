@@ -10,9 +10,11 @@ use std::arch::wasm32::*;
 
 use super::backend;
 use crate::half::SCALE;
+use crate::sparse::sparse_backend;
 use crate::vector::Vector;
 
 backend!(Simd128, v128);
+sparse_backend!(Lists128, "simd128");
 
 impl Vector for v128 {
     const LANES: usize = 4;

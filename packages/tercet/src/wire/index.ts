@@ -1426,7 +1426,7 @@ hops: number, };
 /**
  * The ways to answer a search.
  */
-export type SearchPath = "scan" | "graph" | "filtered graph" | "lists";
+export type SearchPath = "scan" | "graph" | "filtered graph" | "lists" | "term at a time" | "blocks by bounds";
 
 /**
  * `add`. `arrays[0]`: vectors, row-major.

@@ -1,0 +1,235 @@
+//! A search: the cheapest way by the postings, bounds and rows that each would touch.
+
+use super::best::Best;
+use super::blocks::{self, Ending};
+use super::query::List;
+use super::reader::ListsReader;
+use super::sum::sum;
+use super::{CELL_BITS, RANKS};
+use crate::dense::{Answered, Path};
+use crate::sparse::seam::{QUERY_TERMS_MAX, Slack, SparseEffort, SparseSearch};
+use crate::{Counters, IndexError, TopK};
+use std::cell::RefCell;
+use std::ops::Range;
+use tercet_kernels::{SPAN, kernels};
+
+/// Nanoseconds, measured on Zen 5 with postings out of cache: a posting that is summed, a row whose sum is looked at, a
+/// list in a span.
+const NS_PER_POSTING: f64 = 0.65;
+const NS_PER_ROW: f64 = 0.05;
+const NS_PER_SPAN_LIST: f64 = 40.0;
+/// A byte of dense bounds, a pair, a cell, a list in a cell that is scored.
+const NS_PER_BOUND_BYTE: f64 = 0.3;
+const NS_PER_PAIR: f64 = 0.9;
+const NS_PER_CELL: f64 = 2.0;
+const NS_PER_CELL_LIST: f64 = 27.0;
+/// Looking a term up, and finding a row in a list.
+const NS_PER_TERM: f64 = 80.0;
+const NS_PER_FIND: f64 = 40.0;
+/// Cells that are scored: so many, and for each of the k.
+const CELLS_LEAST: f64 = 25.0;
+const CELLS_OF_K: f64 = 3.0;
+
+/// What a thread needs, to be used again and again.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// The sums of a span.
+    pub(super) sums: Vec<f32>,
+    pub(super) masks: Vec<u64>,
+    pub(super) best: Best,
+    pub(super) sample: Vec<u32>,
+    pub(super) bounds: Vec<u16>,
+    pub(super) cells: Vec<u16>,
+    pub(super) order: Vec<u64>,
+    pub(super) ranges: Vec<Range<usize>>,
+}
+
+impl Scratch {
+    /// The sums of a span, whatever they are.
+    pub(super) fn sums(&mut self) -> &mut [f32] {
+        self.sums.resize(SPAN, 0.0);
+        &mut self.sums
+    }
+}
+
+thread_local! {
+    static IDLE: RefCell<Vec<Scratch>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A way to the best rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Way {
+    /// Each allowed row by itself.
+    Rows,
+    /// All rows, term at a time.
+    Sum,
+    /// Blocks in order of their bounds.
+    Blocks,
+}
+
+/// What the ways would cost.
+struct Costs {
+    sum: f64,
+    blocks: f64,
+    rows: f64,
+}
+
+impl Costs {
+    fn of(reader: &ListsReader, lists: &[List<'_>], k: usize, allowed: Option<u64>, slack: &Slack) -> Costs {
+        let (shape, count) = (&reader.shape, lists.len() as f64);
+        let postings: f64 = lists.iter().map(|list| f64::from(list.postings)).sum();
+        let rows = f64::from(shape.rows);
+        let (mut bytes, mut pairs) = (0.0, 0.0);
+        for list in lists {
+            let (more_bytes, more_pairs) = list.bound_work();
+            bytes += more_bytes as f64;
+            pairs += more_pairs as f64;
+        }
+        let cells = f64::from(shape.rows.div_ceil(1 << CELL_BITS));
+        let most = if slack.cells > 0 { cells.min(f64::from(slack.cells)) } else { cells };
+        let scored = (CELLS_LEAST + CELLS_OF_K * k as f64).min(most);
+        Costs {
+            sum: postings * NS_PER_POSTING
+                + rows * NS_PER_ROW
+                + count * shape.spans() as f64 * NS_PER_SPAN_LIST,
+            blocks: bytes * NS_PER_BOUND_BYTE
+                + pairs * NS_PER_PAIR
+                + cells * NS_PER_CELL
+                + scored * count * NS_PER_CELL_LIST,
+            rows: allowed.map_or(f64::INFINITY, |rows| rows as f64 * count * NS_PER_FIND),
+        }
+    }
+
+    fn best(&self) -> Way {
+        if self.rows <= self.sum.min(self.blocks) {
+            Way::Rows
+        } else if self.blocks < self.sum {
+            Way::Blocks
+        } else {
+            Way::Sum
+        }
+    }
+}
+
+/// An estimate of one search.
+pub(super) fn cost_ns(reader: &ListsReader, terms: &[(u32, f32)], k: usize) -> u64 {
+    let mut lists = Vec::new();
+    // Damage is for the search to find.
+    if reader.lists(terms, &mut lists).is_err() {
+        return 0;
+    }
+    let costs = Costs::of(reader, &lists, k, None, &Slack::default());
+    (costs.sum.min(costs.blocks) + terms.len() as f64 * NS_PER_TERM) as u64
+}
+
+/// The score of a row: the order and the roundings of the kernels.
+pub(super) fn score(lists: &[List<'_>], row: u32) -> Option<f32> {
+    lists.iter().fold(None, |sum, list| match list.find(row) {
+        Some(weight) => Some(sum.unwrap_or(0.0) + weight * list.q),
+        None => sum,
+    })
+}
+
+/// Searches the cheapest way.
+pub(super) fn search(
+    reader: &ListsReader,
+    search: &SparseSearch<'_>,
+    top: &mut TopK,
+    counters: &mut Counters,
+) -> Result<Answered, IndexError> {
+    search_by(None, reader, search, top, counters)
+}
+
+/// Searches a given way, or the cheapest.
+pub(super) fn search_by(
+    way: Option<Way>,
+    reader: &ListsReader,
+    search: &SparseSearch<'_>,
+    top: &mut TopK,
+    counters: &mut Counters,
+) -> Result<Answered, IndexError> {
+    check(search.terms)?;
+    let mut lists = Vec::with_capacity(search.terms.len());
+    reader.lists(search.terms, &mut lists)?;
+    let mut answered = Answered { exact: true, complete: true, path: Path::Terms };
+    if lists.is_empty() || top.k() == 0 {
+        return Ok(answered);
+    }
+    let allowed = search.allowed.map(|allowed| u64::from(allowed.count()));
+    let slack = match search.effort {
+        SparseEffort::Exact => Slack::default(),
+        SparseEffort::Slack(slack) => slack,
+    };
+    let costs = Costs::of(reader, &lists, top.k(), allowed, &slack);
+    let mut scratch = IDLE.with(|idle| idle.borrow_mut().pop()).unwrap_or_default();
+    let floor = seed(reader, &lists, top, allowed);
+    scratch.best.begin(top.k(), floor);
+    let kernels = kernels().sparse();
+    let mut way = way.unwrap_or(costs.best());
+    let mut run = || {
+        if way == Way::Blocks {
+            let cell = (lists.len() as f64 * NS_PER_CELL_LIST).max(1.0);
+            let most = (costs.sum / cell) as usize;
+            let (shape, scratch) = (&reader.shape, &mut scratch);
+            match blocks::blocks(shape, &lists, search, &slack, most, kernels, scratch, counters)? {
+                Ending::Many => {
+                    scratch.best.restart();
+                    way = Way::Sum;
+                }
+                ending => {
+                    answered.complete = ending == Ending::Done;
+                    answered.path = Path::Blocks;
+                    answered.exact = answered.complete && slack == Slack::default();
+                }
+            }
+        }
+        if way == Way::Sum {
+            answered.complete = sum(&reader.shape, &lists, search, kernels, &mut scratch, counters)?;
+            answered.exact = answered.complete;
+        }
+        if way == Way::Rows {
+            answered.path = Path::Scan;
+            for row in search.allowed.into_iter().flat_map(|allowed| allowed.iter()) {
+                counters.vectors_scored += 1;
+                if let Some(score) = score(&lists, row).filter(|score| *score > 0.0) {
+                    scratch.best.push(score, row)?;
+                }
+            }
+        }
+        scratch.best.finish(top);
+        Ok(answered)
+    };
+    let result = run();
+    IDLE.with(|idle| idle.borrow_mut().push(scratch));
+    result
+}
+
+fn check(terms: &[(u32, f32)]) -> Result<(), IndexError> {
+    if terms.len() > QUERY_TERMS_MAX {
+        return Err(IndexError::too_large("terms of a query", QUERY_TERMS_MAX as u64));
+    }
+    if let Some(pair) = terms.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+        let (after, row) = (pair[0].0, pair[1].0);
+        return Err(IndexError::Order { what: "terms of a query".into(), after, row });
+    }
+    match terms.iter().position(|(_, weight)| !(weight.is_finite() && *weight > 0.0)) {
+        Some(at) => {
+            let what = format!("weights above zero at term {at} of a query");
+            Err(IndexError::Shape { what, expected: 1, found: 0 })
+        }
+        None => Ok(()),
+    }
+}
+
+/// A score that at least k allowed rows reach: of one term, what stands at the first rank that is kept for as many rows
+/// as are asked for and may not be found. Sums never fall by what is added, roundings included.
+fn seed(reader: &ListsReader, lists: &[List<'_>], top: &TopK, allowed: Option<u64>) -> f32 {
+    let excluded = allowed.map_or(0, |allowed| u64::from(reader.shape.rows).saturating_sub(allowed));
+    let wanted = excluded.saturating_add(top.k() as u64);
+    let Some(rank) = RANKS.iter().position(|&rank| rank as u64 >= wanted) else { return top.floor() };
+    lists
+        .iter()
+        .map(|list| list.tops[rank] * list.q)
+        .filter(|seed| seed.is_finite())
+        .fold(top.floor(), f32::max)
+}

@@ -1,0 +1,373 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::KIND;
+use super::reader::ListsReader;
+use super::search::{Way, search_by};
+use crate::dense::Work;
+use crate::inverted::RowMap;
+use crate::sparse::seam::{
+    Slack, SparseEffort, SparseInput, SparseReader, SparseSearch, SparseSpec, StoredWeights,
+};
+use crate::{Bitmap, Counters, IndexError, MemorySections, Scored, Sections, TopK};
+
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32
+    }
+
+    fn below(&mut self, end: u32) -> u32 {
+        self.next() % end.max(1)
+    }
+}
+
+/// How weights look.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Kind {
+    Whole,
+    Halves,
+    Floats,
+}
+
+const KINDS: [Kind; 3] = [Kind::Whole, Kind::Halves, Kind::Floats];
+
+fn weight(rng: &mut Rng, kind: Kind) -> f32 {
+    match kind {
+        Kind::Whole => (1 + rng.below(9)) as f32,
+        Kind::Halves => (1 + rng.below(900)) as f32 / 256.0,
+        Kind::Floats => (1 + rng.below(1 << 24)) as f32 / 3.1e6,
+    }
+}
+
+#[derive(Clone, Default)]
+struct Rows(Vec<Vec<(u32, f32)>>);
+
+impl Rows {
+    /// Rows of up to `terms` of `words`, the low ones frequent; neighbours share terms.
+    fn random(rng: &mut Rng, rows: u32, words: u32, terms: u32, kind: Kind) -> Rows {
+        Rows(
+            (0..rows)
+                .map(|row| {
+                    let mut found = std::collections::BTreeMap::new();
+                    for _ in 0..rng.below(terms + 1) {
+                        let common = rng.below(words).min(rng.below(words));
+                        let term =
+                            if rng.below(3) == 0 { (row / 300 * 7 + rng.below(5)) % words } else { common };
+                        found.insert(term, weight(rng, kind));
+                    }
+                    found.into_iter().collect()
+                })
+                .collect(),
+        )
+    }
+
+    fn flat(&self) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
+        let mut ends = Vec::new();
+        let (terms, weights): (Vec<u32>, Vec<f32>) = self.0.iter().flatten().copied().unzip();
+        let mut end = 0;
+        self.0.iter().for_each(|row| {
+            end += row.len() as u64;
+            ends.push(end);
+        });
+        (ends, terms, weights)
+    }
+
+    fn build(&self, spec: &SparseSpec) -> Result<Sections, IndexError> {
+        let (ends, terms, weights) = self.flat();
+        let rows = self.0.len() as u32;
+        let input = SparseInput { rows, present: None, ends: &ends, terms: &terms, weights: &weights };
+        (KIND.build)(spec, &input, &Work::inline())
+    }
+
+    fn open(&self, spec: &SparseSpec) -> ListsReader {
+        ListsReader::open(self.0.len() as u32, &MemorySections::new(&self.build(spec).unwrap())).unwrap()
+    }
+
+    /// The oracle.
+    fn best(&self, query: &[(u32, f32)], k: usize, allowed: Option<&Bitmap>) -> Vec<Scored> {
+        let mut all: Vec<Scored> = (0u32..)
+            .zip(&self.0)
+            .filter(|(row, _)| allowed.is_none_or(|allowed| allowed.contains(*row)))
+            .filter_map(|(row, terms)| score(terms, query).map(|score| Scored { score, row }))
+            .collect();
+        all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.row.cmp(&b.row)));
+        all.truncate(k);
+        all
+    }
+}
+
+fn score(row: &[(u32, f32)], query: &[(u32, f32)]) -> Option<f32> {
+    let mut sum = None;
+    for (term, q) in query {
+        if let Ok(at) = row.binary_search_by_key(term, |(term, _)| *term) {
+            sum = Some(sum.unwrap_or(0.0) + row[at].1 * q);
+        }
+    }
+    sum
+}
+
+fn query(rng: &mut Rng, words: u32, kind: Kind) -> Vec<(u32, f32)> {
+    let mut found = std::collections::BTreeMap::new();
+    for _ in 0..=rng.below(12) {
+        found.insert(rng.below(words + 3).min(rng.below(words + 3)), weight(rng, kind));
+    }
+    found.into_iter().collect()
+}
+
+fn found(
+    reader: &ListsReader,
+    way: Option<Way>,
+    search: &SparseSearch<'_>,
+    k: usize,
+) -> (Vec<Scored>, Counters) {
+    let (mut top, mut counters) = (TopK::new(k), Counters::default());
+    let answered = search_by(way, reader, search, &mut top, &mut counters).unwrap();
+    assert!(answered.complete);
+    (top.into_sorted(), counters)
+}
+
+const WAYS: [Option<Way>; 3] = [None, Some(Way::Sum), Some(Way::Blocks)];
+
+fn check(rows: &Rows, reader: &ListsReader, rng: &mut Rng, words: u32, kind: Kind, queries: usize) {
+    let count = rows.0.len() as u32;
+    for at in 0..queries {
+        let query = query(rng, words, kind);
+        let mut allowed = Bitmap::new(count);
+        let share = 1 + rng.below(12);
+        (0..count).filter(|_| rng.below(share) == 0).for_each(|row| _ = allowed.set(row));
+        for allowed in [None, Some(&allowed)] {
+            for k in [1, 3, 10, 11, 100, 1_000, usize::MAX] {
+                let truth = rows.best(&query, k, allowed);
+                let search = SparseSearch { allowed, ..SparseSearch::new(&query) };
+                for way in WAYS {
+                    assert_eq!(found(reader, way, &search, k).0, truth, "{kind:?} query {at} k {k} {way:?}");
+                }
+                if allowed.is_some() {
+                    assert_eq!(found(reader, Some(Way::Rows), &search, k).0, truth);
+                }
+            }
+        }
+        for row in (0..count).step_by(17) {
+            assert_eq!(reader.score(&query, row).unwrap(), score(&rows.0[row as usize], &query));
+        }
+    }
+}
+
+#[test]
+fn every_way_finds_the_best() {
+    let mut rng = Rng(1);
+    for kind in KINDS {
+        for (rows, words, terms) in [(0, 5, 3), (1, 5, 3), (63, 9, 4), (257, 40, 12), (3_000, 300, 20)] {
+            for block in [16, 32, 64, 128] {
+                let rows = Rows::random(&mut rng, rows, words, terms, kind);
+                let spec = SparseSpec { block, ..SparseSpec::default() };
+                let reader = rows.open(&spec);
+                reader.verify().unwrap();
+                check(&rows, &reader, &mut rng, words, kind, 2);
+            }
+        }
+    }
+}
+
+#[test]
+fn several_spans_are_one_index() {
+    let mut rng = Rng(2);
+    let rows = Rows::random(&mut rng, 140_000, 900, 5, Kind::Whole);
+    let reader = rows.open(&SparseSpec::default());
+    reader.verify().unwrap();
+    let query = query(&mut rng, 900, Kind::Whole);
+    let mut allowed = Bitmap::new(140_000);
+    (65_000..66_000).chain(139_000..140_000).for_each(|row| _ = allowed.set(row));
+    for allowed in [None, Some(&allowed)] {
+        for k in [1, 10, 1_000] {
+            let truth = rows.best(&query, k, allowed);
+            let search = SparseSearch { allowed, ..SparseSearch::new(&query) };
+            for way in WAYS {
+                assert_eq!(found(&reader, way, &search, k).0, truth, "k {k} {way:?}");
+            }
+        }
+    }
+    let (_, counters) = found(&reader, Some(Way::Blocks), &SparseSearch::new(&query), 1);
+    assert!(counters.blocks_bounded == 4_375 && counters.blocks_scored < 4_375, "{counters:?}");
+}
+
+#[test]
+fn ties_go_to_the_lower_row_and_thresholds_lose_none() {
+    let rows = Rows((0..5_000).map(|row| vec![(row % 3, 2.0)]).collect());
+    let reader = rows.open(&SparseSpec::default());
+    for k in [1, 10, 999, 1_000, 1_001, 1_700] {
+        let query = [(0, 1.0), (2, 1.0)];
+        for way in WAYS {
+            assert_eq!(found(&reader, way, &SparseSearch::new(&query), k).0, rows.best(&query, k, None));
+        }
+    }
+}
+
+#[test]
+fn odd_weights_are_scored_as_they_are() {
+    for value in [f32::MIN_POSITIVE / 8.0, 1e-30, 65_504.0, 1e30, f32::MAX] {
+        let rows = Rows((0..600).map(|row| vec![(row % 7, value), (9, 1.0)]).collect());
+        let reader = rows.open(&SparseSpec::default());
+        reader.verify().unwrap();
+        for q in [1e-3f32, 1.0, 1e3, f32::MAX] {
+            let query = [(3, q), (9, 0.5)];
+            for way in WAYS {
+                assert_eq!(
+                    found(&reader, way, &SparseSearch::new(&query), 20).0,
+                    rows.best(&query, 20, None)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn slack_finds_less_and_says_so() {
+    let mut rng = Rng(3);
+    let rows = Rows::random(&mut rng, 20_000, 200, 20, Kind::Floats);
+    let reader = rows.open(&SparseSpec::default());
+    let query = query(&mut rng, 200, Kind::Floats);
+    let truth = rows.best(&query, 10, None);
+    let slack = |slack| SparseSearch { effort: SparseEffort::Slack(slack), ..SparseSearch::new(&query) };
+    let all = Slack::default();
+    assert_eq!(found(&reader, Some(Way::Blocks), &slack(all), 10).0, truth);
+    let exact = found(&reader, Some(Way::Blocks), &slack(all), 10).1;
+    for less in [Slack { alpha: 0.5, ..all }, Slack { cells: 2, ..all }, Slack { beta: 0.6, ..all }] {
+        let (some, counters) = found(&reader, Some(Way::Blocks), &slack(less), 10);
+        assert!(some.iter().all(|hit| reader.score(&query, hit.row).unwrap() == Some(hit.score)));
+        assert!(counters.blocks_scored <= exact.blocks_scored && !some.is_empty(), "{less:?}");
+    }
+}
+
+#[test]
+fn a_merge_equals_building_in_one_go() {
+    let mut rng = Rng(4);
+    for kind in KINDS {
+        let spec = SparseSpec::default();
+        let parts: Vec<Rows> =
+            [300, 0, 700].map(|rows| Rows::random(&mut rng, rows, 50, 9, kind)).into_iter().collect();
+        let readers: Vec<ListsReader> = parts.iter().map(|rows| rows.open(&spec)).collect();
+        let (mut whole, mut maps) = (Rows::default(), Vec::new());
+        for rows in &parts {
+            let kept = rows.0.iter().map(|row| {
+                if rng.below(3) == 0 {
+                    return RowMap::DROPPED;
+                }
+                whole.0.push(row.clone());
+                whole.0.len() as u32 - 1
+            });
+            maps.push(RowMap(kept.collect()));
+        }
+        let inputs: Vec<(&dyn SparseReader, &RowMap)> =
+            readers.iter().map(|reader| reader as &dyn SparseReader).zip(&maps).collect();
+        let mut merged = Sections::new();
+        (KIND.merge)(&spec, &inputs, whole.0.len() as u32, &mut merged, &Work::inline()).unwrap();
+        assert_eq!(merged, whole.build(&spec).unwrap());
+        let work = Work { progress: &|_, _| false, ..Work::inline() };
+        let stopped = (KIND.merge)(&spec, &inputs, whole.0.len() as u32, &mut Sections::new(), &work);
+        assert!(matches!(stopped, Err(IndexError::Cancelled)));
+    }
+}
+
+#[test]
+fn pruning_keeps_the_heaviest() {
+    let rows = Rows(vec![vec![(1, 1.0), (2, 4.0), (3, 3.0), (4, 2.0)], vec![], vec![(3, 0.1)]]);
+    let kept = |spec: &SparseSpec| {
+        let reader = rows.open(spec);
+        reader.verify().unwrap();
+        (1..=4).map(|term| reader.weight(term, 0).unwrap()).collect::<Vec<_>>()
+    };
+    let all = SparseSpec::default();
+    assert_eq!(kept(&SparseSpec { top: 2, ..all }), [None, Some(4.0), Some(3.0), None]);
+    assert_eq!(kept(&SparseSpec { mass: 0.375, ..all }), [None, Some(4.0), None, None]);
+    assert_eq!(kept(&SparseSpec { mass: 0.41, ..all }), [None, Some(4.0), Some(3.0), None]);
+    assert_eq!(kept(&SparseSpec { weights: StoredWeights::Ones, ..all }), [Some(1.0); 4]);
+    let f16 = rows.open(&SparseSpec { weights: StoredWeights::F16, ..all });
+    assert_eq!(f16.weight(3, 2).unwrap(), Some(0.099_975_586));
+    assert_eq!(rows.open(&all).weight(3, 2).unwrap(), Some(0.1));
+}
+
+#[test]
+fn wrong_input_is_refused() {
+    let build = |rows: u32, present: Option<&[u32]>, ends: &[u64], terms: &[u32], weights: &[f32]| {
+        let input = SparseInput { rows, present, ends, terms, weights };
+        (KIND.build)(&SparseSpec::default(), &input, &Work::inline()).map(drop)
+    };
+    build(3, Some(&[0, 2]), &[2, 3], &[9, 1, 5], &[1.0, 2.0, 3.0]).unwrap();
+    assert!(build(1, None, &[2], &[5, 5], &[1.0, 1.0]).is_err(), "a term twice");
+    assert!(build(1, None, &[3], &[5, 2, 5], &[1.0; 3]).is_err(), "a term twice, apart");
+    for bad in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        assert!(matches!(build(1, None, &[1], &[5], &[bad]), Err(IndexError::Shape { .. })));
+    }
+    assert!(build(2, None, &[1], &[5], &[1.0]).is_err());
+    assert!(build(1, None, &[2], &[5], &[1.0]).is_err());
+    assert!(build(2, None, &[2, 1], &[5, 6], &[1.0; 2]).is_err());
+    assert!(build(1, None, &[1], &[5], &[1.0; 2]).is_err());
+    assert!(build(3, Some(&[2, 0]), &[1, 1], &[5], &[1.0]).is_err());
+    assert!(build(2, Some(&[2]), &[1], &[5], &[1.0]).is_err());
+    let huge = Rows(vec![vec![(1, 65_520.0)]]);
+    assert!(huge.build(&SparseSpec { weights: StoredWeights::F16, ..SparseSpec::default() }).is_err());
+    assert!(huge.build(&SparseSpec { block: 48, ..SparseSpec::default() }).is_err());
+    let reader = huge.open(&SparseSpec::default());
+    let (mut top, mut counters) = (TopK::new(1), Counters::default());
+    let many: Vec<(u32, f32)> = (0..5_000).map(|term| (term, 1.0)).collect();
+    for bad in [&[(2, 1.0), (1, 1.0)][..], &[(1, 1.0), (1, 1.0)], &[(1, 0.0)], &[(1, f32::NAN)], &many] {
+        assert!(reader.search(&SparseSearch::new(bad), &mut top, &mut counters).is_err());
+    }
+}
+
+#[test]
+fn far_terms_are_found() {
+    let far = [0, 1, 70_000, 9_000_000, u32::MAX - 1, u32::MAX];
+    let rows = Rows(far.iter().map(|&term| vec![(term, 1.5)]).collect());
+    let reader = rows.open(&SparseSpec::default());
+    reader.verify().unwrap();
+    for (row, &term) in far.iter().enumerate() {
+        let hits = found(&reader, None, &SparseSearch::new(&[(term, 2.0)]), 5).0;
+        assert_eq!(hits, [Scored { score: 3.0, row: row as u32 }]);
+        assert_eq!(reader.doc_freq(term).unwrap(), 1);
+    }
+    assert_eq!((reader.doc_freq(2).unwrap(), reader.doc_freq(80_000).unwrap()), (0, 0));
+}
+
+#[test]
+fn hostile_bytes_are_harmless() {
+    let mut rng = Rng(5);
+    for kind in KINDS {
+        let rows = Rows::random(&mut rng, 3_000, 60, 9, kind);
+        let sections = rows.build(&SparseSpec::default()).unwrap();
+        let query = query(&mut rng, 60, kind);
+        for round in 0..400 {
+            let mut damaged = sections.clone();
+            let at = rng.below(damaged.len() as u32) as usize;
+            let bytes = &mut damaged[at].1;
+            match round % 4 {
+                0 if !bytes.is_empty() => bytes.truncate(rng.below(bytes.len() as u32) as usize),
+                1 => bytes.extend_from_slice(&[255; 64]),
+                _ => {
+                    for _ in 0..1 + rng.below(40) {
+                        let place = rng.below(bytes.len() as u32) as usize;
+                        if let Some(byte) = bytes.get_mut(place) {
+                            *byte = if rng.below(3) == 0 { 255 } else { rng.next() as u8 };
+                        }
+                    }
+                }
+            }
+            let Ok(reader) = ListsReader::open(3_000, &MemorySections::new(&damaged)) else { continue };
+            if damaged != sections {
+                assert!(reader.verify().is_err(), "round {round}, section {at}");
+            }
+            for way in WAYS {
+                let search = SparseSearch::new(&query);
+                let (mut top, mut counters) = (TopK::new(10), Counters::default());
+                _ = search_by(way, &reader, &search, &mut top, &mut counters);
+                assert!(top.into_sorted().iter().all(|hit| hit.row < 3_000));
+            }
+            _ = reader.score(&query, 5);
+            let maps = [RowMap((0..3_000).collect())];
+            let inputs: [(&dyn SparseReader, &RowMap); 1] = [(&reader, &maps[0])];
+            _ = (KIND.merge)(&SparseSpec::default(), &inputs, 3_000, &mut Sections::new(), &Work::inline());
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Writes the sections of one segment from terms in ascending order. Building and merging both end here, which is why a
+//! merged segment equals one that was built in one go, byte for byte.
+
+use super::record::{DENSE, DENSE_LEVELS, NONE, Shape};
+use super::{RANKS, SPAN_BITS, VERSION};
+use crate::{IndexError, SectionSink};
+use tercet_kernels::f32_to_f16;
+
+/// The bytes that a weight needs to be kept as it is.
+pub(super) fn width_of(weight: f32) -> usize {
+    if weight.fract() == 0.0 && weight <= 255.0 {
+        1
+    } else if tercet_kernels::f16_to_f32(f32_to_f16(weight)) == weight {
+        2
+    } else {
+        4
+    }
+}
+
+pub(super) struct Writer<'s> {
+    sink: &'s mut dyn SectionSink,
+    shape: Shape,
+    terms: Vec<u32>,
+    infos: Vec<[u32; 8]>,
+    /// In units of 4 bytes.
+    written: u64,
+    postings: u64,
+    record: Vec<u8>,
+    /// Largest weight of each block that has one: the block, the weight.
+    maxima: Vec<(u32, f32)>,
+    heaviest: Vec<f32>,
+}
+
+impl<'s> Writer<'s> {
+    pub(super) fn new(sink: &'s mut dyn SectionSink, shape: Shape) -> Result<Self, IndexError> {
+        sink.begin("lists")?;
+        Ok(Writer {
+            sink,
+            shape,
+            terms: Vec::new(),
+            infos: Vec::new(),
+            written: 0,
+            postings: 0,
+            record: Vec::new(),
+            maxima: Vec::new(),
+            heaviest: Vec::new(),
+        })
+    }
+
+    /// Adds a term and its postings, rows ascending strictly. One without postings is left out.
+    pub(super) fn term(&mut self, term: u32, rows: &[u32], weights: &[f32]) -> Result<(), IndexError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (postings, shape) = (rows.len() as u32, self.shape);
+        self.heaviest.clear();
+        self.heaviest.extend_from_slice(weights);
+        self.heaviest.sort_unstable_by(|a, b| b.total_cmp(a));
+        let ranked = RANKS.map(|rank| self.heaviest.get(rank - 1).copied().unwrap_or(0.0));
+        self.record.clear();
+        self.put_ends(rows);
+        self.put_slots(rows, shape.shift(postings));
+        let pairs = self.put_bounds(rows, weights, ranked[0]);
+        rows.iter().for_each(|&row| self.record.extend_from_slice(&(row as u16).to_le_bytes()));
+        if shape.width == 4 {
+            self.record.resize(self.record.len().next_multiple_of(4), 0);
+        }
+        for &weight in weights {
+            match shape.width {
+                1 => self.record.push(weight as u8),
+                2 => self.record.extend_from_slice(&f32_to_f16(weight).to_le_bytes()),
+                _ => self.record.extend_from_slice(&weight.to_le_bytes()),
+            }
+        }
+        self.record.resize(self.record.len().next_multiple_of(4), 0);
+        let Ok(start) = u32::try_from(self.written) else {
+            return Err(IndexError::too_large("bytes of sparse lists", u64::from(u32::MAX) * 4));
+        };
+        let [a, b, c, d] = ranked.map(f32::to_bits);
+        self.terms.push(term);
+        self.infos.push([start, postings, pairs, 0, a, b, c, d]);
+        self.sink.write(&self.record)?;
+        self.written += self.record.len() as u64 / 4;
+        self.postings += u64::from(postings);
+        Ok(())
+    }
+
+    fn put_ends(&mut self, rows: &[u32]) {
+        for span in 1..self.shape.spans() as u32 {
+            let end = rows.partition_point(|row| row >> SPAN_BITS < span) as u32;
+            self.record.extend_from_slice(&end.to_le_bytes());
+        }
+    }
+
+    fn put_slots(&mut self, rows: &[u32], shift: u32) {
+        let (mut at, mut span_start) = (0, 0);
+        for slot in 0..self.shape.slots(shift) as u32 {
+            let first = slot << shift;
+            while rows.get(at).is_some_and(|&row| row < first) {
+                at += 1;
+            }
+            if first.trailing_zeros() >= SPAN_BITS {
+                span_start = at;
+            }
+            // Before the last slot of a span there is room for fewer than 65,536 postings.
+            self.record.extend_from_slice(&((at - span_start) as u16).to_le_bytes());
+        }
+    }
+
+    /// Writes what bounds the blocks; how many pairs that are, or the mark of another form.
+    fn put_bounds(&mut self, rows: &[u32], weights: &[f32], most: f32) -> u32 {
+        let shape = self.shape;
+        if shape.is_unbounded(rows.len() as u32) {
+            return NONE;
+        }
+        self.maxima.clear();
+        for (&row, &weight) in rows.iter().zip(weights) {
+            let block = row >> shape.block_bits;
+            match self.maxima.last_mut() {
+                Some((last, max)) if *last == block => *max = max.max(weight),
+                _ => self.maxima.push((block, weight)),
+            }
+        }
+        let level = |max: f32, levels: u16| {
+            let level = (f64::from(max) / f64::from(most) * f64::from(levels)).ceil();
+            (level as u16).clamp(1, levels)
+        };
+        let pairs = shape.kept_pairs(self.maxima.len() as u32);
+        if pairs == DENSE {
+            let start = self.record.len();
+            self.record.resize(start + shape.blocks() / 2, 0);
+            for &(block, max) in &self.maxima {
+                let (group, at) = (block as usize / 64, block as usize % 64);
+                let level = level(max, DENSE_LEVELS) as u8;
+                self.record[start + group * 32 + at % 32] |= if at < 32 { level } else { level << 4 };
+            }
+            return DENSE;
+        }
+        let span_bits = SPAN_BITS - shape.block_bits;
+        for span in 0..shape.spans() as u32 {
+            let count = self.maxima.iter().filter(|(block, _)| block >> span_bits == span).count() as u16;
+            self.record.extend_from_slice(&count.to_le_bytes());
+        }
+        for &(block, max) in &self.maxima {
+            let block = (block as u16 & ((1 << span_bits) - 1)) << shape.block_bits;
+            let pair = block | level(max, shape.pair_levels());
+            self.record.extend_from_slice(&pair.to_le_bytes());
+        }
+        pairs
+    }
+
+    /// Writes the rest.
+    pub(super) fn finish(self) -> Result<(), IndexError> {
+        let Writer { sink, shape, terms, infos, postings, .. } = self;
+        let mut section = |name: &str, bytes: &[u8]| {
+            sink.begin(name)?;
+            sink.write(bytes)
+        };
+        section("terms", bytemuck::cast_slice(&terms))?;
+        let (bits, heads) = heads(&terms);
+        section("heads", bytemuck::cast_slice(&heads))?;
+        section("infos", bytemuck::cast_slice(infos.as_flattened()))?;
+        let meta = [
+            VERSION,
+            shape.width as u32,
+            shape.block_bits,
+            shape.rows,
+            terms.len() as u32,
+            postings as u32,
+            (postings >> 32) as u32,
+            bits,
+        ];
+        section("meta", bytemuck::cast_slice(&meta))
+    }
+}
+
+/// Places in `terms` by the high bits of a term: about eight terms a head where they are evenly spread.
+pub(super) fn heads(terms: &[u32]) -> (u32, Vec<u32>) {
+    let Some(&last) = terms.last() else { return (0, vec![0]) };
+    let most = (terms.len() / 8).max(1) as u32;
+    let bits = (0..32).find(|bits| last >> bits < most).unwrap_or(31);
+    let count = (last >> bits) + 2;
+    let place = |head: u32| terms.partition_point(|&term| term >> bits < head) as u32;
+    (bits, (0..count).map(place).collect())
+}
