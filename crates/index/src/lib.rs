@@ -26,6 +26,7 @@ pub mod hnsw;
 pub mod inverted;
 pub mod ivf;
 pub mod multi;
+mod parallel;
 pub mod quant;
 pub mod reduce;
 pub mod registry;

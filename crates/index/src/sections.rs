@@ -219,3 +219,10 @@ pub fn reserved<T>(len: usize) -> Result<Vec<T>, IndexError> {
     vec.try_reserve_exact(len).map_err(|_| IndexError::Memory { bytes })?;
     Ok(vec)
 }
+
+/// `len` zeros, or a typed error.
+pub(crate) fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, IndexError> {
+    let mut vec = reserved(len)?;
+    vec.resize(len, T::default());
+    Ok(vec)
+}

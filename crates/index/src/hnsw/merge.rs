@@ -4,7 +4,7 @@
 //! (the consolidation of FreshDiskANN, arXiv 2105.09613). Codes are taken over as they are, so that the plan (center, axes)
 //! stays the one of the first graph until there are several times as many vectors; then everything is made anew.
 
-use super::build::{self, Material, Params, Queries, in_parallel};
+use super::build::{self, Material, Params, Queries};
 use super::graph::{Graph, Layer, NONE, used};
 use super::make::{kept, lent, make, metric, params, write};
 use super::plan::{Codes, Over, Plan, Rows, raw};
@@ -14,6 +14,7 @@ use super::reader::{HnswReader, Stage};
 use super::{GRAPH_FROM, WALK_BYTES};
 use crate::dense::{DenseSpec, DenseStream, Work};
 use crate::flat;
+use crate::parallel::in_parallel;
 use crate::sections::reserved;
 use crate::{IndexError, SectionSink};
 use std::collections::BTreeSet;

@@ -2,15 +2,18 @@
 
 use super::{WALK_BYTES, WALK_CANDIDATES, WALK_QUERIES, WALK_SAMPLE};
 use crate::dense::{Codec, DenseSpec, Parallel, Reduce, Work};
+use crate::parallel::{each_part, in_parallel};
 use crate::quant::{CodeQuery, Coder, Space};
 use crate::reduce::{PCA_DIMS_MAX, Reduction, pca, prefix, random_axes};
-use crate::sections::reserved;
+use crate::sections::{reserved, zeros};
 use crate::values::{Dtype, Values};
-use crate::{IndexError, hnsw::build::Queries, hnsw::build::in_parallel};
+use crate::{IndexError, hnsw::build::Queries};
 use tercet_kernels::Metric;
 
 /// Vectors from which axes are found.
 const AXES_SAMPLE: usize = 4_096;
+/// ... taken in pieces of so many.
+const SAMPLE_PIECE: usize = 64;
 /// With fewer vectors axes are not worth their while.
 const AXES_FROM: usize = 2_048;
 
@@ -104,7 +107,7 @@ impl Plan {
             return Ok(whole(space));
         }
         let reduction = match spec.options.reduce {
-            Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize)?)),
+            Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize, work)?)),
             Reduce::Prefix(first) => Some(prefix(points, first as usize + space.added())?),
             Reduce::Auto | Reduce::None => None,
             Reduce::Random(axes) => {
@@ -129,7 +132,7 @@ impl Plan {
                 let axes = points > Coder::dims_in(WALK_BYTES, 8)
                     && points <= PCA_DIMS_MAX
                     && rows.count() >= AXES_FROM;
-                if axes { Self::best(space, rows, work.parallel)? } else { whole(space) }
+                if axes { Self::best(space, rows, work)? } else { whole(space) }
             }
             _ => whole(space),
         })
@@ -137,11 +140,11 @@ impl Plan {
 
     /// The better of few axes in 8 bits and many in 4, both of [`WALK_BYTES`]: the one whose candidates hold more of the
     /// true neighbours. Which is better depends on how fast the variance of the axes falls.
-    fn best(space: Space, rows: &dyn Rows, parallel: &dyn Parallel) -> Result<Self, IndexError> {
+    fn best(space: Space, rows: &dyn Rows, work: &Work<'_>) -> Result<Self, IndexError> {
         let points = space.points();
         let many = Coder::dims_in(WALK_BYTES, 4).min(points);
         let few = Coder::dims_in(WALK_BYTES, 8).min(points);
-        let axes = axes_of(&space, rows, many)?;
+        let axes = axes_of(&space, rows, many, work)?;
         let plan = |reduction, walk: Coder| Plan::new(space.clone(), reduction, walk.in_lines(), Over::Own);
         // The first axes of many are the few.
         let mut leading = axes.clone();
@@ -152,7 +155,7 @@ impl Plan {
             plan(Reduction::Pca(leading), Coder::bits8(few)),
         ];
         let [with_many, with_few] =
-            [plans[0].agreement(rows, parallel)?, plans[1].agreement(rows, parallel)?];
+            [plans[0].agreement(rows, work.parallel)?, plans[1].agreement(rows, work.parallel)?];
         let [many, few] = plans;
         Ok(if with_few >= with_many { few } else { many })
     }
@@ -340,16 +343,25 @@ impl Rows for Sampled<'_> {
 }
 
 /// The principal axes of a sample of the points.
-fn axes_of(space: &Space, rows: &dyn Rows, axes: usize) -> Result<crate::reduce::Projection, IndexError> {
+fn axes_of(
+    space: &Space,
+    rows: &dyn Rows,
+    axes: usize,
+    work: &Work<'_>,
+) -> Result<crate::reduce::Projection, IndexError> {
     let points = space.points();
     let count = rows.count().min(AXES_SAMPLE);
     let step = rows.count() / count.max(1);
-    let mut sample: Vec<f32> = reserved(count.saturating_mul(points))?;
-    let (mut vector, mut point) = (Vec::new(), vec![0.0; points]);
-    for at in 0..count {
-        rows.get(at * step, &mut vector);
-        space.point(&vector, &mut point);
-        sample.extend_from_slice(&point);
-    }
-    pca(&sample, points, axes, false)
+    let mut sample: Vec<f32> = zeros(count.saturating_mul(points))?;
+    each_part(work.parallel, sample.chunks_mut(points * SAMPLE_PIECE), &|piece, part| {
+        let mut vector = Vec::new();
+        for (at, point) in part.chunks_exact_mut(points).enumerate() {
+            rows.get((piece * SAMPLE_PIECE + at) * step, &mut vector);
+            space.point(&vector, point);
+        }
+    });
+    // Finding axes is a part of the work that has no measure of its own.
+    let total = rows.count() as u64;
+    let go_on = |_, _| (work.progress)(0, total);
+    pca(&sample, points, axes, false, &Work { parallel: work.parallel, progress: &go_on })
 }

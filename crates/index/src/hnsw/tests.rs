@@ -1,11 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::KIND;
 use crate::dense::{
-    DenseInput, DenseReader, DenseSearch, DenseSource, DenseSpec, DenseStream, EachVector, Effort, Parallel,
-    Work,
+    DenseInput, DenseReader, DenseSearch, DenseSource, DenseSpec, DenseStream, EachVector, Effort, Work,
 };
+use crate::parallel::Threads;
 use crate::{Bitmap, Counters, IndexError, MemorySections, Sections, TopK, Values};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tercet_kernels::Metric;
 
 /// Vectors in clusters, of a fixed sequence.
@@ -21,31 +20,6 @@ fn vectors(count: usize, dims: usize, clusters: usize, seed: u64) -> Vec<f32> {
         .flat_map(|at| (0..dims).map(move |d| (at * 7 % clusters) * dims + d))
         .map(|place| centres[place] + 0.7 * normal())
         .collect()
-}
-
-struct Threads(usize);
-
-impl Parallel for Threads {
-    fn threads(&self) -> usize {
-        self.0
-    }
-
-    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..self.0 {
-                scope.spawn(|| {
-                    loop {
-                        let task = next.fetch_add(1, Ordering::Relaxed);
-                        if task >= tasks {
-                            break;
-                        }
-                        body(task);
-                    }
-                });
-            }
-        });
-    }
 }
 
 struct Index {

@@ -196,7 +196,7 @@ fn reduction(
     work.step(0, 1)?;
     let first = match spec.options.reduce {
         Reduce::Auto | Reduce::None => Reduction::None,
-        Reduce::Pca(axes) => Reduction::Pca(pca(&some, points, (axes as usize).min(points), false)?),
+        Reduce::Pca(axes) => Reduction::Pca(pca(&some, points, (axes as usize).min(points), false, work)?),
         Reduce::Prefix(first) => prefix(points, (first as usize + space.added()).min(points))?,
         Reduce::Random(axes) => {
             Reduction::Pca(random_axes(points, (axes as usize).min(points), spec.options.seed)?)
@@ -207,7 +207,7 @@ fn reduction(
     let turn = match (rotate, parts) {
         (Rotate::Opq, Some((m, _))) => {
             let shorter = make::projected(&first, &some, points, work)?;
-            let axes = pca(&shorter, reduced, reduced, false)?;
+            let axes = pca(&shorter, reduced, reduced, false, work)?;
             let turned = make::projected(&Reduction::Pca(axes.clone()), &shorter, reduced, work)?;
             spread(axes, &turned, m.min(reduced))
         }

@@ -2,25 +2,32 @@
 //!
 //! Values are centred and scaled by a power of two, so that the largest lies in [0.5, 1) and no product overflows.
 //! Products and sums are f32 within [`BLOCK_ROWS`] rows and f64 across them. Every element is summed over the rows
-//! in ascending order, a multiplication and an addition each: how the work is tiled does not touch the bits.
+//! in ascending order, a multiplication and an addition each: how the work is tiled, and on how many threads it is done,
+//! does not touch the bits.
 //!
 //! ```text
 //! for each block of rows:
 //!   pack: strips of 8 columns, one row of a strip after the other    both operands of a tile stay in the first cache
-//!   for each strip `left`, each strip `right` up to it:
+//!   for each strip `left`, side by side, each strip `right` up to it:
 //!     sums[4][8] += left[row][4] x right[row][8], rows ascending     the sums stay in registers
 //!     lower triangle += sums
 //! ```
 //! (The micro-kernel of Goto and van de Geijn, ACM TOMS 34(3), 2008.)
 
 use crate::IndexError;
-use crate::sections::reserved;
+use crate::dense::Work;
+use crate::parallel::each_part;
+use crate::sections::zeros;
+use std::ops::Range;
 
 /// Rows whose products are summed in f32: relative errors of 1e-6, and one addition in f64 per so many in f32.
 const BLOCK_ROWS: usize = 128;
 
 /// Columns of a strip.
 const STRIP: usize = 8;
+
+/// Strips that are packed in one piece.
+const STRIPS_PACKED: usize = 8;
 
 /// Rows of a tile: with eight columns, eight registers of four lanes, half of what every target has.
 const TILE: usize = 4;
@@ -76,10 +83,13 @@ impl<'a> Sample<'a> {
         self.values.len() / self.dims
     }
 
-    /// Writes a row's centred and scaled values.
+    /// The centred and scaled values of some columns of a row.
     #[inline]
-    pub(super) fn centred<'v>(&'v self, row: &'v [f32]) -> impl Iterator<Item = f32> + 'v {
-        row.iter().zip(&self.mean).map(|(&value, mean)| ((f64::from(value) - mean) * self.scale) as f32)
+    fn centred<'v>(&'v self, row: &'v [f32], columns: Range<usize>) -> impl Iterator<Item = f32> + 'v {
+        row[columns.clone()]
+            .iter()
+            .zip(&self.mean[columns])
+            .map(|(&value, mean)| ((f64::from(value) - mean) * self.scale) as f32)
     }
 
     /// What turns a sum of products of scaled values into a covariance.
@@ -95,13 +105,6 @@ fn below_one(largest: f64) -> f64 {
     f64::from_bits((2 * 1023 - 1 - exponent) << 52)
 }
 
-/// A vector of zeros, or a typed error.
-pub(super) fn zeros<T: Clone + Default>(len: usize) -> Result<Vec<T>, IndexError> {
-    let mut vec = reserved(len)?;
-    vec.resize(len, T::default());
-    Ok(vec)
-}
-
 /// A symmetric matrix in f64; only elements with `column <= row` count.
 pub(super) struct Lower {
     pub(super) values: Vec<f64>,
@@ -110,33 +113,48 @@ pub(super) struct Lower {
 }
 
 /// Sums of products of the centred, scaled columns. Cost: rows x dims^2 / 2 multiplications; memory: dims^2 f64.
-pub(super) fn products(sample: &Sample<'_>) -> Result<Lower, IndexError> {
+pub(super) fn products(sample: &Sample<'_>, work: &Work<'_>) -> Result<Lower, IndexError> {
     let strips = sample.dims.div_ceil(STRIP);
     let stride = strips * STRIP;
     let mut out = Lower { values: zeros(stride * stride)?, stride };
     let mut packed: Vec<[f32; STRIP]> = zeros(strips * BLOCK_ROWS)?;
     for block in sample.values.chunks(BLOCK_ROWS * sample.dims) {
+        work.step(0, 1)?;
         let rows = block.len() / sample.dims;
-        for (at, row) in block.chunks_exact(sample.dims).enumerate() {
-            for (column, value) in sample.centred(row).enumerate() {
-                packed[column / STRIP * rows + at][column % STRIP] = value;
-            }
-        }
-        add_block(&packed[..strips * rows], rows, &mut out);
+        let packed = &mut packed[..strips * rows];
+        each_part(work.parallel, packed.chunks_mut(rows * STRIPS_PACKED), &|at, strips| {
+            pack(sample, block, at * STRIPS_PACKED, strips);
+        });
+        add_block(packed, rows, &mut out, work);
     }
     Ok(out)
 }
 
-fn add_block(packed: &[[f32; STRIP]], rows: usize, out: &mut Lower) {
+/// Packs the strips of a block from the strip `first` on.
+fn pack(sample: &Sample<'_>, block: &[f32], first: usize, strips: &mut [[f32; STRIP]]) {
+    let rows = block.len() / sample.dims;
+    let from = first * STRIP;
+    let columns = from..(from + strips.len() / rows.max(1) * STRIP).min(sample.dims);
+    for (at, row) in block.chunks_exact(sample.dims).enumerate() {
+        for (column, value) in sample.centred(row, columns.clone()).enumerate() {
+            strips[column / STRIP * rows + at][column % STRIP] = value;
+        }
+    }
+}
+
+/// Bands of [`STRIP`] rows side by side, the longest first.
+fn add_block(packed: &[[f32; STRIP]], rows: usize, out: &mut Lower, work: &Work<'_>) {
     let stride = out.stride;
-    let bands = out.values.chunks_exact_mut(STRIP * stride);
-    for (at, (left, band)) in packed.chunks_exact(rows).zip(bands).enumerate() {
+    let last = (stride / STRIP).saturating_sub(1);
+    each_part(work.parallel, out.values.chunks_exact_mut(STRIP * stride).rev(), &|at, band| {
+        let at = last - at;
+        let left = &packed[at * rows..(at + 1) * rows];
         let (upper, lower) = band.split_at_mut(TILE * stride);
         for (to, right) in packed.chunks_exact(rows).take(at + 1).enumerate() {
             add_tile(&tile::<0>(left, right), upper, stride, to * STRIP);
             add_tile(&tile::<TILE>(left, right), lower, stride, to * STRIP);
         }
-    }
+    });
 }
 
 /// The products of four columns of one strip, from `AT` on, with the eight of another.

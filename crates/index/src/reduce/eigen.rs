@@ -14,13 +14,20 @@
 //! - rotations are collected and applied many sweeps at a time to [`STRIPE`] columns that fit the second cache; the
 //!   row that two rotations share stays in registers;
 //! - only the vectors that are asked for go back through the reflections.
+//!
+//! Stripes are shared out over threads; the form and the rotations are found on one. No element is computed otherwise for it.
 
-use super::covariance::{Lower, zeros};
+use super::covariance::Lower;
 use crate::IndexError;
-use crate::sections::reserved;
+use crate::dense::Work;
+use crate::parallel::each_part;
+use crate::sections::{reserved, zeros};
 
 /// Columns of a stripe.
 const STRIPE: usize = 16;
+
+/// Rows of the reduction to tridiagonal form between two questions whether to go on.
+const ROWS_ASKED: usize = 64;
 
 /// Partial sums of a dot product.
 const LANES: usize = 8;
@@ -47,21 +54,24 @@ pub(super) struct Eigen {
 pub(super) fn decompose(
     matrix: &mut Lower,
     size: usize,
+    work: &Work<'_>,
     leading: impl FnOnce(&[f64]) -> usize,
 ) -> Result<Eigen, IndexError> {
-    let mut form = tridiagonal(matrix, size)?;
+    let mut form = tridiagonal(matrix, size, work)?;
     let mut turned = Turned::identity(size)?;
-    diagonalise(&mut form, Some(&mut turned))?;
+    diagonalise(&mut form, Some(&mut turned), work)?;
     let order = descending(&form.diagonal)?;
     let values = picked(&form.diagonal, &order)?;
     let order = &order[..leading(&values).min(size)];
     let mut chosen: Vec<[f64; STRIPE]> = zeros(order.len().div_ceil(STRIPE) * size)?;
-    for (to, stripe) in chosen.chunks_exact_mut(size).enumerate() {
+    work.step(0, 1)?;
+    let matrix: &Lower = matrix;
+    each_part(work.parallel, chosen.chunks_exact_mut(size), &|to, stripe| {
         for (lane, &from) in order.iter().skip(to * STRIPE).take(STRIPE).enumerate() {
             stripe.iter_mut().enumerate().for_each(|(row, lanes)| lanes[lane] = turned.at(from, row));
         }
         reflect(matrix, &form.halves, stripe);
-    }
+    });
     let mut vectors = reserved(order.len() * size)?;
     for at in 0..order.len() {
         let stripe = &chosen[at / STRIPE * size..][..size];
@@ -71,9 +81,9 @@ pub(super) fn decompose(
 }
 
 /// All eigenvalues in descending order, under the same condition. Cost: 2 n^3 / 3 multiplications.
-pub(super) fn values(matrix: &mut Lower, size: usize) -> Result<Vec<f64>, IndexError> {
-    let mut form = tridiagonal(matrix, size)?;
-    diagonalise(&mut form, None)?;
+pub(super) fn values(matrix: &mut Lower, size: usize, work: &Work<'_>) -> Result<Vec<f64>, IndexError> {
+    let mut form = tridiagonal(matrix, size, work)?;
+    diagonalise(&mut form, None, work)?;
     picked(&form.diagonal, &descending(&form.diagonal)?)
 }
 
@@ -108,12 +118,15 @@ struct Update {
 }
 
 /// Reduces to tridiagonal form, from the last row upwards.
-fn tridiagonal(matrix: &mut Lower, size: usize) -> Result<Tridiagonal, IndexError> {
+fn tridiagonal(matrix: &mut Lower, size: usize, work: &Work<'_>) -> Result<Tridiagonal, IndexError> {
     let mut form =
         Tridiagonal { diagonal: zeros(size)?, beside: zeros(size.saturating_sub(1))?, halves: zeros(size)? };
     let mut before = Update { v: zeros(size)?, q: zeros(size)? };
     let mut next = Update { v: zeros(size)?, q: zeros(size)? };
     for i in (0..size).rev() {
+        if i.is_multiple_of(ROWS_ASKED) {
+            work.step(0, 1)?;
+        }
         let (above, row) = matrix.values.split_at_mut(i * matrix.stride);
         let row = &mut row[..=i];
         let (v, q) = (before.v[i], before.q[i]);
@@ -245,7 +258,11 @@ fn reflect(matrix: &Lower, halves: &[f64], stripe: &mut [[f64; STRIPE]]) {
 }
 
 /// Diagonalises a tridiagonal matrix in place; `turned` takes every rotation on the way.
-fn diagonalise(form: &mut Tridiagonal, mut turned: Option<&mut Turned>) -> Result<(), IndexError> {
+fn diagonalise(
+    form: &mut Tridiagonal,
+    mut turned: Option<&mut Turned>,
+    work: &Work<'_>,
+) -> Result<(), IndexError> {
     let (d, e) = (&mut form.diagonal, &mut form.beside);
     let largest = d.iter().chain(&*e).fold(0.0, |largest: f64, x| largest.max(x.abs()));
     let negligible = largest * NEGLIGIBLE;
@@ -264,10 +281,10 @@ fn diagonalise(form: &mut Tridiagonal, mut turned: Option<&mut Turned>) -> Resul
         let each = |rotation| turned.as_mut().map_or(Ok(()), |turned| turned.push(rotation));
         step(d, e, start..end, each)?;
         if let Some(turned) = turned.as_mut() {
-            turned.end_sweep(start)?;
+            turned.end_sweep(start, work)?;
         }
     }
-    turned.map_or(Ok(()), Turned::apply)
+    turned.map_or(Ok(()), |turned| turned.apply(work))
 }
 
 /// One implicit QR step on the rows `block.start..=block.end`, none of whose elements beside the diagonal is
@@ -349,21 +366,23 @@ impl Turned {
 
     /// The rotations since the sweep before began at row `start`. Applies them once there are enough to be worth a
     /// pass over the stripes.
-    fn end_sweep(&mut self, start: usize) -> Result<(), IndexError> {
+    fn end_sweep(&mut self, start: usize, work: &Work<'_>) -> Result<(), IndexError> {
         let memory = |_| IndexError::Memory { bytes: size_of::<(usize, usize)>() as u64 };
         self.sweeps.try_reserve(1).map_err(memory)?;
         self.sweeps.push((start, self.waiting.len()));
-        if self.waiting.len() < 32 * self.size { Ok(()) } else { self.apply() }
+        if self.waiting.len() < 32 * self.size { Ok(()) } else { self.apply(work) }
     }
 
-    fn apply(&mut self) -> Result<(), IndexError> {
-        for stripe in self.stripes.chunks_exact_mut(self.size) {
+    fn apply(&mut self, work: &Work<'_>) -> Result<(), IndexError> {
+        work.step(0, 1)?;
+        let (sweeps, waiting) = (&self.sweeps, &self.waiting);
+        each_part(work.parallel, self.stripes.chunks_exact_mut(self.size), &|_, stripe| {
             let mut from = 0;
-            for &(start, to) in &self.sweeps {
-                rotate(&mut stripe[start..], &self.waiting[from..to]);
+            for &(start, to) in sweeps {
+                rotate(&mut stripe[start..], &waiting[from..to]);
                 from = to;
             }
-        }
+        });
         self.waiting.clear();
         self.sweeps.clear();
         Ok(())

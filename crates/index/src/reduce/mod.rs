@@ -24,6 +24,7 @@ pub use pca::{PCA_DIMS_MAX, energy_share, pca, pca_keeping, spectrum};
 pub use random::random_axes;
 
 use crate::IndexError;
+use crate::sections::zeros;
 use std::borrow::Cow;
 
 /// The most components of a vector.
@@ -94,7 +95,7 @@ impl Reduction {
             Reduction::None => Ok(Cow::Borrowed(vector)),
             Reduction::Prefix { reduced } => Ok(Cow::Borrowed(vector.get(..*reduced).unwrap_or(vector))),
             Reduction::Pca(projection) => {
-                let mut out = covariance::zeros(projection.reduced)?;
+                let mut out = zeros(projection.reduced)?;
                 projection.apply(vector, &mut out);
                 Ok(Cow::Owned(out))
             }

@@ -1,10 +1,11 @@
 //! Principal axes of a sample.
 
-use super::covariance::{Sample, products, zeros};
+use super::covariance::{Sample, products};
 use super::eigen::{decompose, values};
 use super::{Projection, check_reduced};
 use crate::IndexError;
-use crate::sections::reserved;
+use crate::dense::Work;
+use crate::sections::{reserved, zeros};
 
 /// The most dimensions whose covariance is decomposed: 32 MiB of it and, at 2,048, some 10 s.
 pub const PCA_DIMS_MAX: usize = 2_048;
@@ -13,12 +14,20 @@ pub const PCA_DIMS_MAX: usize = 2_048;
 /// arXiv 2312.16335). An axis' component of largest magnitude, the first among equals, is positive. With `center` the
 /// sample's mean is taken off, and energy is variance; without, it is the mean square.
 ///
-/// The same sample gives the same bits on every machine. Axes beyond the sample's rank are orthonormal and otherwise
+/// The same sample gives the same bits on every machine and for any number of threads. `work.progress` is asked now and
+/// then whether to go on, always with 0 of 1 done. Axes beyond the sample's rank are orthonormal and otherwise
 /// arbitrary. Errors: [`IndexError::Shape`] for `dims` 0, `reduced` outside 1..=`dims`, an empty sample or one of
-/// partial rows, or a component that is not finite; [`IndexError::TooLarge`] above [`PCA_DIMS_MAX`]. Cost: rows x
-/// dims^2 / 2 multiplications and 4 dims^3 operations, on one thread; memory: 16 dims^2 bytes.
-pub fn pca(sample: &[f32], dims: usize, reduced: usize, center: bool) -> Result<Projection, IndexError> {
-    pca_keeping(sample, dims, &[reduced], 0.0, center)
+/// partial rows, or a component that is not finite; [`IndexError::TooLarge`] above [`PCA_DIMS_MAX`];
+/// [`IndexError::Cancelled`]. Cost: rows x dims^2 / 2 multiplications and 4 dims^3 operations, of which 4 dims^3 / 3 on one
+/// thread; memory: 16 dims^2 bytes.
+pub fn pca(
+    sample: &[f32],
+    dims: usize,
+    reduced: usize,
+    center: bool,
+    work: &Work<'_>,
+) -> Result<Projection, IndexError> {
+    pca_keeping(sample, dims, &[reduced], 0.0, center, work)
 }
 
 /// The same, of as many axes as the smallest of `candidates` whose axes keep `share` (0..1) of the energy; the largest
@@ -29,6 +38,7 @@ pub fn pca_keeping(
     candidates: &[usize],
     share: f32,
     center: bool,
+    work: &Work<'_>,
 ) -> Result<Projection, IndexError> {
     let sample = checked(sample, dims, center)?;
     for &reduced in candidates {
@@ -44,9 +54,9 @@ pub fn pca_keeping(
     if sample.scale == 0.0 {
         return identity(&sample, choose(&[]));
     }
-    let mut products = products(&sample)?;
+    let mut products = products(&sample, work)?;
     let mut reduced = 0;
-    let eigen = decompose(&mut products, dims, |values| {
+    let eigen = decompose(&mut products, dims, work, |values| {
         reduced = choose(values);
         reduced
     })?;
@@ -63,12 +73,12 @@ pub fn pca_keeping(
 
 /// The energy along each principal axis (the eigenvalues of the covariance), in descending order: what
 /// [`pca`] would keep. [`energy_share`] sums it up. Errors, bits and order of cost as [`pca`].
-pub fn spectrum(sample: &[f32], dims: usize, center: bool) -> Result<Vec<f64>, IndexError> {
+pub fn spectrum(sample: &[f32], dims: usize, center: bool, work: &Work<'_>) -> Result<Vec<f64>, IndexError> {
     let sample = checked(sample, dims, center)?;
     if sample.scale == 0.0 {
         return zeros(dims);
     }
-    let mut spectrum = values(&mut products(&sample)?, dims)?;
+    let mut spectrum = values(&mut products(&sample, work)?, dims, work)?;
     let unit = sample.unit();
     spectrum.iter_mut().for_each(|value| *value = value.max(0.0) * unit);
     Ok(spectrum)

@@ -1,8 +1,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
+use crate::dense::Work;
+use crate::parallel::Threads;
 use crate::sections::{MemorySections, array_bytes};
 use crate::{SectionSource, Sections};
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn axes(sample: &[f32], dims: usize, reduced: usize, center: bool) -> Result<Projection, IndexError> {
+    pca(sample, dims, reduced, center, &Work::inline())
+}
+
+fn energies(sample: &[f32], dims: usize, center: bool) -> Result<Vec<f64>, IndexError> {
+    spectrum(sample, dims, center, &Work::inline())
+}
+
+fn keeping(
+    sample: &[f32],
+    dims: usize,
+    candidates: &[usize],
+    share: f32,
+    center: bool,
+) -> Result<Projection, IndexError> {
+    pca_keeping(sample, dims, candidates, share, center, &Work::inline())
+}
 
 /// SplitMix64 as components from -1 to 1: the same on every machine.
 struct Rng(u64);
@@ -135,10 +156,10 @@ proptest! {
         let reduced = 1 + (part * dims as f64) as usize;
         let sample = Rng(seed).rows(rows, dims, rank, noise);
         let oracle = jacobi(covariance(&sample, dims, center), dims);
-        let projection = pca(&sample, dims, reduced, center).unwrap();
+        let projection = axes(&sample, dims, reduced, center).unwrap();
         prop_assert!(skew(&projection) < 1e-6, "skew {}", skew(&projection));
         prop_assert!(signs_hold(&projection));
-        let found = spectrum(&sample, dims, center).unwrap();
+        let found = energies(&sample, dims, center).unwrap();
         let scale = oracle[0].abs().max(1e-12);
         for (found, wanted) in found.iter().zip(&oracle) {
             prop_assert!((found - wanted).abs() < 1e-5 * scale, "{found} for {wanted}");
@@ -157,7 +178,7 @@ proptest! {
 fn data_of_low_rank_comes_back() {
     let (rows, dims, rank) = (400, 50, 6);
     let sample = Rng(3).rows(rows, dims, rank, 0.0);
-    let projection = pca(&sample, dims, rank, true).unwrap();
+    let projection = axes(&sample, dims, rank, true).unwrap();
     assert!(projection.kept > 0.999_999, "{}", projection.kept);
     let mut out = vec![0.0; rank];
     for row in sample.chunks_exact(dims) {
@@ -168,7 +189,7 @@ fn data_of_low_rank_comes_back() {
             assert!((back - x).abs() < 1e-4, "{back} for {x}");
         }
     }
-    assert!(pca(&sample, dims, rank - 2, true).unwrap().kept < 0.999);
+    assert!(axes(&sample, dims, rank - 2, true).unwrap().kept < 0.999);
 }
 
 const GOLDEN: [u64; 3] = [0xca40_6391_b2a8_9651, 0xb284_bda1_397d_96e3, 0x678c_6581_38f0_c1b7];
@@ -179,28 +200,58 @@ fn the_bits_are_the_same_everywhere() {
     let checksums =
         [(300, 61, 5, 20), (40, 70, 12, 70), (513, 96, 96, 33)].map(|(rows, dims, rank, reduced)| {
             let sample = Rng(dims as u64).rows(rows, dims, rank, 0.01);
-            let projection = pca(&sample, dims, reduced, true).unwrap();
-            assert_eq!(projection, pca(&sample, dims, reduced, true).unwrap());
+            let projection = axes(&sample, dims, reduced, true).unwrap();
+            for threads in [2, 7] {
+                let work = Work { parallel: &Threads(threads), progress: &|_, _| true };
+                assert_eq!(
+                    projection,
+                    pca(&sample, dims, reduced, true, &work).unwrap(),
+                    "{threads} threads"
+                );
+            }
             assert!(skew(&projection) < 1e-6);
             checksum(&projection)
         });
     assert_eq!(checksums, GOLDEN, "{checksums:#x?}");
 }
 
+/// Stopped at every question in turn; each stage asks.
+#[test]
+fn finding_axes_is_stopped_when_asked() {
+    let (rows, dims) = (300, 70);
+    let sample = Rng(8).rows(rows, dims, 20, 0.1);
+    let asked = AtomicUsize::new(0);
+    let stopped_at = |at: usize| {
+        asked.store(0, Ordering::Relaxed);
+        let progress = |done, total| {
+            assert_eq!((done, total), (0, 1));
+            asked.fetch_add(1, Ordering::Relaxed) < at
+        };
+        let work = Work { parallel: &Threads(2), progress: &progress };
+        pca(&sample, dims, 9, true, &work).err()
+    };
+    assert!(stopped_at(usize::MAX).is_none());
+    let questions = asked.load(Ordering::Relaxed);
+    assert!(questions >= 3 + 2 + 1 + 1, "{questions}");
+    for at in 0..questions {
+        assert!(matches!(stopped_at(at), Some(IndexError::Cancelled)), "at {at} of {questions}");
+    }
+}
+
 #[test]
 fn a_scale_changes_nothing_but_the_mean() {
     let sample = Rng(9).rows(200, 20, 4, 0.1);
-    let plain = pca(&sample, 20, 7, true).unwrap();
+    let plain = axes(&sample, 20, 7, true).unwrap();
     for scale in [2f32.powi(120), 2f32.powi(-100)] {
         let scaled: Vec<f32> = sample.iter().map(|x| x * scale).collect();
-        let projection = pca(&scaled, 20, 7, true).unwrap();
+        let projection = axes(&scaled, 20, 7, true).unwrap();
         assert_eq!((&projection.matrix, projection.kept), (&plain.matrix, plain.kept));
         assert!(projection.mean.iter().zip(&plain.mean).all(|(a, b)| *a == b * scale));
     }
     let ends = [f32::MAX, f32::MIN, f32::MIN, f32::MAX, 1e-45, 0.0];
-    let projection = pca(&ends, 2, 2, true).unwrap();
+    let projection = axes(&ends, 2, 2, true).unwrap();
     assert!(projection.matrix.iter().all(|x| x.is_finite()) && skew(&projection) < 1e-6);
-    assert!(pca(&[1e-45, 0.0, 0.0, 0.0], 2, 1, true).unwrap().matrix == [1.0, 0.0]);
+    assert!(axes(&[1e-45, 0.0, 0.0, 0.0], 2, 1, true).unwrap().matrix == [1.0, 0.0]);
 }
 
 #[test]
@@ -209,51 +260,51 @@ fn data_without_directions_still_has_axes() {
     let same: Vec<f32> = Rng(1).components(dims).repeat(50);
     let alone = Rng(2).components(dims);
     for sample in [&same, &alone, &vec![0.0; 3 * dims]] {
-        let projection = pca(sample, dims, 4, true).unwrap();
+        let projection = axes(sample, dims, 4, true).unwrap();
         assert_eq!((projection.kept, skew(&projection)), (1.0, 0.0));
         assert!(projection.mean.iter().zip(sample).all(|(mean, x)| mean == x));
-        assert_eq!(spectrum(sample, dims, true).unwrap(), vec![0.0; dims]);
+        assert_eq!(energies(sample, dims, true).unwrap(), vec![0.0; dims]);
     }
     // All directions alike: every axis holds the same.
     let alike: Vec<f32> = (0..2 * dims * dims)
         .map(|at| [1.0, -1.0][at / dims % 2] * f32::from(at / dims / 2 == at % dims))
         .collect();
-    let projection = pca(&alike, dims, dims, true).unwrap();
+    let projection = axes(&alike, dims, dims, true).unwrap();
     assert!(skew(&projection) < 1e-6 && signs_hold(&projection));
-    let spectrum = spectrum(&alike, dims, true).unwrap();
+    let spectrum = energies(&alike, dims, true).unwrap();
     assert!(spectrum.iter().all(|value| (value - 1.0 / dims as f64).abs() < 1e-12), "{spectrum:?}");
     // One dimension, and fewer rows than dimensions.
-    let one = pca(&[1.0, 2.0, 6.0], 1, 1, true).unwrap();
+    let one = axes(&[1.0, 2.0, 6.0], 1, 1, true).unwrap();
     assert_eq!((one.mean, one.matrix, one.kept), (vec![3.0], vec![1.0], 1.0));
-    let few = pca(&Rng(4).components(3 * 40), 40, 40, true).unwrap();
+    let few = axes(&Rng(4).components(3 * 40), 40, 40, true).unwrap();
     assert!(skew(&few) < 1e-6 && few.kept == 1.0);
-    assert!(pca(&Rng(4).components(3 * 40), 40, 2, true).unwrap().kept > 0.9999);
+    assert!(axes(&Rng(4).components(3 * 40), 40, 2, true).unwrap().kept > 0.9999);
 }
 
 #[test]
 fn the_smallest_candidate_that_keeps_enough_is_taken() {
     let sample = Rng(5).rows(500, 30, 8, 0.01);
-    let found = spectrum(&sample, 30, true).unwrap();
+    let found = energies(&sample, 30, true).unwrap();
     for share in [0.5f32, 0.9, 0.95, 0.999, 2.0] {
         let candidates = [16, 2, 4, 8, 1];
-        let projection = pca_keeping(&sample, 30, &candidates, share, true).unwrap();
+        let projection = keeping(&sample, 30, &candidates, share, true).unwrap();
         let enough = [1, 2, 4, 8].into_iter().find(|&reduced| energy_share(&found, reduced) >= share);
         assert_eq!(projection.reduced, enough.unwrap_or(16));
-        assert_eq!(projection, pca(&sample, 30, projection.reduced, true).unwrap());
+        assert_eq!(projection, axes(&sample, 30, projection.reduced, true).unwrap());
     }
-    assert!(matches!(pca_keeping(&sample, 30, &[], 0.5, true), Err(IndexError::Shape { .. })));
+    assert!(matches!(keeping(&sample, 30, &[], 0.5, true), Err(IndexError::Shape { .. })));
 }
 
 #[test]
 fn bad_samples_are_refused() {
-    let fail = |sample: &[f32], dims, reduced| pca(sample, dims, reduced, true).err();
+    let fail = |sample: &[f32], dims, reduced| axes(sample, dims, reduced, true).err();
     let shape = |error| matches!(error, Some(IndexError::Shape { .. }));
     assert!(shape(fail(&[], 3, 1)) && shape(fail(&[1.0; 7], 3, 1)) && shape(fail(&[1.0], 0, 0)));
     assert!(shape(fail(&[1.0; 6], 3, 0)) && shape(fail(&[1.0; 6], 3, 4)) && shape(fail(&[], 0, 1)));
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         assert!(shape(fail(&[1.0, 2.0, bad, 4.0], 2, 1)));
     }
-    assert!(shape(spectrum(&[1.0; 7], 3, true).err()));
+    assert!(shape(energies(&[1.0; 7], 3, true).err()));
     let wide = PCA_DIMS_MAX + 1;
     assert!(matches!(fail(&vec![0.0; wide], wide, 1), Some(IndexError::TooLarge { .. })));
     assert!(matches!(prefix(65_536, 1), Err(IndexError::TooLarge { .. })));
@@ -295,7 +346,7 @@ fn projecting_sums_in_ascending_order() {
 #[test]
 fn reductions_are_stored_and_read_back() {
     let sample = Rng(6).rows(60, 12, 3, 0.1);
-    let pca = Reduction::Pca(pca(&sample, 12, 5, true).unwrap());
+    let pca = Reduction::Pca(axes(&sample, 12, 5, true).unwrap());
     for reduction in [Reduction::None, prefix(12, 3).unwrap(), pca.clone()] {
         let sections = reduction.sections(12).unwrap();
         let mut sunk = Sections::new();

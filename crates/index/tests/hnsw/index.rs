@@ -1,10 +1,10 @@
 //! An index with all that went into it, made vectors, and the true neighbours.
 
+pub use crate::common::Threads;
 use crate::common::{Owned, Rng, subset};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use tercet_index::{
     Answered, Bitmap, Counters, DenseInput, DenseKind, DenseReader, DenseSearch, DenseSpec, Distance, Dtype,
-    Effort, MemorySections, Parallel, Scored, Sections, TopK, Values, Work, dense_kind,
+    Effort, MemorySections, Scored, Sections, TopK, Values, Work, dense_kind,
 };
 
 pub fn kind() -> &'static DenseKind {
@@ -47,32 +47,6 @@ pub fn around(rng: &mut Rng, centres: &[f32], count: usize, dims: usize) -> Vec<
         );
     }
     values
-}
-
-/// Runs on so many threads.
-pub struct Threads(pub usize);
-
-impl Parallel for Threads {
-    fn threads(&self) -> usize {
-        self.0
-    }
-
-    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..self.0 {
-                scope.spawn(|| {
-                    loop {
-                        let task = next.fetch_add(1, Ordering::Relaxed);
-                        if task >= tasks {
-                            break;
-                        }
-                        body(task);
-                    }
-                });
-            }
-        });
-    }
 }
 
 pub struct Index {
