@@ -10,6 +10,7 @@ import { indexSources } from "./commands/index-sources.js";
 import { compact, count, stats, verify } from "./commands/maintain.js";
 import { search } from "./commands/search.js";
 import { exportFile, importFile, repairFolder } from "./commands/snapshot.js";
+import { tune } from "./commands/tune.js";
 import { tag, versions } from "./commands/versions.js";
 import { EXIT, isAbort, UsageError } from "./errors.js";
 import { helpOf, overview } from "./help.js";
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   count,
   stats,
   evaluateQueries,
+  tune,
   versions,
   tag,
   exportFile,

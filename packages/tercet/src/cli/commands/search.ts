@@ -1,5 +1,5 @@
-/** `tercet search`: words in, a page of hits out. */
-import { all, match } from "../../query.js";
+/** `tercet search`: words or a vector in, a page of hits out. */
+import { all, fuse, match, type Query } from "../../query.js";
 import type { Schema } from "../../schema.js";
 import type { Hit, Page } from "../../types.js";
 import {
@@ -18,6 +18,7 @@ import { hasColour } from "../io.js";
 import { plainJson, shortValue } from "../plain-json.js";
 import { duration, highlight, type Palette, palette, plain, snippet } from "../style.js";
 import { explainHit, explainPage } from "./explain.js";
+import { NEAR_OPTIONS, nearQuery } from "./near.js";
 
 type Fields = Record<string, unknown>;
 
@@ -25,10 +26,11 @@ const SNIPPET_CHARACTERS = 240;
 
 export const search: Command = {
   name: "search",
-  summary: "find documents by words",
-  usage: "<folder> <words...> [options]",
-  about: `Ranks the documents of a collection by the words (BM25). Without words but with --where, lists the documents that
-pass the filter in the order in which they were added.`,
+  summary: "find documents by words or by a vector",
+  usage: "<folder> [words...] [options]",
+  about: `Ranks the documents of a collection by the words (BM25), with --near by the nearness of their vectors, with both by
+the two rankings together (reciprocal rank fusion). With --where alone, lists the documents that pass the filter in the
+order in which they were added.`,
   options: {
     where: { type: "string", value: "json", help: 'filter, for example \'{"year": {"gte": 1960}}\'' },
     limit: { type: "string", value: "n", help: "hits to show (default 10)" },
@@ -46,6 +48,7 @@ pass the filter in the order in which they were added.`,
       help: "fields to show (default: all but vectors)",
     },
     and: { type: "boolean", help: "every word must stand in the document" },
+    ...NEAR_OPTIONS,
     at: AT,
     explain: { type: "boolean", help: "say where the scores come from and what ran" },
   },
@@ -56,6 +59,8 @@ pass the filter in the order in which they were added.`,
       "all words, older papers only",
     ],
     ["tercet search ./papers wing --fields title^2,abstract --select title --json", "for another program"],
+    ["tercet search ./papers --near vector=id:paper-7", "what is near to a stored document"],
+    ["tercet search ./papers wing --near vector=query.json --recall 0.95", "words and a vector together"],
   ],
   run,
 };
@@ -63,21 +68,21 @@ pass the filter in the order in which they were added.`,
 async function run(args: Arguments, context: Context): Promise<Answer> {
   const [folder, ...words] = positionals(args, search, ["folder"], true) as [string, ...string[]];
   const where = jsonObject(args.values, "where", search.name);
-  if (words.length === 0 && where === undefined)
-    throw new UsageError("the words to search for are missing", search.name);
+  const nearest = await nearQuery(args.values);
+  if (words.length === 0 && nearest === undefined && where === undefined)
+    throw new UsageError("the words to search for are missing, or --near, or --where", search.name);
   const fields = weighted(names(args.values, "fields"));
   const select = names(args.values, "select");
   const limit = wholeNumber(args.values, "limit", search.name);
   const offset = wholeNumber(args.values, "offset", search.name);
   const explain = args.values.explain === true;
   return withFolder(folder, context, { version: versionAt(args.values) }, async (collection) => {
-    const query =
-      words.length === 0
-        ? all()
-        : match(words.join(" "), {
-            ...(fields === undefined ? {} : { fields }),
-            operator: args.values.and === true ? "and" : "or",
-          });
+    const wanted: Query[] = nearest === undefined ? [] : [nearest];
+    if (words.length > 0) {
+      const operator = args.values.and === true ? "and" : "or";
+      wanted.unshift(match(words.join(" "), { ...(fields === undefined ? {} : { fields }), operator }));
+    }
+    const query = wanted.length > 1 ? fuse.rrf(wanted) : (wanted[0] ?? all());
     const marked = words.length === 0 ? [] : highlighted(collection.schema, select, fields);
     const started = performance.now();
     const page: Page<Fields> = await collection.search({
