@@ -38,18 +38,18 @@ impl Curves {
         Curves(curves)
     }
 
-    /// The effort for a recall at `k`: the least whose measured recall reaches it, between two points on the line
-    /// through them; a scan where none does. By the curve of `k`, else of the next larger `k`, else of the largest.
+    /// The effort for a recall at `k`: the least whose measured recall, less two standard errors, reaches it, between two
+    /// points on the line through them; a scan where none does. By the curve of `k`, else of the next larger `k`, else of the largest.
     /// `None` where nothing was measured.
     pub(crate) fn effort(&self, recall: f64, k: usize) -> Option<Effort> {
         let curve = self.0.iter().find(|curve| curve.k as usize >= k).or(self.0.last())?;
-        let at = curve.points.iter().position(|point| point.recall >= recall);
+        let at = curve.points.iter().position(|point| point.low >= recall);
         let Some(at) = at else { return Some(Effort::Exact) };
         let above = curve.points[at];
         let below = at.checked_sub(1).map(|before| curve.points[before]);
         let ef = match below {
-            Some(below) if above.recall > below.recall => {
-                let share = (recall - below.recall) / (above.recall - below.recall);
+            Some(below) if above.low > below.low => {
+                let share = (recall - below.low) / (above.low - below.low);
                 f64::from(below.ef) + share * (f64::from(above.ef) - f64::from(below.ef))
             }
             _ => f64::from(above.ef),
@@ -73,20 +73,22 @@ pub(crate) struct Climb {
 }
 
 impl Climb {
-    /// Takes in a rung; true when no further one is worth its time.
-    pub(crate) fn push(&mut self, point: CurvePoint, target: f64) -> bool {
+    /// Takes in a rung, the shares that were found with an effort; true when no further one is worth its time.
+    pub(crate) fn push(&mut self, ef: u32, shares: &[f64], distances: f64, target: f64) -> bool {
+        let recall = mean(shares);
+        let point = CurvePoint { ef, recall, low: recall - 2.0 * standard_error(shares), distances };
         let better = self.points.last().is_none_or(|last| point.recall > last.recall + 1e-4);
         self.flat = if better { 0 } else { self.flat + 1 };
         self.points.push(point);
-        point.recall >= target || self.flat == FLAT_RUNGS
+        point.low >= target || self.flat == FLAT_RUNGS
     }
 
     /// The points. A curve does not fall: where a sample says that more effort finds less, less is as good.
     pub(crate) fn points(mut self) -> Vec<CurvePoint> {
-        let mut best = 0.0f64;
+        let (mut recall, mut low) = (0.0f64, 0.0f64);
         for point in &mut self.points {
-            best = best.max(point.recall);
-            point.recall = best;
+            (recall, low) = (recall.max(point.recall), low.max(point.low));
+            (point.recall, point.low) = (recall, low);
         }
         self.points
     }
@@ -104,6 +106,16 @@ pub(crate) fn mean(shares: &[f64]) -> f64 {
     if shares.is_empty() { 1.0 } else { shares.iter().sum::<f64>() / shares.len() as f64 }
 }
 
+/// The standard error of the mean share.
+fn standard_error(shares: &[f64]) -> f64 {
+    (variance(shares, mean(shares)) / (shares.len() as f64).max(1.0)).sqrt()
+}
+
+fn variance(shares: &[f64], mean: f64) -> f64 {
+    let spread = shares.iter().map(|share| (share - mean) * (share - mean)).sum::<f64>();
+    spread / (shares.len() as f64 - 1.0).max(1.0)
+}
+
 /// The 95 % interval of a mean share.
 pub(crate) fn interval(shares: &[f64], k: usize) -> (f64, f64) {
     let mean = mean(shares);
@@ -113,8 +125,7 @@ pub(crate) fn interval(shares: &[f64], k: usize) -> (f64, f64) {
 /// Independent trials that would spread as the queries do.
 fn trials(shares: &[f64], mean: f64, k: usize) -> f64 {
     let queries = shares.len() as f64;
-    let spread = shares.iter().map(|share| (share - mean) * (share - mean)).sum::<f64>();
-    let variance = spread / (queries - 1.0).max(1.0);
+    let variance = variance(shares, mean);
     if variance <= 0.0 {
         return queries;
     }
@@ -138,8 +149,9 @@ mod tests {
     use super::*;
 
     fn curve(k: u32, points: &[(u32, f64)]) -> Curve {
-        let points = points.iter().map(|&(ef, recall)| CurvePoint { ef, recall, distances: 0.0 });
-        Curve { k, queries: 100, held_out: true, size: 1_000, points: points.collect() }
+        let points =
+            points.iter().map(|&(ef, recall)| CurvePoint { ef, recall: 1.0, low: recall, distances: 0.0 });
+        Curve { k, queries: 100, probes: true, size: 1_000, points: points.collect() }
     }
 
     #[test]
@@ -162,14 +174,16 @@ mod tests {
 
     #[test]
     fn a_climb_ends_at_its_target_or_where_nothing_is_gained() {
-        let point = |ef, recall| CurvePoint { ef, recall, distances: 1.0 };
         let mut climb = Climb::default();
-        assert!(!climb.push(point(10, 0.8), 0.9));
-        assert!(climb.push(point(20, 0.9), 0.9));
+        assert!(!climb.push(10, &[0.8; 4], 1.0, 0.9));
+        assert!(climb.push(20, &[0.9; 4], 1.0, 0.9));
         let mut climb = Climb::default();
-        let ends = [0.7, 0.6, 0.6, 0.6].map(|recall| climb.push(point(1, recall), 0.99));
+        assert!(!climb.push(10, &[0.8, 1.0], 1.0, 0.9), "the mean may be there by chance");
+        assert!((climb.points()[0].low - 0.7).abs() < 1e-9);
+        let mut climb = Climb::default();
+        let ends = [0.7, 0.6, 0.6, 0.6].map(|recall| climb.push(1, &[recall], 1.0, 0.99));
         assert_eq!(ends, [false, false, false, true]);
-        assert!(climb.points().iter().all(|point| point.recall == 0.7));
+        assert!(climb.points().iter().all(|point| (point.recall, point.low) == (0.7, 0.7)));
         assert!(
             ladder(11).eq([11, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768]
                 .into_iter()

@@ -277,7 +277,7 @@ fn what_was_tuned_stays_with_the_collection() {
         let request = json!({ "field": "v", "k": 5, "sample": 20 });
         let curve = client.call("tune", request).unwrap();
         assert_eq!((&curve["k"], &curve["queries"], &curve["size"]), (&json!(5), &json!(20), &json!(500)));
-        assert_eq!(curve["heldOut"], true);
+        assert_eq!(curve["probes"], true);
         let kept = |client: &Client, field: &str| {
             client.call("stats", json!({})).unwrap()["fields"][field]["curves"].clone()
         };
@@ -291,7 +291,7 @@ fn what_was_tuned_stays_with_the_collection() {
         let queries = vec![Array::F32(vec![0.5, 0.5, 0.5, -1.0, 0.0, 0.25])];
         let reply = client.raw("tune", &json!({ "field": "v" }), queries).unwrap();
         let ten: Value = serde_json::from_str(&reply.json).unwrap();
-        assert_eq!((&ten["queries"], &ten["heldOut"], &ten["k"]), (&json!(2), &json!(false), &json!(10)));
+        assert_eq!((&ten["queries"], &ten["probes"], &ten["k"]), (&json!(2), &json!(false), &json!(10)));
         client.call("export", json!({ "path": "snapshot" })).unwrap();
         drop(client);
         // Over a new opening, a new name, a snapshot and what is made of it.

@@ -157,7 +157,9 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
 
   /**
    * Measures recall and cost of a dense field for a ladder of efforts, against exact searches, and keeps the curve with the
-   * collection: `near(field, vector, { recall: 0.95 })` searches by it. Measure again when the collection has grown much
+   * collection: `near(field, vector, { recall: 0.95 })` searches by it, counting on the measured recall less two standard
+   * errors. Without queries it searches for probes, which are farther from the data than the data is from itself; queries
+   * unlike even these (other texts, another language) need to be given. Measure again when the collection has grown much
    * or its queries have changed; {@link measure} tells. Also flushes. Takes an exact search a query and several others.
    * @example await papers.tune("vector", { queries: samples });
    */

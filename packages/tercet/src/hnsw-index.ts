@@ -47,7 +47,7 @@ export interface TuneOptions extends IndexWorkOptions {
   readonly k?: number | undefined;
   /** The measurement ends where this recall is reached, above 0, up to 1. Default 0.999. */
   readonly target?: number | undefined;
-  /** Stored rows that are searched for where no queries are given, 1 to 100,000. Default 256. */
+  /** Probes that are made of stored rows where no queries are given, 1 to 100,000. Default 256. */
   readonly sample?: number | undefined;
 }
 
@@ -55,9 +55,9 @@ export interface TuneOptions extends IndexWorkOptions {
 export interface VerifyRecallOptions extends IndexWorkOptions, Omit<EffortOptions, "patience"> {
   /** Neighbours a query, 1 to 10,000. Default 10. */
   readonly k?: number | undefined;
-  /** Stored rows that are searched for where no queries are given, 1 to 100,000. Default 256. */
+  /** Probes that are made of stored rows where no queries are given, 1 to 100,000. Default 256. */
   readonly sample?: number | undefined;
-  /** Queries to measure with, row-major. Default: stored rows, themselves left out. */
+  /** Queries to measure with, row-major. Default: probes, as in {@link HnswIndex.tune}. */
   readonly queries?: Vectors | undefined;
 }
 
@@ -119,8 +119,11 @@ export class HnswIndex extends VectorIndex<ApproximateSearchOptions> {
 
   /**
    * Measures recall and cost for rising efforts against exact searches, and keeps the curve with the index: `search` then
-   * takes a `recall`. Cost: one exact search and some approximate ones a query.
-   * @param queries n x dims components, row-major, as they will be asked. Default: stored rows, themselves left out
+   * takes a `recall`, for which it counts on the measured recall less two standard errors. Cost: one exact search and some
+   * approximate ones a query.
+   * @param queries n x dims components, row-major, as they will be asked. Default: probes, which are stored rows moved in a
+   * random direction, by 1.25 times the distance of their k-th neighbour: queries are rarely as near to the data as the data
+   * is to itself. Queries unlike even these (other texts, another language) need to be given
    * @returns the curve of this `k`
    * @throws TercetError ERR_LIMIT, ERR_DIMENSION, ERR_NOT_FINITE, ERR_ABORTED
    */

@@ -70,10 +70,10 @@ export interface SampleOptions extends LongCallOptions {
   readonly k?: number | undefined;
   /**
    * Vectors to search for: real queries, where there are some. One after the other in one array, or a list. Default:
-   * `sample` stored vectors, each searched for with its own document left out.
+   * `sample` probes: stored vectors, each moved in a random direction by 1.25 times the distance of its k-th neighbour.
    */
   readonly queries?: Float32Array | readonly (Float32Array | readonly number[])[] | undefined;
-  /** How many stored vectors are searched for, without `queries`: 1 to 100,000. Default 200. */
+  /** How many probes are made of stored vectors, without `queries`: 1 to 100,000. Default 200. */
   readonly sample?: number | undefined;
 }
 

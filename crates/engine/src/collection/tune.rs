@@ -1,21 +1,22 @@
 //! Measures the recall of dense fields: `tune` keeps a curve from effort to recall, `measure` says what recall a search
-//! has. Both search for given queries, or for stored vectors at even distances, each with its document left out, and
-//! compare with an exact search. A curve is part of the version that it was measured on and of those that follow.
+//! has. Both search for given queries, or for probes made of stored vectors at even distances (`probe.rs`), and compare with
+//! an exact search. A curve is part of the version that it was measured on and of those that follow.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use tercet_index::{Counters, Effort};
+use tercet_index::{Counters, Effort, Values};
 
 use super::{Collection, FieldCurves, Snapshot};
 use crate::api::{Array, Control};
 use crate::dense;
 use crate::document::check_vector;
+use crate::probe::{self, Probe};
 use crate::recall::{self, Climb, Curves};
 use crate::search::near::{self, Near, dense_field, effort};
 use crate::search::{Context, allowed, bounded};
 use crate::wire::{
-    Code, Curve, CurvePoint, DenseSpec, MeasureReply, MeasureRequest, TercetError, TuneRequest,
+    Code, Curve, DenseSpec, MeasureReply, MeasureRequest, MetricName, TercetError, TuneRequest,
 };
 
 /// The most neighbours that are measured.
@@ -27,8 +28,8 @@ const QUERIES_MAX: i64 = 100_000;
 enum Queries<'a> {
     /// Vectors one after the other, of so many components.
     Given(&'a [f32], usize),
-    /// Documents: segment and row.
-    Stored(Vec<(usize, u32)>),
+    /// Probes of documents: segment and row, and how far the k-th neighbour lies.
+    Stored(Vec<((usize, u32), f64)>),
 }
 
 /// A field under measurement.
@@ -67,19 +68,19 @@ impl Collection {
                 .expected("above 0, at most 1", found));
         }
         let clock = || self.env.now_ms();
-        let (measured, spec) =
+        let (mut measured, spec) =
             Measured::new(&snapshot, (&request.field, request.k, request.sample), arrays, &clock, control)?;
         let mut climb = Climb::default();
         if !dense::kind(&spec.index)?.capabilities.exact && measured.queries.len() > 0 {
             // The ladder may end early: this is the most there is to do.
-            let rungs = recall::ladder(measured.k).count() as u64 + 1;
+            let rungs = recall::ladder(measured.k).count() as u64 + 2;
             control.begin(rungs * measured.queries.len() as u64);
+            measured.reach(spec.metric)?;
             let truth = measured.run(Effort::Exact)?;
             for ef in recall::ladder(measured.k) {
                 let found = measured.run(Effort::Ef(ef))?;
-                let recall = recall::mean(&measured.shares(&truth, &found));
                 let distances = found.distances as f64 / measured.queries.len() as f64;
-                if climb.push(CurvePoint { ef, recall, distances }, request.target) {
+                if climb.push(ef, &measured.shares(&truth, &found), distances, request.target) {
                     break;
                 }
             }
@@ -87,7 +88,7 @@ impl Collection {
         let curve = Curve {
             k: measured.k as u32,
             queries: measured.queries.len() as u32,
-            held_out: matches!(measured.queries, Queries::Stored(_)),
+            probes: matches!(measured.queries, Queries::Stored(_)),
             size: size(&snapshot, measured.field)?,
             points: climb.points(),
         };
@@ -125,10 +126,11 @@ impl Collection {
     ) -> Result<MeasureReply, TercetError> {
         let snapshot = self.snapshot()?;
         let clock = || self.env.now_ms();
-        let (measured, _) =
+        let (mut measured, spec) =
             Measured::new(&snapshot, (&request.field, request.k, request.sample), arrays, &clock, control)?;
         let effort = effort(&snapshot, measured.field, (request.ef, request.recall, false), measured.k)?;
-        control.begin(2 * measured.queries.len() as u64);
+        control.begin(3 * measured.queries.len() as u64);
+        measured.reach(spec.metric)?;
         let truth = measured.run(Effort::Exact)?;
         let found = measured.run(effort)?;
         let shares = measured.shares(&truth, &found);
@@ -166,15 +168,42 @@ impl<'a> Measured<'a> {
         Ok((Measured { snapshot, field, name, k, queries, clock, control }, spec))
     }
 
-    /// Searches for every query.
-    fn run(&self, effort: Effort) -> Result<Found, TercetError> {
-        let mut context = Context {
+    /// Finds how far the k-th neighbour of each stored vector lies.
+    fn reach(&mut self, metric: MetricName) -> Result<(), TercetError> {
+        let Queries::Stored(places) = &self.queries else { return Ok(()) };
+        let mut context = self.context()?;
+        let mut reached = Vec::with_capacity(places.len());
+        for &(place, _) in places {
+            self.control.step(1)?;
+            let Some(vector) = self.vector(place)? else { continue };
+            let mut near = Near::usual(self.field, self.name, vector.clone(), self.k);
+            near.exclude(place);
+            let ranking = near::rank(&near, &mut context, self.k)?;
+            let last = ranking.candidates.last().map(|last| (last.place.0 as usize, last.place.1));
+            let last = last.map(|place| self.vector(place)).transpose()?.flatten();
+            let away = last.map_or(0.0, |last| {
+                let (vector, last) = (Values::F32(&vector), Values::F32(&last));
+                probe::distance(vector, last, metric == MetricName::Cosine)
+            });
+            reached.push((place, away));
+        }
+        self.queries = Queries::Stored(reached);
+        Ok(())
+    }
+
+    fn context(&self) -> Result<Context<'_>, TercetError> {
+        Ok(Context {
             snapshot: self.snapshot,
             allowed: allowed(self.snapshot, None)?,
             counters: Counters::default(),
             clock: self.clock,
             control: self.control,
-        };
+        })
+    }
+
+    /// Searches for every query.
+    fn run(&self, effort: Effort) -> Result<Found, TercetError> {
+        let mut context = self.context()?;
         let mut scores = Vec::with_capacity(self.queries.len());
         for at in 0..self.queries.len() {
             let Some(mut near) = self.query(at)? else { continue };
@@ -187,21 +216,22 @@ impl<'a> Measured<'a> {
     }
 
     fn query(&self, at: usize) -> Result<Option<Near<'_>>, TercetError> {
-        match &self.queries {
-            Queries::Given(values, dims) => {
-                let vector = Cow::Borrowed(&values[at * dims..(at + 1) * dims]);
-                Ok(Some(Near::usual(self.field, self.name, vector, self.k)))
-            }
+        let vector = match &self.queries {
+            Queries::Given(values, dims) => Cow::Borrowed(&values[at * dims..(at + 1) * dims]),
             Queries::Stored(places) => {
-                let (part, row) = places[at];
-                let segment = &self.snapshot.parts[part].segment;
-                let vector = segment.dense(self.field).map(|reader| reader.vector(row)).transpose();
-                let Some(vector) = vector.map_err(|e| segment.error(e))?.flatten() else { return Ok(None) };
-                let mut near = Near::usual(self.field, self.name, vector, self.k);
-                near.exclude((part, row));
-                Ok(Some(near))
+                let (place, away) = places[at];
+                let Some(vector) = self.vector(place)? else { return Ok(None) };
+                let probe = Probe::new(Values::F32(&vector), away, at as u64);
+                Cow::Owned(probe.values().to_f32())
             }
-        }
+        };
+        Ok(Some(Near::usual(self.field, self.name, vector, self.k)))
+    }
+
+    fn vector(&self, (part, row): (usize, u32)) -> Result<Option<Cow<'a, [f32]>>, TercetError> {
+        let segment = &self.snapshot.parts[part].segment;
+        let vector = segment.dense(self.field).map(|reader| reader.vector(row)).transpose();
+        Ok(vector.map_err(|e| segment.error(e))?.flatten())
     }
 
     fn shares(&self, truth: &Found, found: &Found) -> Vec<f64> {
@@ -254,7 +284,7 @@ fn stored(snapshot: &Snapshot, field: usize, sample: usize) -> Result<Queries<'s
         let has = |row: u32| there && part.lives(row) && set.is_none_or(|set| set.contains(row));
         for row in (0..part.segment.rows).filter(|row| has(*row)) {
             if seen * wanted / size.max(1) >= places.len() as u64 && (places.len() as u64) < wanted {
-                places.push((at, row));
+                places.push(((at, row), 0.0));
             }
             seen += 1;
         }

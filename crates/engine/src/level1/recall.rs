@@ -1,16 +1,17 @@
 //! Recall of an index: `tune` measures a curve and keeps it, `verify` says what a search reaches. Queries are given, or
-//! stored rows at even distances, each searched for with itself left out; the truth is an exact search.
+//! probes made of stored rows at even distances (`probe.rs`); the truth is an exact search.
 
 use std::sync::{Mutex, PoisonError};
 
-use tercet_index::{Effort, Work};
+use tercet_index::{Effort, Values, Work};
 
-use super::search::{Ask, Query, Scratch};
+use super::search::{Ask, Query, Scratch, stored};
 use super::spec::Vectors;
 use super::{State, VectorIndex};
 use crate::error::index_error;
+use crate::probe::{self, Probe};
 use crate::recall::{self, Climb, EF_MAX};
-use crate::wire::{Code, Curve, CurvePoint, IndexEffort, MeasureReply, TercetError};
+use crate::wire::{Code, Curve, IndexEffort, MeasureReply, MetricName, TercetError};
 
 impl VectorIndex {
     /// What the caller asked for as an effort.
@@ -58,16 +59,15 @@ impl VectorIndex {
         work: &Work<'_>,
     ) -> Result<Curve, TercetError> {
         let state = self.state()?;
-        let queries = Queries::new(&state, given, sample);
+        // The ladder may end early: its whole length is the most there is to do.
+        let steps = recall::ladder(k).count() as u64 + 2;
+        let queries = self.queries(&state, given, k, sample, work, (0, steps))?;
         let mut climb = Climb::default();
         if !self.spec.kind.capabilities.exact && queries.len() > 0 {
-            // The ladder may end early: its whole length is the most there is to do.
-            let steps = recall::ladder(k).count() as u64 + 1;
-            let truth = self.measure(&state, &queries, k, Effort::Exact, work, (0, steps))?;
-            for (rung, ef) in (1..).zip(recall::ladder(k)) {
+            let truth = self.measure(&state, &queries, k, Effort::Exact, work, (1, steps))?;
+            for (rung, ef) in (2..).zip(recall::ladder(k)) {
                 let found = self.measure(&state, &queries, k, Effort::Ef(ef), work, (rung, steps))?;
-                let recall = recall::mean(&shares(&truth, &found));
-                if climb.push(CurvePoint { ef, recall, distances: distances(&found) }, target) {
+                if climb.push(ef, &shares(&truth, &found), distances(&found), target) {
                     break;
                 }
             }
@@ -75,7 +75,7 @@ impl VectorIndex {
         let curve = Curve {
             k: k as u32,
             queries: queries.len() as u32,
-            held_out: given.is_none(),
+            probes: given.is_none(),
             size: state.size(),
             points: climb.points(),
         };
@@ -96,13 +96,43 @@ impl VectorIndex {
     ) -> Result<MeasureReply, TercetError> {
         let state = self.state()?;
         let effort = self.effort(&state, effort, k)?;
-        let queries = Queries::new(&state, given, sample);
-        let truth = self.measure(&state, &queries, k, Effort::Exact, work, (0, 2))?;
-        let found = self.measure(&state, &queries, k, effort, work, (1, 2))?;
+        let queries = self.queries(&state, given, k, sample, work, (0, 3))?;
+        let truth = self.measure(&state, &queries, k, Effort::Exact, work, (1, 3))?;
+        let found = self.measure(&state, &queries, k, effort, work, (2, 3))?;
         let shares = shares(&truth, &found);
         let (low, high) = recall::interval(&shares, k);
         let recall = recall::mean(&shares);
         Ok(MeasureReply { recall, low, high, queries: queries.len() as u32, distances: distances(&found) })
+    }
+
+    /// The queries that were given, or probes.
+    fn queries<'a>(
+        &self,
+        state: &'a State,
+        given: Option<Vectors<'a>>,
+        k: usize,
+        sample: usize,
+        work: &Work<'_>,
+        step: (u64, u64),
+    ) -> Result<Queries<'a>, TercetError> {
+        if let Some(given) = given {
+            return Ok(Queries::Given(given));
+        }
+        let rows = evenly(state, sample);
+        let ask = Ask::new(k, Effort::Usual);
+        let cosine = self.spec.metric == MetricName::Cosine;
+        let away = side_by_side(rows.len(), work, step, &|at| {
+            let row = rows[at];
+            Scratch::with(|scratch| {
+                self.search(state, Query::Row(row), &ask, scratch)?;
+                let last = scratch.found.last().map(|hit| stored(state, hit.row)).transpose()?.flatten();
+                let itself = stored(state, row)?;
+                Ok(itself
+                    .zip(last)
+                    .map_or(0.0, |(itself, last)| probe::distance(itself.values(), last.values(), cosine)))
+            })
+        })?;
+        Ok(Queries::Rows(state, rows.into_iter().zip(away).collect()))
     }
 
     /// Searches for every query, side by side. `step` says which of how many such rounds this is.
@@ -115,25 +145,38 @@ impl VectorIndex {
         work: &Work<'_>,
         step: (u64, u64),
     ) -> Result<Vec<Found>, TercetError> {
-        let results: Vec<Mutex<Result<Found, TercetError>>> =
-            (0..queries.len()).map(|_| Mutex::new(Ok(Found::default()))).collect();
         let ask = Ask::new(k, effort);
-        let count = queries.len() as u64;
-        work.parallel.run(queries.len(), &|at| {
-            let progress = work.step(step.0 * count + at as u64, step.1 * count);
-            let found = progress.map_err(|e| index_error(e, "(index)")).and_then(|()| {
-                Scratch::with(|scratch| {
-                    let outcome = self.search(state, queries.at(at), &ask, scratch)?;
-                    Ok(Found {
-                        scores: scratch.found.iter().map(|hit| hit.score).collect(),
-                        distances: outcome.counters.vectors_scored,
-                    })
+        side_by_side(queries.len(), work, step, &|at| {
+            let probe = queries.probe(at)?;
+            let query = probe.as_ref().map(Probe::values).or_else(|| queries.given(at));
+            let Some(query) = query else { return Ok(Found::default()) };
+            Scratch::with(|scratch| {
+                let outcome = self.search(state, Query::Vector(query), &ask, scratch)?;
+                Ok(Found {
+                    scores: scratch.found.iter().map(|hit| hit.score).collect(),
+                    distances: outcome.counters.vectors_scored,
                 })
-            });
-            *results[at].lock().unwrap_or_else(PoisonError::into_inner) = found;
-        });
-        results.into_iter().map(|found| found.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+            })
+        })
     }
+}
+
+/// `count` results in order, made side by side. `step` says which of how many such rounds this is.
+fn side_by_side<T: Default + Send>(
+    count: usize,
+    work: &Work<'_>,
+    step: (u64, u64),
+    make: &(dyn Fn(usize) -> Result<T, TercetError> + Sync),
+) -> Result<Vec<T>, TercetError> {
+    let results: Vec<Mutex<Result<T, TercetError>>> =
+        (0..count).map(|_| Mutex::new(Ok(T::default()))).collect();
+    let each = count as u64;
+    work.parallel.run(count, &|at| {
+        let progress = work.step(step.0 * each + at as u64, step.1 * each);
+        let made = progress.map_err(|e| index_error(e, "(index)")).and_then(|()| make(at));
+        *results[at].lock().unwrap_or_else(PoisonError::into_inner) = made;
+    });
+    results.into_iter().map(|made| made.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
 }
 
 /// What one search of a measurement found.
@@ -143,43 +186,45 @@ struct Found {
     distances: u64,
 }
 
-/// What is searched for: queries that were given, or stored rows.
+/// What is searched for: queries that were given, or probes of stored rows, each with how far its k-th neighbour lies.
 enum Queries<'a> {
     Given(Vectors<'a>),
-    Rows(Vec<u32>),
+    Rows(&'a State, Vec<(u32, f64)>),
 }
 
-impl<'a> Queries<'a> {
-    /// Stored rows are taken at even distances.
-    fn new(state: &State, given: Option<Vectors<'a>>, sample: usize) -> Self {
-        if let Some(given) = given {
-            return Queries::Given(given);
-        }
-        let size = state.size();
-        let wanted = size.min(sample as u64);
-        let mut rows = Vec::with_capacity(wanted as usize);
-        for (at, row) in (0u64..).zip(state.parts.iter().flat_map(|part| part.rows())) {
-            if at * wanted / size.max(1) >= rows.len() as u64 && (rows.len() as u64) < wanted {
-                rows.push(row);
-            }
-        }
-        Queries::Rows(rows)
-    }
-
+impl Queries<'_> {
     fn len(&self) -> usize {
         match self {
             Queries::Given(vectors) => vectors.count as usize,
-            Queries::Rows(rows) => rows.len(),
+            Queries::Rows(_, rows) => rows.len(),
         }
     }
 
-    fn at(&self, at: usize) -> Query<'_> {
+    fn given(&self, at: usize) -> Option<Values<'_>> {
         match self {
-            // Vectors has `count` of them.
-            Queries::Given(vectors) => Query::Vector(vectors.at(at as u32).unwrap_or(vectors.values)),
-            Queries::Rows(rows) => Query::Row(rows[at]),
+            Queries::Given(vectors) => vectors.at(at as u32),
+            Queries::Rows(..) => None,
         }
     }
+
+    fn probe(&self, at: usize) -> Result<Option<Probe>, TercetError> {
+        let Queries::Rows(state, rows) = self else { return Ok(None) };
+        let (row, away) = rows[at];
+        Ok(stored(state, row)?.map(|vector| Probe::new(vector.values(), away, row.into())))
+    }
+}
+
+/// Rows at even distances.
+fn evenly(state: &State, sample: usize) -> Vec<u32> {
+    let size = state.size();
+    let wanted = size.min(sample as u64);
+    let mut rows = Vec::with_capacity(wanted as usize);
+    for (at, row) in (0u64..).zip(state.parts.iter().flat_map(|part| part.rows())) {
+        if at * wanted / size.max(1) >= rows.len() as u64 && (rows.len() as u64) < wanted {
+            rows.push(row);
+        }
+    }
+    rows
 }
 
 /// Of each query's true nearest, the share that was found; queries without any are left out.

@@ -21,8 +21,9 @@ pub struct Curve {
     pub k: u32,
     /// Queries that were measured.
     pub queries: u32,
-    /// Whether they were stored vectors, searched for with themselves left out.
-    pub held_out: bool,
+    /// Whether they were probes: made of stored vectors, because none were given.
+    #[serde(default)]
+    pub probes: bool,
     /// Vectors that could be found when it was measured.
     #[ts(type = "number")]
     pub size: u64,
@@ -38,12 +39,16 @@ pub struct CurvePoint {
     pub ef: u32,
     /// Of the true `k` nearest, the share that was found.
     pub recall: f64,
+    /// The recall less two standard errors: what a search by `recall` counts on.
+    #[serde(default)]
+    pub low: f64,
     /// Distances computed a query.
     pub distances: f64,
 }
 
 /// `tune`: measures recall and cost of a dense field for a ladder of efforts, and keeps the curve with the collection.
-/// `arrays[0]`: queries, row-major f32; without it stored vectors are searched for, themselves left out.
+/// `arrays[0]`: queries, row-major f32. Without it probes are searched for: stored vectors, each moved in a random direction by
+/// 1.25 times the distance of its k-th neighbour.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TuneRequest {
@@ -57,7 +62,7 @@ pub struct TuneRequest {
     #[serde(default = "target")]
     #[ts(optional, as = "Option<_>")]
     pub target: f64,
-    /// How many stored vectors are searched for, where no queries are given: 1 to 100,000.
+    /// How many probes are made, where no queries are given: 1 to 100,000.
     #[serde(default = "sample")]
     #[ts(optional, type = "number")]
     pub sample: i64,
@@ -74,7 +79,7 @@ pub struct MeasureRequest {
     #[serde(default = "ten")]
     #[ts(optional, type = "number")]
     pub k: i64,
-    /// How many stored vectors are searched for, where no queries are given: 1 to 100,000.
+    /// How many probes are made, where no queries are given: 1 to 100,000.
     #[serde(default = "sample")]
     #[ts(optional, type = "number")]
     pub sample: i64,

@@ -1565,9 +1565,9 @@ k: number,
  */
 queries: number, 
 /**
- * Whether they were stored vectors, searched for with themselves left out.
+ * Whether they were probes: made of stored vectors, because none were given.
  */
-heldOut: boolean, 
+probes: boolean, 
 /**
  * Vectors that could be found when it was measured.
  */
@@ -1590,13 +1590,18 @@ ef: number,
  */
 recall: number, 
 /**
+ * The recall less two standard errors: what a search by `recall` counts on.
+ */
+low: number, 
+/**
  * Distances computed a query.
  */
 distances: number, };
 
 /**
  * `tune`: measures recall and cost of a dense field for a ladder of efforts, and keeps the curve with the collection.
- * `arrays[0]`: queries, row-major f32; without it stored vectors are searched for, themselves left out.
+ * `arrays[0]`: queries, row-major f32. Without it probes are searched for: stored vectors, each moved in a random direction by
+ * 1.25 times the distance of its k-th neighbour.
  */
 export type TuneRequest = { 
 /**
@@ -1612,7 +1617,7 @@ k?: number,
  */
 target?: number, 
 /**
- * How many stored vectors are searched for, where no queries are given: 1 to 100,000.
+ * How many probes are made, where no queries are given: 1 to 100,000.
  */
 sample?: number, };
 
@@ -1630,7 +1635,7 @@ field: string,
  */
 k?: number, 
 /**
- * How many stored vectors are searched for, where no queries are given: 1 to 100,000.
+ * How many probes are made, where no queries are given: 1 to 100,000.
  */
 sample?: number, 
 /**

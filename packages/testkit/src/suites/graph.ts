@@ -81,12 +81,12 @@ export function graphs(kit: Kit): void {
       expect(failed.message).toContain('tune("v")');
       const seen: number[] = [];
       const curve = await collection.tune("v", { sample: 30, onProgress: ({ done }) => seen.push(done) });
-      expect([curve.k, curve.queries, curve.heldOut, curve.size]).toEqual([10, 30, true, COUNT]);
+      expect([curve.k, curve.queries, curve.probes, curve.size]).toEqual([10, 30, true, COUNT]);
       expect(curve.points.at(-1)?.recall).toBeGreaterThan(0.97);
       expect(seen.at(-1)).toBeGreaterThan(30);
       expect((await collection.stats()).fields.v?.curves).toEqual([curve]);
       const given = await collection.tune("v", { k: 3, queries });
-      expect([given.k, given.queries, given.heldOut]).toEqual([3, queries.length, false]);
+      expect([given.k, given.queries, given.probes]).toEqual([3, queries.length, false]);
       const reached = await collection.measure("v", { recall: 0.95, sample: 60 });
       expect(reached.high).toBeGreaterThanOrEqual(0.95);
       expect(reached.low).toBeLessThanOrEqual(reached.recall);

@@ -280,7 +280,7 @@ function measuring(
     expect(untuned.message).toContain("tune()");
     expect(await failure(index.verify({ recall: 0.9 }))).toMatchObject({ code: "ERR_ARGUMENT" });
     const curve = await index.tune(undefined, { k: 10, sample: 60 });
-    expect(curve).toMatchObject({ k: 10, queries: 60, heldOut: true, size: COUNT });
+    expect(curve).toMatchObject({ k: 10, queries: 60, probes: true, size: COUNT });
     expect(curve.points.length).toBeGreaterThan(0);
     for (const [n, point] of curve.points.slice(1).entries()) {
       expect(point.ef).toBeGreaterThan(curve.points[n]?.ef as number);
@@ -289,7 +289,7 @@ function measuring(
     expect(index.curves).toEqual([curve]);
     expect((await index.stats()).curves).toEqual([curve]);
     const given = await index.tune(queries, { k: 5, target: 0.5 });
-    expect(given).toMatchObject({ k: 5, queries: 20, heldOut: false });
+    expect(given).toMatchObject({ k: 5, queries: 20, probes: false });
     expect(index.curves.map((one) => one.k)).toEqual([5, 10]);
     const low = index.search(query, 10, { recall: 0.5, counters: true });
     const high = index.search(query, 10, { recall: 0.999, counters: true });

@@ -46,15 +46,16 @@ curve with the collection: searches then take --recall. Do it again when the vec
         ...progress.watching(context.signal),
       });
       const head = `recall at ${curve.k} of "${plain(field)}", ${counted(curve.queries, "probe")}, ${counted(curve.size, "vector")}`;
-      const rows = curve.points.map(({ ef, recall, distances }) => [
+      const rows = curve.points.map(({ ef, recall, low, distances }) => [
         grouped(ef),
         recall.toFixed(4),
+        low.toFixed(4),
         grouped(Math.round(distances)),
       ]);
       const text =
         rows.length === 0
           ? `${head}: every search is exact, there is nothing to choose`
-          : `${head}\n\n${table([["ef", "recall", "distances"], ...rows])}`;
+          : `${head}\n\n${table([["ef", "recall", "at least", "distances"], ...rows])}`;
       return { json: curve, text };
     });
   },
