@@ -8,7 +8,7 @@
 //!     for each: look the low and the high nibbles up    16 bytes a table, as many tables as the register has lanes
 //!     add the four results as bytes                     at most 4 * 63 = 252
 //!     words += them, as they are and shifted by 8       what the odd bytes add to the first is taken off at the end
-//!   add the lanes; total = sums + (term * factor >> 16); hit where total <= limit
+//!   add the lanes; scale the sums, where vectors have scales; total = sums + (term * factor >> 16); hit where <= limit
 //! ```
 //! Entries of 6 bits let four of them meet in a byte, so that widening, half of the work of the scan with 8 bits, is paid
 //! once for four; the rounding of a table is far below the error of codes of 4 bits.
@@ -47,10 +47,11 @@ pub(crate) trait Lookup: Bytes {
     /// gives the hits.
     ///
     /// # Safety
-    /// 32 words can be read at `terms` and written at `totals`.
+    /// 32 words can be read at `terms` and at `scales`, and written at `totals`.
     unsafe fn close(
         words: [[Self::Register; 2]; 2],
         terms: *const u16,
+        scales: Option<*const u16>,
         query: Query,
         totals: *mut u16,
     ) -> u32;
@@ -63,6 +64,8 @@ pub struct Query {
     pub factor: u16,
     /// The largest total that is a hit.
     pub limit: u16,
+    /// What a vector of scale 0 adds, and others the less the larger their scale: for sums that begin below zero.
+    pub offset: u16,
 }
 
 /// The body compiled for one instruction set.
@@ -73,6 +76,7 @@ pub(crate) trait LookupBackend {
         tables: &[u8],
         codes: &[u8],
         terms: &[u16],
+        scales: &[u16],
         query: Query,
         totals: &mut [u16],
         hits: &mut [u32],
@@ -88,12 +92,13 @@ macro_rules! lookup_backend {
                 tables: &[u8],
                 codes: &[u8],
                 terms: &[u16],
+                scales: &[u16],
                 query: crate::lookup::Query,
                 totals: &mut [u16],
                 hits: &mut [u32],
             ) {
                 // SAFETY: the caller vouches for the instruction set and the lengths.
-                unsafe { crate::lookup::scan::<$bytes>(tables, codes, terms, query, totals, hits) }
+                unsafe { crate::lookup::scan::<$bytes>(tables, codes, terms, scales, query, totals, hits) }
             }
         }
     };
@@ -101,16 +106,17 @@ macro_rules! lookup_backend {
 pub(crate) use lookup_backend;
 
 /// The kernel's signature: see [`LookupKernels::scan`].
-type Scan = fn(&[u8], &[u8], &[u16], Query, &mut [u16], &mut [u32]);
+type Scan = fn(&[u8], &[u8], &[u16], &[u16], Query, &mut [u16], &mut [u32]);
 
 /// The fast scan of one instruction set.
 #[derive(Clone, Copy)]
 pub struct LookupKernels {
     /// The instructions it uses.
     pub name: &'static str,
-    /// `scan(tables, codes, terms, query, totals, hits)`: for each block of 32 vectors, `totals[v]` becomes the sum of the
-    /// entries that its codes name, one of each table, plus `terms[v] * factor >> 16`, at most 65,535; bit v of the
-    /// block's `hits` is set where that is at most `limit`.
+    /// `scan(tables, codes, terms, scales, query, totals, hits)`: for each block of 32 vectors, `totals[v]` becomes the sum
+    /// of the entries that its codes name, one of each table, plus `terms[v] * factor >> 16`, at most 65,535; bit v of the
+    /// block's `hits` is set where that is at most `limit`. Where there are scales, the sum is `sum * scales[v] >> 16`
+    /// instead, plus `(65,535 - scales[v]) * offset >> 16`.
     ///
     /// `tables` are 16 bytes a part, each at most 63. A block has 16 bytes for each part: byte j holds the code of vector j
     /// in its low nibble and of vector 16 + j in its high one. Sums of parts are taken modulo 2^16.
@@ -130,13 +136,15 @@ fn entry<B: LookupBackend>(
     tables: &[u8],
     codes: &[u8],
     terms: &[u16],
+    scales: &[u16],
     query: Query,
     totals: &mut [u16],
     hits: &mut [u32],
 ) {
     check(tables, codes, terms, totals, hits.len());
+    assert!(scales.is_empty() || scales.len() == terms.len(), "as many scales as terms, or none");
     // SAFETY: the lengths are checked; the table this stands in is handed out only where `B` is available.
-    unsafe { B::scan(tables, codes, terms, query, totals, hits) }
+    unsafe { B::scan(tables, codes, terms, scales, query, totals, hits) }
 }
 
 fn check(tables: &[u8], codes: &[u8], terms: &[u16], totals: &[u16], blocks: usize) {
@@ -155,6 +163,7 @@ pub(crate) unsafe fn scan<L: Lookup>(
     tables: &[u8],
     codes: &[u8],
     terms: &[u16],
+    scales: &[u16],
     query: Query,
     totals: &mut [u16],
     hits: &mut [u32],
@@ -187,7 +196,8 @@ pub(crate) unsafe fn scan<L: Lookup>(
                 widen::<L>(&mut words, sums);
             }
             let at = block * BLOCK;
-            *hit = L::close(words, terms.as_ptr().add(at), query, totals.as_mut_ptr().add(at));
+            let scales = if scales.is_empty() { None } else { Some(scales.as_ptr().add(at)) };
+            *hit = L::close(words, terms.as_ptr().add(at), scales, query, totals.as_mut_ptr().add(at));
         }
     }
 }

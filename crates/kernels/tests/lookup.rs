@@ -8,9 +8,15 @@ use support::{PlacedBytes, RandomBytes, every_variant, refused};
 use tercet_kernels::LookupQuery;
 
 /// Written from the documentation of the layout.
-fn truth(tables: &[u8], codes: &[u8], terms: &[u16], query: LookupQuery) -> (Vec<u16>, Vec<u32>) {
+fn truth(
+    tables: &[u8],
+    codes: &[u8],
+    terms: &[u16],
+    scales: &[u16],
+    query: LookupQuery,
+) -> (Vec<u16>, Vec<u32>) {
     let (mut totals, mut hits) = (Vec::new(), Vec::new());
-    for (block, terms) in codes.chunks(tables.len().max(1)).zip(terms.chunks(32)) {
+    for (at, (block, terms)) in codes.chunks(tables.len().max(1)).zip(terms.chunks(32)).enumerate() {
         let mut hit = 0;
         for v in 0..32 {
             let part = |(table, codes): (&[u8], &[u8])| {
@@ -18,7 +24,11 @@ fn truth(tables: &[u8], codes: &[u8], terms: &[u16], query: LookupQuery) -> (Vec
                 u32::from(table[usize::from(code)])
             };
             let sum: u32 = tables.chunks(16).zip(block.chunks(16)).map(part).sum();
-            let total = sum + ((u32::from(terms[v]) * u32::from(query.factor)) >> 16);
+            let sum = scales.get(at * 32 + v).map_or(sum, |scale| {
+                let scale = u32::from(*scale);
+                ((sum * scale) >> 16) + (((65_535 - scale) * u32::from(query.offset)) >> 16)
+            });
+            let total = sum.min(65_535) + ((u32::from(terms[v]) * u32::from(query.factor)) >> 16);
             let total = total.min(65_535) as u16;
             totals.push(total);
             hit |= u32::from(total <= query.limit) << v;
@@ -28,12 +38,19 @@ fn truth(tables: &[u8], codes: &[u8], terms: &[u16], query: LookupQuery) -> (Vec
     (totals, hits)
 }
 
+/// Without scales, and with the terms in another order as scales.
 fn check(tables: &[u8], codes: &[u8], terms: &[u16], query: LookupQuery) {
-    let expected = truth(tables, codes, terms, query);
+    let scales: Vec<u16> = terms.iter().rev().map(|term| term.wrapping_mul(3)).collect();
+    check_scaled(tables, codes, terms, &[], query);
+    check_scaled(tables, codes, terms, &scales, LookupQuery { offset: query.limit / 2 + 7, ..query });
+}
+
+fn check_scaled(tables: &[u8], codes: &[u8], terms: &[u16], scales: &[u16], query: LookupQuery) {
+    let expected = truth(tables, codes, terms, scales, query);
     for kernels in every_variant() {
         let kernel = kernels.lookup();
         let (mut totals, mut hits) = (vec![7; terms.len()], vec![7; terms.len() / 32]);
-        (kernel.scan)(tables, codes, terms, query, &mut totals, &mut hits);
+        (kernel.scan)(tables, codes, terms, scales, query, &mut totals, &mut hits);
         assert_eq!((totals, hits), expected, "{}, {} bytes of tables", kernel.name, tables.len());
     }
 }
@@ -53,7 +70,7 @@ fn any_number_of_parts_and_blocks_at_any_start() {
             let middle = (groups * 4 * 32) as u16;
             let (tables, codes) = (PlacedBytes::new(&tables, case * 7), PlacedBytes::new(&codes, case * 5));
             for (factor, limit) in [(0, middle), (65_535, 30_000), (900, middle + 200), (1, 0)] {
-                check(tables.bytes(), codes.bytes(), &terms, LookupQuery { factor, limit });
+                check(tables.bytes(), codes.bytes(), &terms, LookupQuery { factor, limit, offset: 0 });
             }
         }
     }
@@ -66,7 +83,7 @@ fn the_largest_sums_and_limits() {
         for (entry, term) in [(63, 0), (63, 65_535), (0, 65_535), (0, 0)] {
             let tables = vec![entry; groups * 64];
             for limit in [0, 1, 63 * groups as u16 * 4, 65_534, 65_535] {
-                let query = LookupQuery { factor: 65_535, limit };
+                let query = LookupQuery { factor: 65_535, limit, offset: 0 };
                 check(&tables, &codes(groups, 0xf0), &[term; 32], query);
             }
         }
@@ -80,7 +97,7 @@ fn each_code_meets_the_table_of_its_part() {
             let mut tables = vec![0; 128];
             tables[part * 16 + usize::from(code)] = 1;
             let codes: Vec<u8> = (0..128u32).map(|at| ((at * 37 + 11) % 251) as u8).collect();
-            check(&tables, &codes, &[0; 32], LookupQuery { factor: 0, limit: 0 });
+            check(&tables, &codes, &[0; 32], LookupQuery::default());
         }
     }
 }
@@ -91,12 +108,13 @@ fn wrong_lengths_are_refused() {
     for kernels in every_variant() {
         let scan = kernels.lookup().scan;
         let (tables, codes, terms) = (vec![0; 64], vec![0; 128], vec![0; 64]);
-        scan(&tables, &codes, &terms, query, &mut [0; 64], &mut [0; 2]);
-        scan(&[], &[], &terms, query, &mut [0; 64], &mut [0; 2]);
-        assert!(refused(|| scan(&tables[1..], &codes, &terms, query, &mut [0; 64], &mut [0; 2])));
-        assert!(refused(|| scan(&tables, &codes[1..], &terms, query, &mut [0; 64], &mut [0; 2])));
-        assert!(refused(|| scan(&tables, &codes, &terms[1..], query, &mut [0; 64], &mut [0; 2])));
-        assert!(refused(|| scan(&tables, &codes, &terms, query, &mut [0; 63], &mut [0; 2])));
-        assert!(refused(|| scan(&tables, &codes, &terms, query, &mut [0; 64], &mut [0; 3])));
+        scan(&tables, &codes, &terms, &[], query, &mut [0; 64], &mut [0; 2]);
+        scan(&[], &[], &terms, &[], query, &mut [0; 64], &mut [0; 2]);
+        assert!(refused(|| scan(&tables[1..], &codes, &terms, &[], query, &mut [0; 64], &mut [0; 2])));
+        assert!(refused(|| scan(&tables, &codes[1..], &terms, &[], query, &mut [0; 64], &mut [0; 2])));
+        assert!(refused(|| scan(&tables, &codes, &terms[1..], &[], query, &mut [0; 64], &mut [0; 2])));
+        assert!(refused(|| scan(&tables, &codes, &terms, &[], query, &mut [0; 63], &mut [0; 2])));
+        assert!(refused(|| scan(&tables, &codes, &terms, &[], query, &mut [0; 64], &mut [0; 3])));
+        assert!(refused(|| scan(&tables, &codes, &terms, &terms[1..], query, &mut [0; 64], &mut [0; 2])));
     }
 }

@@ -3,12 +3,13 @@
 //! ```text
 //! ivf = version, vectors, entries, lists, blocks, coding, parts, components of what is coded, components of points,
 //!       bytes of a judge's row, flags, vectors when it was trained, the bits of: least term, step of terms, mean error
-//!       when it was trained, mean error of what was added since; vectors added since, seed (2)
+//!       when it was trained, mean error of what was added since; vectors added since, seed (2), the bits of: largest
+//!       scale, mean squared length
 //! ```
 //! `coding` is 0 for none (the vectors), 1 for parts of 4 bits, 2 for parts of 8, 3 and 4 for rows of 8 and 4 bits a
-//! component (`quant::Coder`). Parts of 4 bits lie in blocks of 32 entries: 16 bytes for each part, parts filled up to a
+//! component (`quant::Coder`), 5 for planes of bits (`parts` is how many). Parts of 4 bits and planes lie in blocks of 32 entries: 16 bytes for each part, parts filled up to a
 //! multiple of 4, entry j in the low nibble of byte j and entry 16 + j in the high one. Parts of 8 bits are rows of a byte a
-//! part. Terms lie in blocks of 32 entries in both; what fills up a block has the largest term.
+//! part. Terms, and the scales of planes, lie in blocks of 32 entries; what fills up a block has the largest.
 
 use crate::{Array, IndexError, SectionSource};
 
@@ -16,7 +17,7 @@ pub(super) const VERSION: u32 = 1;
 /// Entries of a block.
 pub(super) const BLOCK: usize = 32;
 /// Numbers of the head.
-const HEAD: usize = 19;
+const HEAD: usize = 21;
 
 const RESIDUAL: u32 = 1;
 const SPILL: u32 = 2;
@@ -31,6 +32,8 @@ pub(super) enum Form {
     Parts { m: usize, bits: u32 },
     /// Components of so many bits.
     Rows { bits: u32 },
+    /// So many planes of bits.
+    Planes { bits: u32 },
 }
 
 /// The section `ivf`.
@@ -57,6 +60,10 @@ pub(super) struct Head {
     pub(super) added_error: f32,
     pub(super) added: u32,
     pub(super) seed: u64,
+    /// The largest scale of planes.
+    pub(super) scale: f32,
+    /// The mean squared length of a vector, as a point.
+    pub(super) length: f32,
 }
 
 /// How 16 bits stand for a term.
@@ -90,12 +97,13 @@ impl Form {
             Form::Parts { m, .. } => [2, m as u32],
             Form::Rows { bits: 8 } => [3, 0],
             Form::Rows { .. } => [4, 0],
+            Form::Planes { bits } => [5, bits],
         }
     }
 
     /// Whether entries have terms.
     pub(super) fn terms(self) -> bool {
-        matches!(self, Form::Parts { .. })
+        matches!(self, Form::Parts { .. } | Form::Planes { .. })
     }
 }
 
@@ -129,6 +137,8 @@ impl Head {
             self.added,
             self.seed as u32,
             (self.seed >> 32) as u32,
+            self.scale.to_bits(),
+            self.length.to_bits(),
         ]
     }
 
@@ -152,13 +162,14 @@ impl Head {
     fn of(numbers: [u32; HEAD]) -> Option<Self> {
         let [_, count, entries, lists, blocks, coding, m, reduced, points, stride, flags, planned, rest @ ..] =
             numbers;
-        let [least, step, error, added_error, added, seed_low, seed_high] = rest;
+        let [least, step, error, added_error, added, seed_low, seed_high, scale, length] = rest;
         let m = m as usize;
         let form = match coding {
             0 => Form::Vectors,
             1 | 2 if m >= 1 && m <= reduced as usize => Form::Parts { m, bits: coding * 4 },
             3 => Form::Rows { bits: 8 },
             4 => Form::Rows { bits: 4 },
+            5 if (1..=8).contains(&m) => Form::Planes { bits: m as u32 },
             _ => return None,
         };
         Some(Head {
@@ -179,6 +190,8 @@ impl Head {
             added_error: f32::from_bits(added_error),
             added,
             seed: u64::from(seed_low) | u64::from(seed_high) << 32,
+            scale: f32::from_bits(scale),
+            length: f32::from_bits(length),
         })
     }
 
@@ -195,5 +208,8 @@ impl Head {
             && self.terms.least.is_finite()
             && self.terms.step.is_finite()
             && self.terms.step >= 0.0
+            && (0.0..=f32::MAX).contains(&self.scale)
+            && (0.0..=f32::MAX).contains(&self.length)
+            && (0.0..=f32::MAX).contains(&self.error)
     }
 }

@@ -104,7 +104,8 @@ pub(super) fn make(
     drop(sample);
     let mut coded = Coded::new(&plan, count)?;
     coded.code_with(&plan, source, work, &mut |_, _| false)?;
-    let head = Trained { planned: count as u32, error: coded.error(), added_error: 0.0, added: 0 };
+    let (error, length) = (coded.error(), coded.length());
+    let head = Trained { planned: count as u32, error, length, added_error: 0.0, added: 0 };
     write(spec, &plan, &coded, head, sink)
 }
 
@@ -148,9 +149,7 @@ pub(super) fn projected(
     let pieces = in_parallel(work.parallel, count.div_ceil(PIECE), 1, &|piece| {
         let some = &points[piece * PIECE * dims..count.min((piece + 1) * PIECE) * dims];
         let mut shorter = vec![0.0; some.len() / dims * reduced];
-        for (point, out) in some.chunks_exact(dims).zip(shorter.chunks_exact_mut(reduced)) {
-            reduction.apply(point, out);
-        }
+        reduction.apply_all(some, dims, &mut shorter);
         shorter
     });
     pieces.iter().for_each(|some| out.extend_from_slice(some));
@@ -166,6 +165,8 @@ pub(super) struct Coded {
     /// A byte a part, or rows.
     pub(super) codes: Vec<u8>,
     pub(super) terms: Vec<f32>,
+    /// The scales of planes.
+    pub(super) scales: Vec<f32>,
     /// Rows of the judge, one a vector.
     pub(super) judges: Vec<u8>,
     /// Squared errors and squared lengths, and how many vectors they are of.
@@ -177,6 +178,7 @@ pub(super) struct Coded {
 pub(super) struct Taken<'a> {
     pub(super) list: u32,
     pub(super) term: f32,
+    pub(super) scale: f32,
     pub(super) codes: &'a [u8],
     pub(super) judge: &'a [u8],
 }
@@ -189,6 +191,7 @@ struct Piece {
     lists: Vec<u32>,
     codes: Vec<u8>,
     terms: Vec<f32>,
+    scales: Vec<f32>,
     judges: Vec<u8>,
     lost: (f64, f64),
 }
@@ -211,6 +214,7 @@ impl Coded {
             lists: zeros(entries)?,
             codes: zeros(entries.saturating_mul(loose))?,
             terms: zeros(if plan.coding.form().terms() { entries } else { 0 })?,
+            scales: zeros(if matches!(plan.coding, Coding::Planes(_)) { entries } else { 0 })?,
             judges: zeros(count.saturating_mul(judge))?,
             lost: (0.0, 0.0),
             fresh: 0,
@@ -220,6 +224,11 @@ impl Coded {
     /// The mean squared error of what was coded here, as a share of the mean squared length.
     pub(super) fn error(&self) -> f32 {
         if self.lost.1 > 0.0 { (self.lost.0 / self.lost.1) as f32 } else { 0.0 }
+    }
+
+    /// The mean squared length of what was coded here.
+    fn length(&self) -> f32 {
+        (self.lost.1 / f64::from(self.fresh.max(1))) as f32
     }
 
     /// Codes all vectors but those that `taken` has entries for, which it gives to its second argument.
@@ -258,8 +267,10 @@ impl Coded {
         self.lists[slot] = taken.list;
         copy(&mut self.codes[slot * self.loose..(slot + 1) * self.loose], taken.codes);
         copy(&mut self.judges[slot * self.judge..(slot + 1) * self.judge], taken.judge);
-        if let Some(term) = self.terms.get_mut(slot) {
-            *term = taken.term;
+        for (numbers, number) in [(&mut self.terms, taken.term), (&mut self.scales, taken.scale)] {
+            if let Some(place) = numbers.get_mut(slot) {
+                *place = number;
+            }
         }
     }
 
@@ -278,8 +289,10 @@ impl Coded {
                 self.lists[to..to + self.copies].copy_from_slice(&piece.lists[from..from + self.copies]);
                 put(&mut self.codes, &piece.codes, *slot, at, self.loose * self.copies);
                 put(&mut self.judges, &piece.judges, *slot, at, self.judge);
-                if !self.terms.is_empty() {
-                    self.terms[to..to + self.copies].copy_from_slice(&piece.terms[from..from + self.copies]);
+                for (all, some) in [(&mut self.terms, &piece.terms), (&mut self.scales, &piece.scales)] {
+                    if !all.is_empty() {
+                        all[to..to + self.copies].copy_from_slice(&some[from..from + self.copies]);
+                    }
                 }
             }
             self.lost.0 += piece.lost.0;
@@ -299,20 +312,22 @@ fn code_some(plan: &Plan, vectors: &[f32]) -> Piece {
         lists: Vec::new(),
         codes: Vec::new(),
         terms: Vec::new(),
+        scales: Vec::new(),
         judges: vec![0; count * judge],
         lost: (0.0, 0.0),
     };
-    let (mut point, mut shorter) = (vec![0.0; points], vec![0.0; count * reduced]);
+    let (mut placed, mut shorter) = (vec![0.0; count * points], vec![0.0; count * reduced]);
     let mut norms = Vec::with_capacity(count);
-    for (at, vector) in vectors.chunks_exact(dims).enumerate() {
-        plan.space.point(vector, &mut point);
-        let norm = Coder::norm(&point);
+    let pairs = vectors.chunks_exact(dims).zip(placed.chunks_exact_mut(points));
+    for (at, (vector, point)) in pairs.enumerate() {
+        plan.space.point(vector, point);
+        let norm = Coder::norm(point);
         norms.push(norm);
         if let Some(coder) = plan.judge {
-            coder.encode(&point, norm, &mut piece.judges[at * judge..(at + 1) * judge]);
+            coder.encode(point, norm, &mut piece.judges[at * judge..(at + 1) * judge]);
         }
-        plan.reduction.apply(&point, &mut shorter[at * reduced..(at + 1) * reduced]);
     }
+    plan.reduction.apply_all(&placed, points, &mut shorter);
     let mut chosen = Vec::with_capacity(count * 2);
     let all = Points { values: &shorter, dims: reduced };
     plan.centroids.each_nearest(all, |at, list, _, distances| {
@@ -341,30 +356,37 @@ fn code_one(plan: &Plan, point: &[f32], norm: f32, list: u32, piece: &mut Piece)
     let start = piece.codes.len();
     piece.codes.resize(start + plan.coding.loose(), 0);
     let codes = &mut piece.codes[start..];
-    let book = match &plan.coding {
-        Coding::Vectors => return 0.0,
-        Coding::Rows(coder) => {
-            coder.encode(point, norm, codes);
-            let mut decoded = Vec::new();
-            coder.decode(codes, &mut decoded);
-            return squared_distance(point, &decoded) + (norm - Coder::norm(point)).max(0.0);
-        }
-        Coding::Parts(book) => book,
+    let centroid = if plan.residual { plan.centroids.get(list as usize) } else { &[] };
+    let rest: Vec<f32> = match plan.residual {
+        true => point.iter().zip(centroid).map(|(x, c)| x - c).collect(),
+        false => point.to_vec(),
     };
     let mut decoded = vec![0.0; point.len()];
-    let mut of_centroid = 0.0;
-    if plan.residual {
-        let centroid = plan.centroids.get(list as usize);
-        let rest: Vec<f32> = point.iter().zip(centroid).map(|(x, c)| x - c).collect();
-        book.encode(&rest, codes, &mut decoded);
-        decoded.iter_mut().zip(centroid).for_each(|(x, c)| *x += c);
-        of_centroid = Coder::norm(centroid);
-    } else {
-        book.encode(point, codes, &mut decoded);
+    // What axes that were left out hold.
+    let beyond = (norm - Coder::norm(point)).max(0.0);
+    match &plan.coding {
+        Coding::Vectors => 0.0,
+        Coding::Rows(coder) => {
+            coder.encode(point, norm, codes);
+            coder.decode(codes, &mut decoded);
+            squared_distance(point, &decoded) + beyond
+        }
+        Coding::Parts(book) => {
+            book.encode(&rest, codes, &mut decoded);
+            let lost = squared_distance(&rest, &decoded) + beyond;
+            decoded.iter_mut().zip(centroid).for_each(|(x, c)| *x += c);
+            piece.terms.push((Coder::norm(&decoded) + lost - Coder::norm(centroid)) * 0.5);
+            lost
+        }
+        Coding::Planes(planes) => {
+            let scale = planes.encode(&rest, codes, &mut decoded);
+            let with_centroid: f64 = decoded.iter().zip(centroid).map(|(u, c)| f64::from(u * c)).sum();
+            piece.terms.push((Coder::norm(&rest) + beyond) * 0.5 + scale * with_centroid as f32);
+            piece.scales.push(scale);
+            decoded.iter_mut().for_each(|u| *u *= scale);
+            squared_distance(&rest, &decoded) + beyond
+        }
     }
-    let lost = squared_distance(point, &decoded) + (norm - Coder::norm(point)).max(0.0);
-    piece.terms.push((Coder::norm(&decoded) + lost - of_centroid) * 0.5);
-    lost
 }
 
 fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
@@ -404,6 +426,8 @@ fn second(plan: &Plan, point: &[f32], first: u32, distances: &[f32]) -> u32 {
 pub(super) struct Trained {
     pub(super) planned: u32,
     pub(super) error: f32,
+    /// The mean squared length.
+    pub(super) length: f32,
     pub(super) added_error: f32,
     pub(super) added: u32,
 }
@@ -420,6 +444,7 @@ pub(super) fn write(
     let order = Order::new(lists, coded)?;
     let points = plan.space.points();
     let scale = terms(&coded.terms);
+    let largest = coded.scales.iter().copied().fold(0.0f32, f32::max);
     let head = Head {
         count: (coded.lists.len() / coded.copies) as u32,
         entries: coded.lists.len() as u32,
@@ -438,6 +463,8 @@ pub(super) fn write(
         added_error: trained.added_error,
         added: trained.added,
         seed: spec.options.seed,
+        scale: largest,
+        length: trained.length,
     };
     sink.begin("ivf")?;
     sink.write(bytemuck::cast_slice(&head.numbers()))?;
@@ -465,6 +492,15 @@ pub(super) fn write(
         })?;
         sink.flush()?;
     }
+    if let Coding::Planes(_) = plan.coding {
+        let mut sink = ArraySink::<u16>::begin(sink, "list_scales")?;
+        let code = |scale: f32| if largest > 0.0 { (scale / largest * 65_535.0 + 0.5) as u16 } else { 0 };
+        order.each_block(|block| {
+            let codes = block.iter().map(|entry| code(coded.scales[*entry as usize]));
+            codes.chain(std::iter::repeat(u16::MAX)).take(BLOCK).try_for_each(|code| sink.push(code))
+        })?;
+        sink.flush()?;
+    }
     Ok(())
 }
 
@@ -477,9 +513,9 @@ fn write_codes(
     let row = |entry: &u32| &coded.codes[*entry as usize * coded.loose..][..coded.loose];
     match &plan.coding {
         Coding::Vectors => Ok(()),
-        Coding::Parts(book) if book.bits() == 4 => {
+        coding if coding.nibbles() > 0 => {
             sink.begin("list_codes")?;
-            let mut bytes = vec![0u8; block_bytes(book.m())];
+            let mut bytes = vec![0u8; block_bytes(coding.nibbles())];
             order.each_block(|block| {
                 bytes.fill(0);
                 for (at, entry) in block.iter().enumerate() {
@@ -492,7 +528,7 @@ fn write_codes(
                 sink.write(&bytes)
             })
         }
-        Coding::Parts(_) | Coding::Rows(_) => {
+        _ => {
             sink.begin("list_codes")?;
             order.each_block(|block| block.iter().try_for_each(|entry| sink.write(row(entry))))
         }

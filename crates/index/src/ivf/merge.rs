@@ -2,7 +2,7 @@
 //! coded by them; when there are several times as many vectors as it was trained for, everything is trained anew.
 
 use super::LISTS_FROM;
-use super::layout::{BLOCK, Form};
+use super::layout::{BLOCK, block_bytes};
 use super::make::{Coded, Each, Source, Taken, Trained, check_count, kept, make, write};
 use super::plan::{Coding, lists};
 use super::reader::{IvfReader, Stage};
@@ -142,8 +142,8 @@ impl<'a> Reused<'a> {
             if entry == NONE {
                 return false;
             }
-            let Some((list, term)) = old.entry(entry, &mut codes) else { return false };
-            take(&Taken { list, term, codes: &codes, judge: old.judge(entry) });
+            let Some((list, term, scale)) = old.entry(entry, &mut codes) else { return false };
+            take(&Taken { list, term, scale, codes: &codes, judge: old.judge(entry) });
             true
         })?;
         let head = &stage.head;
@@ -152,6 +152,7 @@ impl<'a> Reused<'a> {
         let trained = Trained {
             planned: head.planned,
             error: head.error,
+            length: head.length,
             added_error: if added + fresh > 0.0 { (error / (added + fresh)) as f32 } else { 0.0 },
             added: head.added.saturating_add(coded.fresh),
         };
@@ -170,6 +171,7 @@ struct Old<'a> {
     stage: &'a Stage,
     codes: &'a [u8],
     terms: &'a [u16],
+    scales: &'a [u16],
     judges: &'a [u8],
     ends: &'a [u32],
     blocks: &'a [u32],
@@ -181,14 +183,15 @@ impl<'a> Old<'a> {
             stage,
             codes: stage.codes.as_ref().map_or(Ok(&[][..]), |codes| codes.all())?,
             terms: stage.terms.as_ref().map_or(Ok(&[][..]), |terms| terms.all())?,
+            scales: stage.scales.as_ref().map_or(Ok(&[][..]), |scales| scales.all())?,
             judges: stage.judges.as_ref().map_or(Ok(&[][..]), |judges| judges.all())?,
             ends: stage.ends.all()?,
             blocks: stage.blocks.all()?,
         })
     }
 
-    /// The list and the term of an entry, and its codes, a byte a part. `None` where a table is damaged.
-    fn entry(&self, entry: u32, out: &mut [u8]) -> Option<(u32, f32)> {
+    /// The list, the term and the scale of an entry, and its codes, a byte a part. `None` where a table is damaged.
+    fn entry(&self, entry: u32, out: &mut [u8]) -> Option<(u32, f32, f32)> {
         let list = self.ends.partition_point(|end| *end <= entry);
         let (entries, block) = self.stage.list(list);
         let within =
@@ -197,8 +200,8 @@ impl<'a> Old<'a> {
         self.blocks.get(list)?;
         match &self.stage.plan.coding {
             Coding::Vectors => {}
-            Coding::Parts(book) if book.bits() == 4 => {
-                let bytes = super::layout::block_bytes(book.m());
+            coding if coding.nibbles() > 0 => {
+                let bytes = block_bytes(coding.nibbles());
                 let codes = self.codes.get(block * bytes..(block + 1) * bytes)?;
                 let (at, shift) = (lane % 16, if lane < 16 { 0 } else { 4 });
                 for (code, part) in out.iter_mut().zip(codes.chunks_exact(16)) {
@@ -210,11 +213,13 @@ impl<'a> Old<'a> {
                 out.copy_from_slice(self.codes.get(entry as usize * bytes..(entry as usize + 1) * bytes)?);
             }
         }
-        let term = match self.stage.head.form {
-            Form::Parts { .. } => self.stage.head.terms.value(*self.terms.get(block * BLOCK + lane)?),
-            _ => 0.0,
+        let head = &self.stage.head;
+        let term = match head.form.terms() {
+            true => head.terms.value(*self.terms.get(block * BLOCK + lane)?),
+            false => 0.0,
         };
-        Some((list as u32, term))
+        let scale = self.scales.get(block * BLOCK + lane).copied().unwrap_or(0);
+        Some((list as u32, term, f32::from(scale) * head.scale / 65_535.0))
     }
 
     fn judge(&self, entry: u32) -> &'a [u8] {

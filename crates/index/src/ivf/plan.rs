@@ -5,7 +5,7 @@ use super::{LIST_LEAST, make};
 use crate::IndexError;
 use crate::cluster::{Centroids, Points, balanced, chance, kmeans, sampled};
 use crate::dense::{Codec, DenseOptions, DenseSpec, Reduce, Rerank, Rotate, Work};
-use crate::quant::{Codebook, Coder, Space};
+use crate::quant::{Codebook, Coder, Planes, Space};
 use crate::reduce::{PCA_DIMS_MAX, Projection, Reduction, pca, prefix, random_axes};
 use crate::sections::reserved;
 use crate::values::Dtype;
@@ -19,7 +19,7 @@ pub(super) const SAMPLE_MOST: usize = 1 << 17;
 const LISTS_OF_ROOT: f64 = 4.0;
 /// Components of a part, when their number is chosen here.
 const OF_PART: (usize, usize) = (4, 8);
-/// The most parts: the sums of so many entries of 6 bits fit in 16.
+/// The most parts: entries of tables become coarser beyond.
 const PARTS_MOST: usize = 1_024;
 
 /// How vectors become entries.
@@ -43,6 +43,7 @@ pub(super) enum Coding {
     Vectors,
     Parts(Codebook),
     Rows(Coder),
+    Planes(Planes),
 }
 
 impl Coding {
@@ -51,6 +52,7 @@ impl Coding {
             Coding::Vectors => Form::Vectors,
             Coding::Parts(book) => Form::Parts { m: book.m(), bits: book.bits() },
             Coding::Rows(coder) => Form::Rows { bits: coder.bits() },
+            Coding::Planes(planes) => Form::Planes { bits: planes.bits() },
         }
     }
 
@@ -60,17 +62,25 @@ impl Coding {
             Coding::Vectors => 0,
             Coding::Parts(book) => book.m(),
             Coding::Rows(coder) => coder.stride(),
+            Coding::Planes(planes) => planes.m(),
+        }
+    }
+
+    /// Parts of 4 bits that lie in blocks; 0 where there are none.
+    pub(super) fn nibbles(&self) -> usize {
+        match self {
+            Coding::Parts(book) if book.bits() == 4 => book.m(),
+            Coding::Planes(planes) => planes.m(),
+            _ => 0,
         }
     }
 
     /// Bytes of codes for so many entries in so many blocks.
     pub(super) fn bytes(&self, entries: usize, blocks: usize) -> u64 {
-        (match self {
-            Coding::Vectors => 0,
-            Coding::Parts(book) if book.bits() == 4 => blocks * block_bytes(book.m()),
-            Coding::Parts(book) => entries * book.m(),
-            Coding::Rows(coder) => entries * coder.stride(),
-        }) as u64
+        match self.nibbles() {
+            0 => (entries * self.loose()) as u64,
+            m => (blocks * block_bytes(m)) as u64,
+        }
     }
 }
 
@@ -134,7 +144,9 @@ impl Plan {
         if options.ivf.balance {
             centroids = balanced(centroids, all, seed, work)?;
         }
-        let residual = parts.is_some() && options.ivf.residual.unwrap_or(true);
+        let turned = matches!(options.codec, Codec::RaBitQ { .. });
+        let signs = options.codec == Codec::Binary;
+        let residual = (parts.is_some() || turned || signs) && options.ivf.residual.unwrap_or(!signs);
         if residual {
             less_centroids(&centroids, &mut shorter, reduced);
         }
@@ -145,9 +157,8 @@ impl Plan {
             }
             (Codec::Lvq8, _) => Coding::Rows(Coder::bits8(reduced)),
             (Codec::Lvq4x8, _) => Coding::Rows(Coder::bits4(reduced)),
-            (Codec::RaBitQ { .. } | Codec::Binary, _) => {
-                return Err(IndexError::Unsupported { what: "this codec" });
-            }
+            (Codec::RaBitQ { bits }, _) => Coding::Planes(Planes::new(reduced, bits.into())),
+            (Codec::Binary, _) => Coding::Planes(Planes::new(reduced, 1)),
             _ => Coding::Vectors,
         };
         let judge = judged(spec).then(|| Coder::bits8(points));
@@ -189,6 +200,7 @@ fn reduction(
     let points = space.points();
     let rotate = match (spec.options.ivf.rotate, parts) {
         (Rotate::Auto, Some(_)) if points <= PCA_DIMS_MAX => Rotate::Opq,
+        (Rotate::Auto, _) if matches!(spec.options.codec, Codec::RaBitQ { .. }) => Rotate::Random,
         (Rotate::Auto, _) => Rotate::None,
         (rotate, _) => rotate,
     };

@@ -8,7 +8,7 @@ use crate::batch;
 use crate::cluster::Centroids;
 use crate::dense::{Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Effort, Stored, Work};
 use crate::flat::FlatReader;
-use crate::quant::{Codebook, Coder, Space};
+use crate::quant::{Codebook, Coder, Planes, Space};
 use crate::reduce::Reduction;
 use crate::section::Array;
 use crate::values::Values;
@@ -34,6 +34,7 @@ pub(super) struct Stage {
     pub(super) entries: Option<Array<u32>>,
     pub(super) codes: Option<Array<u8>>,
     pub(super) terms: Option<Array<u16>>,
+    pub(super) scales: Option<Array<u16>>,
     pub(super) judges: Option<Array<u8>>,
     /// The rows of the slots; `None` when they are the same.
     pub(super) slots: Option<Array<u32>>,
@@ -88,6 +89,7 @@ impl Stage {
             Form::Vectors => Coding::Vectors,
             Form::Rows { bits: 8 } => Coding::Rows(Coder::bits8(reduced)),
             Form::Rows { .. } => Coding::Rows(Coder::bits4(reduced)),
+            Form::Planes { bits } => Coding::Planes(Planes::new(reduced, bits)),
             Form::Parts { m, bits } => {
                 let values = finite(source, "codebook", (reduced as u64) << bits)?;
                 let book = Codebook::new(reduced, m, bits, values);
@@ -107,6 +109,9 @@ impl Stage {
             entries: head.spill.then(|| Array::open_len(source, "entries", entries)).transpose()?,
             codes: has_codes.then(|| Array::open_len(source, "list_codes", coded)).transpose()?,
             terms: head.form.terms().then(|| Array::open_len(source, "list_terms", terms)).transpose()?,
+            scales: matches!(head.form, Form::Planes { .. })
+                .then(|| Array::open_len(source, "list_scales", terms))
+                .transpose()?,
             judges: head.judged.then(|| Array::open_len(source, "points", judged)).transpose()?,
             slots: (count != rows).then(|| Array::open_len(source, "rows", count.into())).transpose()?,
             head,
@@ -176,16 +181,19 @@ impl Stage {
         for bytes in [&self.codes, &self.judges].into_iter().flatten() {
             bytes.all()?;
         }
-        self.terms.as_ref().map_or(Ok(()), |terms| terms.all().map(|_| ()))
+        for numbers in [&self.terms, &self.scales].into_iter().flatten() {
+            numbers.all()?;
+        }
+        Ok(())
     }
 
     /// Bytes of an entry's codes, its term and its places.
     fn entry_bytes(&self) -> f64 {
         let coded = match self.head.form {
-            Form::Vectors => 0,
-            Form::Parts { m, bits: 4 } => block_bytes(m) / BLOCK + 2,
-            Form::Parts { m, .. } => m + 2,
-            Form::Rows { .. } => self.plan.coding.loose(),
+            Form::Parts { m, bits: 8 } => m + 2,
+            Form::Parts { .. } => block_bytes(self.plan.coding.nibbles()) / BLOCK + 2,
+            Form::Planes { .. } => block_bytes(self.plan.coding.nibbles()) / BLOCK + 4,
+            Form::Vectors | Form::Rows { .. } => self.plan.coding.loose(),
         };
         coded as f64
     }

@@ -4,12 +4,15 @@ use super::layout::{BLOCK, Terms, block_bytes};
 use super::plan::Coding;
 use super::pool::Pool;
 use super::reader::Stage;
-use crate::quant::{CodeQuery, Codebook, Coder};
+use crate::quant::{CodeQuery, Coder};
 use std::ops::Range;
 use tercet_kernels::{LookupQuery, kernels};
 
 /// The largest entry of a table of the fast scan.
 const ENTRY_MOST: f32 = 63.0;
+/// The largest sum of entries, about, and the largest term.
+const SUM_MOST: f32 = 60_000.0;
+const TERM_MOST: f32 = 32_000.0;
 /// Blocks that are scanned before the threshold is looked at again.
 const AT_ONCE: usize = 8;
 
@@ -29,35 +32,42 @@ pub(super) trait Scan {
     fn prefetch(&self, entries: Range<usize>, block: usize);
 }
 
-/// Codes of parts of 4 bits: tables of 6 bits, 32 entries at a time.
+/// Codes of parts of 4 bits, or of planes: tables of 6 bits, 32 entries at a time.
 pub(super) struct Fast<'a> {
     codes: &'a [u8],
     terms: &'a [u16],
+    /// Of planes.
+    scales: &'a [u16],
     tables: &'a [u8],
     /// What a unit of the tables stands for, and what a total of 0 does.
     step: f32,
     least: f32,
     factor: u16,
+    offset: u16,
 }
 
 impl<'a> Fast<'a> {
     /// `floats` are the tables as numbers; `tables` is room for those of the scan.
-    pub(super) fn new(stage: &'a Stage, book: &Codebook, floats: &[f32], tables: &'a mut Vec<u8>) -> Self {
+    pub(super) fn new(stage: &'a Stage, floats: &[f32], tables: &'a mut Vec<u8>) -> Self {
         const CODES: usize = 16;
         let terms: Terms = stage.head.terms;
-        let (mut least, mut widest) = (0.0f32, 0.0f32);
+        let planes = matches!(stage.plan.coding, Coding::Planes(_));
+        let scale = if planes { stage.head.scale.max(f32::MIN_POSITIVE) } else { 1.0 };
+        let (mut least, mut widest, mut all) = (0.0f32, 0.0f32, 0.0f32);
         let (parts, _) = floats.as_chunks::<CODES>();
         for part in parts {
             let (low, high) = bounds(part);
             least += low;
             widest = widest.max(high - low);
+            all += high - low;
         }
-        // The terms must fit into 16 bits of the same unit beside the sums.
+        // The sums must fit into 16 bits, and beside them the terms in the same unit.
         let range = terms.step * 65_535.0;
-        let step = (widest / ENTRY_MOST).max(range / 32_000.0).max(f32::MIN_POSITIVE);
+        let step = (widest / ENTRY_MOST).max(all / SUM_MOST).max(range / (TERM_MOST * scale));
+        let step = step.max(f32::MIN_POSITIVE);
         let inverse = 1.0 / step;
         tables.clear();
-        tables.resize(block_bytes(book.m()), 0);
+        tables.resize(block_bytes(parts.len()), 0);
         for (part, table) in parts.iter().zip(tables.chunks_exact_mut(CODES)) {
             let (low, _) = bounds(part);
             for (entry, x) in table.iter_mut().zip(part) {
@@ -67,10 +77,12 @@ impl<'a> Fast<'a> {
         Fast {
             codes: stage.codes.as_ref().map_or(&[], |codes| codes.unverified()),
             terms: stage.terms.as_ref().map_or(&[], |terms| terms.unverified()),
+            scales: stage.scales.as_ref().map_or(&[], |scales| scales.unverified()),
             tables,
-            step,
-            least: least + terms.least,
-            factor: (terms.step * inverse * 65_536.0).min(65_535.0) as u16,
+            step: step * scale,
+            least: least * scale + terms.least,
+            factor: (terms.step * inverse / scale * 65_536.0).min(65_535.0) as u16,
+            offset: (-least * inverse).clamp(0.0, 65_535.0) as u16,
         }
     }
 }
@@ -115,7 +127,7 @@ impl Scan for Fast<'_> {
                 continue;
             }
             let some = if masks.is_empty() { AT_ONCE.min(blocks - at) } else { 1 };
-            let query = LookupQuery { factor: self.factor, limit: limit as u16 };
+            let query = LookupQuery { factor: self.factor, limit: limit as u16, offset: self.offset };
             let first = block + at;
             let (Some(codes), Some(terms)) = (
                 self.codes.get(first * bytes..(first + some) * bytes),
@@ -123,8 +135,12 @@ impl Scan for Fast<'_> {
             ) else {
                 break;
             };
+            let scales = match self.scales.is_empty() {
+                true => &[],
+                false => self.scales.get(first * BLOCK..(first + some) * BLOCK).unwrap_or(&[]),
+            };
             let (totals, hits) = (&mut totals[..some * BLOCK], &mut hits[..some]);
-            (kernels().lookup().scan)(self.tables, codes, terms, query, totals, hits);
+            (kernels().lookup().scan)(self.tables, codes, terms, scales, query, totals, hits);
             for (within, hit) in hits.iter().enumerate() {
                 let from = (at + within) * BLOCK;
                 let there = entries.len() - from;
@@ -230,5 +246,5 @@ impl Scan for Rows<'_> {
 
 /// Whether distances of a coding are measured from the centroid: then the list's distance is added.
 pub(super) fn based(stage: &Stage) -> bool {
-    stage.plan.residual && matches!(stage.plan.coding, Coding::Parts(_))
+    stage.plan.residual && matches!(stage.plan.coding, Coding::Parts(_) | Coding::Planes(_))
 }

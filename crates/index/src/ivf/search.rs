@@ -9,7 +9,7 @@
 //! With a filter, lists and blocks without an allowed row are skipped, and do not count as searched; where few rows are
 //! allowed all of them are compared.
 
-use super::layout::BLOCK;
+use super::layout::{BLOCK, Form};
 use super::plan::Coding;
 use super::pool::{Candidate, Pool, candidate, distance, entry};
 use super::reader::{IvfReader, Stage};
@@ -35,6 +35,9 @@ const WIDER: usize = 4;
 const EXACT_ROWS: usize = 256;
 /// Standard deviations of the codes' error within which candidates are scored by their vectors.
 const DOUBT: f32 = 2.0;
+/// The same of planes of bits, whose error is about normal because vectors were turned by chance; those of other codes err
+/// together where they lie together, and tell of no bound.
+const DOUBT_OF_PLANES: f32 = 3.0;
 
 /// Nanoseconds, about, on AVX-512: of a list's centroid, of an entry and a byte of its codes, of a candidate.
 const NS_PER_LIST: f64 = 8.0;
@@ -183,7 +186,7 @@ impl Run<'_> {
             }
             Coding::Parts(book) if book.bits() == 4 => {
                 book.tables(reduced, floats);
-                self.scan(near, lists, &mut Fast::new(stage, book, floats, tables), masks, pool, counters)
+                self.scan(near, lists, &mut Fast::new(stage, floats, tables), masks, pool, counters)
             }
             Coding::Parts(book) => {
                 book.tables(reduced, floats);
@@ -191,6 +194,10 @@ impl Run<'_> {
                 let (scale, m) = (stage.head.terms, book.m());
                 let mut scan = Tables { codes: bytes(), terms, scale, m, tables: floats };
                 self.scan(near, lists, &mut scan, masks, pool, counters)
+            }
+            Coding::Planes(planes) => {
+                planes.tables(reduced, floats);
+                self.scan(near, lists, &mut Fast::new(stage, floats, tables), masks, pool, counters)
             }
             Coding::Rows(coder) => {
                 coder.query(reduced, Coder::norm(reduced), query);
@@ -319,10 +326,27 @@ impl Run<'_> {
         masks.iter().any(|mask| *mask != 0)
     }
 
+    /// Leaves the candidates that the error of the codes could have put behind the k-th.
+    fn within_doubt(&self, found: &mut Vec<Candidate>, judge: &CodeQuery) {
+        let head = &self.stage.head;
+        if found.len() <= self.k || !matches!(head.form, Form::Planes { .. }) {
+            return;
+        }
+        let (_, last, _) = found.select_nth_unstable(self.k - 1);
+        let last = distance(*last);
+        // The error of a distance is (q - x^).e: of a vector as far as the k-th, with an error in no direction of its own.
+        let error = head.error.max(head.added_error) * head.length;
+        let far = (2.0 * (last + judge.half_norm)).max(0.0) + error;
+        let doubt = (far * error / head.reduced as f32).sqrt();
+        let limit = candidate(last + DOUBT_OF_PLANES * doubt, u32::MAX);
+        found.retain(|c| *c <= limit);
+    }
+
     /// Ranks the candidates by the judge's codes, and offers those that may be among the best by their vectors.
     fn rank(&self, found: &mut Vec<Candidate>, top: &mut TopK, counters: &mut Counters, tools: &mut Tools) {
         let Tools { slots, distances, judge, .. } = tools;
         let stage = self.stage;
+        self.within_doubt(found, judge);
         if let (Some(coder), Some(judges)) = (stage.plan.judge, &stage.judges) {
             let codes = judges.unverified();
             slots.clear();

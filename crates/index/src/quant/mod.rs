@@ -7,6 +7,7 @@
 
 mod coder;
 mod nearest;
+mod planes;
 mod pq;
 mod space;
 #[cfg(test)]
@@ -14,5 +15,6 @@ mod tests;
 
 pub use coder::{CodeQuery, Coder};
 pub(crate) use nearest::{CodeQueries, CodeRows, least};
+pub(crate) use planes::Planes;
 pub(crate) use pq::{Codebook, range as part_range};
 pub use space::{Space, Visit};

@@ -89,6 +89,23 @@ impl Reduction {
         }
     }
 
+    /// [`Reduction::apply`] of vectors of `dims` components one after the other, with the same bits: several share a pass
+    /// over the axes.
+    pub(crate) fn apply_all(&self, vectors: &[f32], dims: usize, out: &mut [f32]) {
+        let reduced = self.reduced(dims);
+        match self {
+            Reduction::Pca(projection)
+                if dims == projection.dims && projection.mean.iter().all(|mean| *mean == 0.0) =>
+            {
+                (tercet_kernels::kernels().project_all)(vectors, dims, &projection.matrix, out);
+            }
+            _ => {
+                let pairs = vectors.chunks_exact(dims.max(1)).zip(out.chunks_exact_mut(reduced.max(1)));
+                pairs.for_each(|(vector, out)| self.apply(vector, out));
+            }
+        }
+    }
+
     /// The same without a copy where there is nothing to compute.
     pub fn applied<'v>(&self, vector: &'v [f32]) -> Result<Cow<'v, [f32]>, IndexError> {
         match self {

@@ -60,9 +60,8 @@ fn numbers_that_lie() {
         0xff80_0000,
     ];
     let pq8 = Codec::Pq { m: 6, bits: 8 };
-    for (codec, sparse) in
-        [(Codec::Auto, true), (Codec::Auto, false), (pq8, false), (Codec::Lvq4x8, false), (Codec::F32, true)]
-    {
+    let planes = Codec::RaBitQ { bits: 2 };
+    for (codec, sparse) in [(Codec::Auto, true), (pq8, false), (planes, false), (Codec::F32, true)] {
         let index = built(codec, sparse);
         let filters = [at_random(&index, 0.5), at_random(&index, 0.02)];
         let mut rng = Rng(52);
@@ -119,6 +118,7 @@ fn name_is_only_data(name: &str) -> bool {
         "coarse",
         "codebook",
         "list_codes",
+        "list_scales",
         "list_terms",
     ]
     .contains(&name)

@@ -19,11 +19,14 @@ mod search;
 const KIND: &str = "ivf";
 
 /// Codecs that take different ways through the code.
-const CODECS: [tercet_index::Codec; 6] = [
+const CODECS: [tercet_index::Codec; 9] = [
     tercet_index::Codec::Auto,
     tercet_index::Codec::Pq { m: 7, bits: 4 },
     tercet_index::Codec::Pq { m: 6, bits: 8 },
     tercet_index::Codec::Lvq8,
     tercet_index::Codec::Lvq4x8,
     tercet_index::Codec::F32,
+    tercet_index::Codec::RaBitQ { bits: 1 },
+    tercet_index::Codec::RaBitQ { bits: 3 },
+    tercet_index::Codec::Binary,
 ];

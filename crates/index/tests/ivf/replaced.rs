@@ -45,6 +45,7 @@ fn a_fifth_is_replaced() {
         (Distance::Cosine, Codec::Lvq8, false, false),
         (Distance::Dot, Codec::F32, true, true),
         (Distance::Dot, Codec::Lvq4x8, true, false),
+        (Distance::Cosine, Codec::RaBitQ { bits: 2 }, true, false),
     ] {
         let mut source = Source::new(31);
         let mut spec = floats(DIMS, metric);
@@ -67,7 +68,7 @@ fn a_fifth_is_replaced() {
 /// What is taken over is what coding anew would give.
 #[test]
 fn entries_are_taken_over_as_they_are() {
-    for codec in [Codec::Auto, Codec::Pq { m: 6, bits: 8 }, Codec::Lvq4x8] {
+    for codec in [Codec::Auto, Codec::Pq { m: 6, bits: 8 }, Codec::Lvq4x8, Codec::RaBitQ { bits: 2 }] {
         let mut source = Source::new(36);
         let mut spec = floats(DIMS, Distance::L2);
         spec.options.codec = codec;

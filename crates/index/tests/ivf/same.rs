@@ -48,6 +48,8 @@ fn indexes() -> Vec<(&'static str, Index, Owned)> {
         made("l2 5x8", 21, Distance::L2, pq8, Reduce::Random(18), false),
         made("l2 lvq8", 32, Distance::L2, Codec::Lvq8, Reduce::Pca(12), false),
         made("cosine lvq4", 36, Distance::Cosine, Codec::Lvq4x8, Reduce::Auto, true),
+        made("l2 rabitq 2", 27, Distance::L2, Codec::RaBitQ { bits: 2 }, Reduce::Auto, false),
+        made("dot binary", 20, Distance::Dot, Codec::Binary, Reduce::Auto, false),
         made("l2 f32", 16, Distance::L2, Codec::F32, Reduce::Auto, false),
     ];
     let (_, cosine, queries) = &made[0];

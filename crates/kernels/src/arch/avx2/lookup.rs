@@ -39,7 +39,13 @@ impl Lookup for Madd256 {
     }
 
     #[inline(always)]
-    unsafe fn close(words: [[__m256i; 2]; 2], terms: *const u16, query: Query, totals: *mut u16) -> u32 {
+    unsafe fn close(
+        words: [[__m256i; 2]; 2],
+        terms: *const u16,
+        scales: Option<*const u16>,
+        query: Query,
+        totals: *mut u16,
+    ) -> u32 {
         let mut hits = 0;
         for (half, [all, odd]) in words.into_iter().enumerate() {
             // SAFETY: AVX2 is there; the caller vouches for 32 words at both places.
@@ -56,7 +62,16 @@ impl Lookup for Madd256 {
                 let at = half * 16;
                 let term = _mm256_loadu_si256(terms.add(at).cast());
                 let term = _mm256_mulhi_epu16(term, _mm256_set1_epi16(query.factor as i16));
-                let total = _mm256_adds_epu16(sums, term);
+                let scaled = match scales {
+                    None => sums,
+                    Some(scales) => {
+                        let scale = _mm256_loadu_si256(scales.add(at).cast());
+                        let rest = _mm256_xor_si256(scale, _mm256_set1_epi16(-1));
+                        let rest = _mm256_mulhi_epu16(rest, _mm256_set1_epi16(query.offset as i16));
+                        _mm256_adds_epu16(_mm256_mulhi_epu16(sums, scale), rest)
+                    }
+                };
+                let total = _mm256_adds_epu16(scaled, term);
                 _mm256_storeu_si256(totals.add(at).cast(), total);
                 let over = _mm256_subs_epu16(total, _mm256_set1_epi16(query.limit as i16));
                 let hit = _mm256_cmpeq_epi16(over, _mm256_setzero_si256());

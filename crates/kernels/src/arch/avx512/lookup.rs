@@ -53,7 +53,13 @@ impl Lookup for Madd512 {
     }
 
     #[inline(always)]
-    unsafe fn close(words: [[__m512i; 2]; 2], terms: *const u16, query: Query, totals: *mut u16) -> u32 {
+    unsafe fn close(
+        words: [[__m512i; 2]; 2],
+        terms: *const u16,
+        scales: Option<*const u16>,
+        query: Query,
+        totals: *mut u16,
+    ) -> u32 {
         // SAFETY: AVX-512F and BW are there; the caller vouches for 32 words at both places.
         unsafe {
             let even = |[all, odd]: [__m512i; 2]| _mm512_sub_epi16(all, _mm512_slli_epi16::<8>(odd));
@@ -63,7 +69,16 @@ impl Lookup for Madd512 {
             let sums = _mm512_permutexvar_epi16(_mm512_loadu_si512(ORDER.as_ptr().cast()), lanes);
             let term = _mm512_loadu_si512(terms.cast());
             let term = _mm512_mulhi_epu16(term, _mm512_set1_epi16(query.factor as i16));
-            let total = _mm512_adds_epu16(sums, term);
+            let scaled = match scales {
+                None => sums,
+                Some(scales) => {
+                    let scale = _mm512_loadu_si512(scales.cast());
+                    let rest = _mm512_xor_si512(scale, _mm512_set1_epi16(-1));
+                    let rest = _mm512_mulhi_epu16(rest, _mm512_set1_epi16(query.offset as i16));
+                    _mm512_adds_epu16(_mm512_mulhi_epu16(sums, scale), rest)
+                }
+            };
+            let total = _mm512_adds_epu16(scaled, term);
             _mm512_storeu_si512(totals.cast(), total);
             _mm512_cmple_epu16_mask(total, _mm512_set1_epi16(query.limit as i16))
         }

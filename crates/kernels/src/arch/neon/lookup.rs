@@ -39,7 +39,13 @@ impl Lookup for Widening128 {
     }
 
     #[inline(always)]
-    unsafe fn close(words: [[uint8x16_t; 2]; 2], terms: *const u16, query: Query, totals: *mut u16) -> u32 {
+    unsafe fn close(
+        words: [[uint8x16_t; 2]; 2],
+        terms: *const u16,
+        scales: Option<*const u16>,
+        query: Query,
+        totals: *mut u16,
+    ) -> u32 {
         let mut hits = 0;
         // SAFETY: Advanced SIMD is there; the caller vouches for 32 words at both places.
         unsafe {
@@ -49,11 +55,16 @@ impl Lookup for Widening128 {
                 let even = vsubq_u16(all, vshlq_n_u16::<8>(odd));
                 for (part, sums) in [vzip1q_u16(even, odd), vzip2q_u16(even, odd)].into_iter().enumerate() {
                     let at = half * 16 + part * 8;
-                    let term = vld1q_u16(terms.add(at));
-                    let low = vmull_n_u16(vget_low_u16(term), query.factor);
-                    let high = vmull_high_n_u16(term, query.factor);
-                    let term = vshrn_high_n_u32::<16>(vshrn_n_u32::<16>(low), high);
-                    let total = vqaddq_u16(sums, term);
+                    let term = upper_product(vld1q_u16(terms.add(at)), vdupq_n_u16(query.factor));
+                    let scaled = match scales {
+                        None => sums,
+                        Some(scales) => {
+                            let scale = vld1q_u16(scales.add(at));
+                            let rest = upper_product(vmvnq_u16(scale), vdupq_n_u16(query.offset));
+                            vqaddq_u16(upper_product(sums, scale), rest)
+                        }
+                    };
+                    let total = vqaddq_u16(scaled, term);
                     vst1q_u16(totals.add(at), total);
                     let hit = vandq_u16(vcleq_u16(total, vdupq_n_u16(query.limit)), bits);
                     hits |= u32::from(vaddvq_u16(hit)) << at;
@@ -61,5 +72,15 @@ impl Lookup for Widening128 {
             }
         }
         hits
+    }
+}
+
+/// The upper halves of the products.
+#[inline(always)]
+unsafe fn upper_product(a: uint16x8_t, b: uint16x8_t) -> uint16x8_t {
+    // SAFETY: the caller vouches for Advanced SIMD.
+    unsafe {
+        let low = vmull_u16(vget_low_u16(a), vget_low_u16(b));
+        vshrn_high_n_u32::<16>(vshrn_n_u32::<16>(low), vmull_high_u16(a, b))
     }
 }

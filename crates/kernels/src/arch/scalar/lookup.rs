@@ -45,7 +45,13 @@ impl Lookup for Plain {
     }
 
     #[inline(always)]
-    unsafe fn close(sums: [[[u8; STEP]; 2]; 2], terms: *const u16, query: Query, totals: *mut u16) -> u32 {
+    unsafe fn close(
+        sums: [[[u8; STEP]; 2]; 2],
+        terms: *const u16,
+        scales: Option<*const u16>,
+        query: Query,
+        totals: *mut u16,
+    ) -> u32 {
         let mut hits = 0;
         for (half, [all, odd]) in sums.into_iter().enumerate() {
             let (all, odd) = (words(all), words(odd));
@@ -56,7 +62,13 @@ impl Lookup for Plain {
                 // SAFETY: the caller vouches for 32 words at both places.
                 unsafe {
                     let term = (u32::from(terms.add(at).read()) * u32::from(query.factor)) >> 16;
-                    let total = sum.saturating_add(term as u16);
+                    let scaled = scales.map_or(sum, |scales| {
+                        let scale = u32::from(scales.add(at).read());
+                        let part = (u32::from(sum) * scale) >> 16;
+                        let rest = ((65_535 - scale) * u32::from(query.offset)) >> 16;
+                        (part as u16).saturating_add(rest as u16)
+                    });
+                    let total = scaled.saturating_add(term as u16);
                     totals.add(at).write(total);
                     hits |= u32::from(total <= query.limit) << at;
                 }

@@ -34,7 +34,13 @@ impl Lookup for Dot128 {
     }
 
     #[inline(always)]
-    unsafe fn close(words: [[v128; 2]; 2], terms: *const u16, query: Query, totals: *mut u16) -> u32 {
+    unsafe fn close(
+        words: [[v128; 2]; 2],
+        terms: *const u16,
+        scales: Option<*const u16>,
+        query: Query,
+        totals: *mut u16,
+    ) -> u32 {
         let mut hits = 0;
         let factor = u16x8_splat(query.factor);
         for (half, [all, odd]) in words.into_iter().enumerate() {
@@ -47,11 +53,16 @@ impl Lookup for Dot128 {
                 let at = half * 16 + part * 8;
                 // SAFETY: the caller vouches for 32 words at both places; loads and stores take any alignment.
                 unsafe {
-                    let term = v128_load(terms.add(at).cast());
-                    let low = u32x4_extmul_low_u16x8(term, factor);
-                    let high = u32x4_extmul_high_u16x8(term, factor);
-                    let term = u16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(low, high);
-                    let total = u16x8_add_sat(sums, term);
+                    let term = upper_product(v128_load(terms.add(at).cast()), factor);
+                    let scaled = match scales {
+                        None => sums,
+                        Some(scales) => {
+                            let scale = v128_load(scales.add(at).cast());
+                            let rest = upper_product(v128_not(scale), u16x8_splat(query.offset));
+                            u16x8_add_sat(upper_product(sums, scale), rest)
+                        }
+                    };
+                    let total = u16x8_add_sat(scaled, term);
                     v128_store(totals.add(at).cast(), total);
                     hits |= u32::from(u16x8_bitmask(u16x8_le(total, u16x8_splat(query.limit)))) << at;
                 }
@@ -59,4 +70,11 @@ impl Lookup for Dot128 {
         }
         hits
     }
+}
+
+/// The upper halves of the products.
+#[inline(always)]
+fn upper_product(a: v128, b: v128) -> v128 {
+    let (low, high) = (u32x4_extmul_low_u16x8(a, b), u32x4_extmul_high_u16x8(a, b));
+    u16x8_shuffle::<1, 3, 5, 7, 9, 11, 13, 15>(low, high)
 }
