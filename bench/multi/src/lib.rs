@@ -147,7 +147,7 @@ fn made(
         spec = spec.with_fde(parameters, kind.ok_or(IndexError::Unsupported { what: "the kind" })?, of)?;
     }
     let rows = ends.len() as u32;
-    let input = MultiInput { rows, present: None, ends, tokens, units: None };
+    let input = MultiInput { rows, present: None, ends, tokens, units: None, plain: false };
     let sections = build_multi(&spec, &input, &Work::inline())?;
     let size = sections.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     let reader = MultiReader::open(&spec, rows, &MemorySections::new(&sections))?;
@@ -172,7 +172,7 @@ pub unsafe extern "C" fn multi_search(
     let Ok(query) = MultiQuery::new(spec, query) else { return false };
     let effort = if candidates == 0 { Effort::Exact } else { Effort::Ef(candidates) };
     let mut top = TopK::new(k);
-    let search = MultiSearch { effort, allowed: None, stop: None };
+    let search = MultiSearch::new(effort);
     let found = reader.search(&query, &search, &mut top, &mut Counters::default());
     for ((row, score), hit) in rows.iter_mut().zip(scores).zip(top.into_sorted()) {
         (*row, *score) = (hit.row, hit.score);

@@ -89,7 +89,7 @@ pub(crate) fn check(field: Option<&str>, dims: u32, index: &DenseIndexSpec) -> R
     }
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(
+pub(crate) fn within<T: PartialOrd + std::fmt::Display>(
     field: Option<&str>,
     what: &str,
     found: T,

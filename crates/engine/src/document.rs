@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::api::Array;
 use crate::id;
+use crate::multi::{self, Tokens};
 use crate::schema::{Field, Schema};
 use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, TercetError, shown};
 
@@ -29,6 +30,8 @@ pub(crate) enum FieldValue<'a> {
     Float(f64),
     /// A vector of the field's dimension, finite throughout.
     Vector(Cow<'a, [f32]>),
+    /// Vectors of the field's dimension, at least one.
+    Tokens(Tokens<'a>),
 }
 
 /// A checked document.
@@ -81,7 +84,7 @@ fn stored(
     }
     for (field, value) in schema.fields.iter().zip(values) {
         let kept = match (value, &field.spec) {
-            (FieldValue::Absent | FieldValue::Vector(_), _) => continue,
+            (FieldValue::Absent | FieldValue::Vector(_) | FieldValue::Tokens(_), _) => continue,
             (FieldValue::Integer(number), FieldSpec::Date(_) | FieldSpec::Integer(_)) => Value::from(*number),
             _ => match object.get(&field.name) {
                 Some(value) => value.clone(),
@@ -131,6 +134,10 @@ fn field_value<'a>(
             value.as_str().map(|s| FieldValue::Keywords(vec![s])).ok_or_else(|| wrong("a string"))
         }
         FieldSpec::Dense(spec) => dense_vector(&field.name, spec, value, arrays).map(FieldValue::Vector),
+        FieldSpec::Multi(spec) => {
+            let tokens = multi::tokens(&field.name, spec, value, arrays, multi::DOCUMENT_TOKENS_MAX);
+            tokens.map(FieldValue::Tokens)
+        }
         spec => scalar(&field.name, spec, value),
     }
 }
@@ -250,7 +257,11 @@ pub(crate) fn check_vector(
     Ok(())
 }
 
-fn raw_vector<'a>(name: &str, value: &Value, arrays: &'a [Array]) -> Result<Cow<'a, [f32]>, TercetError> {
+pub(crate) fn raw_vector<'a>(
+    name: &str,
+    value: &Value,
+    arrays: &'a [Array],
+) -> Result<Cow<'a, [f32]>, TercetError> {
     let wrong = || type_error(name, "a vector (Float32Array or numbers)", value);
     match value {
         Value::Array(numbers) => {

@@ -13,6 +13,7 @@ mod evolve;
 mod filter;
 mod id;
 mod level1;
+mod multi;
 mod probe;
 mod recall;
 mod repair;

@@ -6,10 +6,11 @@ use indexmap::IndexMap;
 use tercet_kernels::{METRICS, available, isa_override_error, kernels};
 use tercet_store::Env;
 
-use crate::api::{Array, Control, Executor, Handle, Reply};
+use crate::api::{Array, Control, Executor, Handle, Reply, components};
 use crate::collection::{CollectionHandle, open};
 use crate::evaluate::{Metric, Options, Order, evaluate};
 use crate::level1::IndexHandle;
+use crate::multi;
 use crate::repair::repair;
 use crate::snapshot;
 use crate::verb::{parse, reply, to_json, unknown_verb};
@@ -85,6 +86,7 @@ impl Handle for Root {
             }
             "import" => reply(&snapshot::import(&self.env, &parse(json)?, arrays, control)?),
             "repair" => reply(&repair(&self.env, &parse(json)?, control)?),
+            "fde" => multi::encoding(&parse(json)?, &arrays),
             "evaluate" => reply(&evaluated(parse(json)?)?),
             "index.build" => IndexHandle::build(&self.env, self.executor.as_ref(), json, &arrays, control),
             "index.open" => IndexHandle::open(&self.env, self.executor.as_ref(), json),
@@ -92,9 +94,10 @@ impl Handle for Root {
         }
     }
 
-    fn estimate_us(&self, verb: &str, _json: &str, _arrays: &[Array]) -> u64 {
+    fn estimate_us(&self, verb: &str, _json: &str, arrays: &[Array]) -> u64 {
         match verb {
             "info" => 1,
+            "fde" => components(arrays) / 100,
             // It computes, and waits for nothing.
             "index.build" => u64::MAX - 1,
             _ => u64::MAX,

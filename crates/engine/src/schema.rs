@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tercet_text::{Analyzer, analyzer_names};
 
-use crate::wire::{Code, DenseSpec, FieldSpec, SchemaSpec, TercetError, shown};
+use crate::wire::{Code, DenseSpec, FieldSpec, MultiSpec, SchemaSpec, TercetError, shown};
 
 /// The most fields a schema may have.
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -186,6 +186,9 @@ impl Field {
             (FieldSpec::Dense(given), FieldSpec::Dense(stored)) if self.any_index => {
                 DenseSpec { index: stored.index.clone(), ..given.clone() } == *stored
             }
+            (FieldSpec::Multi(given), FieldSpec::Multi(stored)) if self.any_index => {
+                MultiSpec { index: stored.index.clone(), ..given.clone() } == *stored
+            }
             (given, stored) => given == stored,
         }
     }
@@ -217,6 +220,7 @@ impl Field {
                 return Err(wrong(message).expected("cosine, dot or l2", "a metric of bits"));
             }
             FieldSpec::Dense(dense) => crate::dense::check(Some(name), dense.dims, &dense.index)?,
+            FieldSpec::Multi(multi) => crate::multi::check(Some(name), multi)?,
             _ => {}
         }
         let any_index = value.get("index").is_none();

@@ -278,7 +278,9 @@ class CoreCollection {
     this.#version = version;
     this.#decoder = new Decoder(this.schema);
     const names = Object.keys(this.schema);
-    this.#denseFields = new Set(names.filter((name) => this.schema[name]?.type === "dense"));
+    this.#denseFields = new Set(
+      names.filter((name) => ["dense", "multi"].includes(this.schema[name]?.type ?? "")),
+    );
   }
 
   get version(): number {

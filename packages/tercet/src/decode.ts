@@ -6,12 +6,14 @@ import type { FieldSpec } from "./wire/index.js";
 export class Decoder {
   private readonly dates: readonly string[];
   private readonly vectors: readonly string[];
+  private readonly tokens: readonly string[];
 
   constructor(fields: Readonly<Record<string, FieldSpec>>) {
     const named = (type: FieldSpec["type"]) =>
       Object.keys(fields).filter((name) => fields[name]?.type === type);
     this.dates = named("date");
     this.vectors = named("dense");
+    this.tokens = named("multi");
   }
 
   /** `document` with its dates as Date and its vectors as Float32Array. */
@@ -23,6 +25,11 @@ export class Decoder {
     for (const field of this.vectors) {
       const value = document[field] as { readonly $vector?: number } | undefined;
       if (value?.$vector !== undefined) document[field] = arrays[value.$vector];
+    }
+    for (const field of this.tokens) {
+      const value = document[field] as { data?: { readonly $vector?: number } } | undefined;
+      const at = value?.data?.$vector;
+      if (value !== undefined && at !== undefined) document[field] = { ...value, data: arrays[at] };
     }
     return document;
   }

@@ -127,6 +127,7 @@ export class Encoder {
     if (rest.kind === "near") {
       for (const name of ["k", "ef", "patience", "timeLimitMs"]) integerArgument(rest[name], name);
     }
+    if (rest.kind === "maxsim") for (const name of ["k", "candidates"]) integerArgument(rest[name], name);
     integerArgument(rest.depth, "depth");
     if (vector !== undefined) {
       const field = typeof rest.field === "string" ? rest.field : "vector";

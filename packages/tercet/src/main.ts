@@ -8,6 +8,7 @@ export type { CallOptions, LongCallOptions, Progress } from "./call.js";
 export type { Collection } from "./collection.js";
 export { type ErrorDetails, TercetError } from "./errors.js";
 export { type EvaluateOptions, evaluate, info, type Ranking } from "./evaluate.js";
+export { type FdeOptions, fdeDocument, fdeQuery } from "./fde.js";
 export type { Source, UpsertOptions } from "./ingest.js";
 export { type MarkOptions, mark } from "./mark.js";
 export { type Durability, type Evolution, type OpenOptions, open } from "./open.js";
@@ -25,7 +26,10 @@ export {
   fuzzy,
   type MatchOptions,
   type MatchQuery,
+  type MaxSimOptions,
+  type MaxSimQuery,
   match,
+  maxsim,
   type NearOptions,
   type NearQuery,
   near,
@@ -36,6 +40,7 @@ export {
   phrase,
   prefix,
   type Query,
+  type QueryTokens,
   type QueryVector,
   type StoredVector,
   type TermsOptions,
@@ -60,9 +65,16 @@ export {
   integer,
   type KeywordOptions,
   keyword,
+  type MultiOptions,
+  type MuveraSettings,
+  multi,
+  muvera,
   type OptionalSetting,
   type Schema,
+  scan,
   type TextOptions,
+  type TokenInput,
+  type TokenVectors,
   text,
   type Where,
 } from "./schema.js";
@@ -95,8 +107,10 @@ export type {
   Id,
   ImportReply,
   InfoReply,
+  MatrixName,
   MeasureReply,
   MetricName,
+  MultiIndexSpec,
   PageExplain,
   PlanStep,
   Problem,
@@ -109,6 +123,8 @@ export type {
   SegmentStep,
   StatsReply,
   TagReply,
+  TokenCodecName,
+  TokenMetric,
   UntagReply,
   VerifyReply,
   VersionInfo,

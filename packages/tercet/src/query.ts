@@ -108,16 +108,29 @@ export interface AllQuery {
   readonly kind: "all";
 }
 
+/** Token vectors: a list of vectors, or all of them one after another. */
+export type QueryTokens = readonly QueryVector[] | { readonly data: QueryVector; readonly dims: number };
+
+/** Documents by MaxSim. Made by {@link maxsim}. */
+export interface MaxSimQuery<MultiField extends string = string> extends MaxSimOptions {
+  readonly kind: "maxsim";
+  /** A multi field. */
+  readonly field: MultiField;
+  /** The query's tokens, of the field's dimension. */
+  readonly tokens: QueryTokens;
+}
+
 /** Several rankings made one. Made by {@link fuse}. */
 export interface FuseQuery<
   TextField extends string = string,
   DenseField extends string = string,
   PhraseField extends string = TextField,
+  MultiField extends string = string,
 > {
   readonly kind: "fuse";
   readonly method: "rrf";
   /** The rankings, 1 to 32. */
-  readonly queries: readonly Query<TextField, DenseField, PhraseField>[];
+  readonly queries: readonly Query<TextField, DenseField, PhraseField, MultiField>[];
   /** The constant of the method, above 0. Default 60. */
   readonly k?: number;
   /** One weight a ranking, 0 or more. Default: all 1. */
@@ -134,7 +147,12 @@ export type Query<
   TextField extends string = string,
   DenseField extends string = string,
   PhraseField extends string = TextField,
-> = TextQuery<TextField, PhraseField> | NearQuery<DenseField> | FuseQuery<TextField, DenseField, PhraseField>;
+  MultiField extends string = string,
+> =
+  | TextQuery<TextField, PhraseField>
+  | NearQuery<DenseField>
+  | MaxSimQuery<MultiField>
+  | FuseQuery<TextField, DenseField, PhraseField, MultiField>;
 
 /** The text fields that a query names, but for those of its phrases. */
 export type TextFieldsOf<Q> =
@@ -144,7 +162,7 @@ export type TextFieldsOf<Q> =
       ? F
       : Q extends BooleanQuery<infer F, infer _>
         ? F
-        : Q extends FuseQuery<infer F, infer _, infer _>
+        : Q extends FuseQuery<infer F, infer _, infer _, infer _>
           ? F
           : never;
 
@@ -154,13 +172,17 @@ export type PhraseFieldsOf<Q> =
     ? F
     : Q extends BooleanQuery<infer _, infer F>
       ? F
-      : Q extends FuseQuery<infer _, infer _, infer F>
+      : Q extends FuseQuery<infer _, infer _, infer F, infer _>
         ? F
         : never;
 
 /** The dense fields that a query names. */
 export type DenseFieldsOf<Q> =
-  Q extends NearQuery<infer F> ? F : Q extends FuseQuery<infer _, infer F, infer _> ? F : never;
+  Q extends NearQuery<infer F> ? F : Q extends FuseQuery<infer _, infer F, infer _, infer _> ? F : never;
+
+/** The multi fields that a query names. */
+export type MultiFieldsOf<Q> =
+  Q extends MaxSimQuery<infer F> ? F : Q extends FuseQuery<infer _, infer _, infer _, infer F> ? F : never;
 
 type MatchFields = readonly string[] | { readonly [field: string]: number };
 type NameOf<F> = F extends readonly unknown[] ? F[number] & string : keyof F & string;
@@ -378,6 +400,44 @@ export function near<const F extends string>(
   return { kind: "near", field, vector, ...options };
 }
 
+/** Settings of {@link maxsim}. */
+export interface MaxSimOptions {
+  /** A weight for each token of the query, 0 to 1,000,000: 0 leaves it out. Default: all 1. */
+  readonly weights?: readonly number[];
+  /** The mean over the query's tokens and not the sum. Default false. */
+  readonly mean?: boolean;
+  /** Documents to consider, 1 to 100,000. Default: what the page needs, offset + limit. */
+  readonly k?: number;
+  /**
+   * Candidates that are compared token by token, 1 to 100,000. Default: the larger of 128 and 16 `k`. At most one of
+   * `candidates`, `recall` and `exact`.
+   */
+  readonly candidates?: number;
+  /** The share of the true best that is to be found on average, by the curve that the collection's `tune` measured. */
+  readonly recall?: number;
+  /** Compare all documents. */
+  readonly exact?: boolean;
+  /** Tokens of the query whose inner product is at least this (0.7, say) are added and compared as one: faster, and a little less exact. */
+  readonly carve?: number;
+  /** Rank a document by the best of its units (sentences, propositions) alone. Default false. */
+  readonly units?: boolean;
+}
+
+/**
+ * Ranks by late interaction (MaxSim): for each token of the query the best inner product with a token of the document,
+ * added up. With `explain`, every hit says which of its tokens each token of the query met.
+ * @param field a multi field
+ * @param tokens the query's token vectors, 1 to 4,096 of the field's dimension
+ * @example maxsim("tokens", Q, { recall: 0.95 })
+ */
+export function maxsim<const F extends string>(
+  field: F,
+  tokens: QueryTokens,
+  options?: MaxSimOptions,
+): MaxSimQuery<F> {
+  return { kind: "maxsim", field, tokens, ...options };
+}
+
 /** Returns every document, with score 0, in the order of insertion: a filter alone, or an export page by page. */
 export function all(): AllQuery {
   return { kind: "all" };
@@ -404,9 +464,19 @@ export const fuse = {
   rrf<const Q extends readonly Query[]>(
     queries: Q,
     options?: FuseOptions,
-  ): FuseQuery<TextFieldsOf<Q[number]>, DenseFieldsOf<Q[number]>, PhraseFieldsOf<Q[number]>> {
+  ): FuseQuery<
+    TextFieldsOf<Q[number]>,
+    DenseFieldsOf<Q[number]>,
+    PhraseFieldsOf<Q[number]>,
+    MultiFieldsOf<Q[number]>
+  > {
     const query: object = { kind: "fuse", method: "rrf", queries, ...options };
-    return query as FuseQuery<TextFieldsOf<Q[number]>, DenseFieldsOf<Q[number]>, PhraseFieldsOf<Q[number]>>;
+    return query as FuseQuery<
+      TextFieldsOf<Q[number]>,
+      DenseFieldsOf<Q[number]>,
+      PhraseFieldsOf<Q[number]>,
+      MultiFieldsOf<Q[number]>
+    >;
   },
 } as const;
 
@@ -417,21 +487,29 @@ export const fuse = {
  */
 export function toJSON<const Q extends Query>(
   query: Q,
-): Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>> {
-  return portable(query) as Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>>;
+): Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>, MultiFieldsOf<Q>> {
+  return portable(query) as Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>, MultiFieldsOf<Q>>;
 }
 
 function portable(query: Query): Query {
   if (query.kind === "fuse") return { ...query, queries: query.queries.map(portable) };
-  if (query.kind !== "near") return query;
-  const { vector } = query;
-  if ("$f32" in vector || "id" in vector) return query;
+  if (query.kind === "maxsim") {
+    const { tokens, field } = query;
+    if ("data" in tokens) return { ...query, tokens: { ...tokens, data: floats(tokens.data, field) } };
+    return { ...query, tokens: tokens.map((token) => floats(token, field)) };
+  }
+  if (query.kind !== "near" || "id" in query.vector) return query;
+  return { ...query, vector: floats(query.vector, query.field) };
+}
+
+function floats(vector: QueryVector, field: string): { readonly $f32: string } {
+  if ("$f32" in vector) return vector;
   const bytes = new DataView(new ArrayBuffer(vector.length * 4));
   for (let i = 0; i < vector.length; i++) {
     const value = Math.fround(vector[i] as number);
     if (!Number.isFinite(value)) {
       throw new TercetError("ERR_NOT_FINITE", `component ${i} of the query vector is not a finite number`, {
-        field: query.field,
+        field,
         component: i,
         expected: "a finite 32-bit float",
         found: String(vector[i]),
@@ -439,7 +517,7 @@ function portable(query: Query): Query {
     }
     bytes.setFloat32(i * 4, value, true);
   }
-  return { ...query, vector: { $f32: base64(new Uint8Array(bytes.buffer)) } };
+  return { $f32: base64(new Uint8Array(bytes.buffer)) };
 }
 
 function base64(bytes: Uint8Array): string {

@@ -4,7 +4,18 @@
  * A builder returns exactly the wire type of its field, so a schema survives JSON; the literal types of its settings
  * are kept, and `InferDocument` and `InferInput` read them.
  */
-import type { CodecName, DenseIndexSpec, FieldSpec, Id, MetricName, ReduceSpec } from "./wire/index.js";
+import type {
+  CodecName,
+  DenseIndexSpec,
+  FieldSpec,
+  Id,
+  MatrixName,
+  MetricName,
+  MultiIndexSpec,
+  ReduceSpec,
+  TokenCodecName,
+  TokenMetric,
+} from "./wire/index.js";
 
 /** Analyzers that every build has. Any other name is refused with ERR_SCHEMA. */
 export type AnalyzerName =
@@ -127,6 +138,83 @@ export function dense<const O extends DenseOptions>(options: O): FieldOf<"dense"
   return { type: "dense", ...options } as FieldOf<"dense", O>;
 }
 
+/** Settings of {@link multi}. */
+export interface MultiOptions extends OptionalSetting {
+  /** Components of every token's vector, 1 to 65,535. */
+  readonly dims: number;
+  /** Default `cosine`: tokens are scaled to unit length, zero vectors are refused. `dot` takes them as they are. */
+  readonly metric?: TokenMetric;
+  /** How tokens are kept. Default `i8`: 8 bits a component and a scale a token. */
+  readonly codec?: TokenCodecName;
+  /** The first components that are kept, for embeddings that were trained so (Matryoshka). Default: all. */
+  readonly prefix?: number;
+  /** Tokens of a document that become one on average, 1 to 8, by clustering. 2 is nearly free. Default 1. */
+  readonly pool?: number;
+  /** How candidates are found. Default {@link muvera}; or that of the stored schema. */
+  readonly index?: MultiIndexSpec;
+}
+
+/** Token vectors as they come out: one after another, as far as the codec keeps them. */
+export interface TokenVectors {
+  /** The components. */
+  readonly data: Float32Array;
+  /** Components of each. */
+  readonly dims: number;
+}
+
+/** Token vectors as they go in, one after another, each with the unit (sentence, proposition) that it belongs to. */
+export interface TokenInput {
+  /** The components. */
+  readonly data: Float32Array | readonly number[];
+  /** Components of each: those of the field. */
+  readonly dims: number;
+  /** A number for each token. Default: no units. */
+  readonly units?: readonly number[];
+}
+
+/**
+ * Several vectors a document (its tokens), searched by `maxsim`. Takes a list of vectors or {@link TokenInput}; gives
+ * {@link TokenVectors}.
+ * @example tokens: multi({ dims: 128, codec: "i8", index: muvera({ repetitions: 20, bits: 5, projection: 16 }) })
+ */
+export function multi<const O extends MultiOptions>(options: O): FieldOf<"multi", O> {
+  return { type: "multi", ...options } as FieldOf<"multi", O>;
+}
+
+/** Settings of {@link muvera}. */
+export interface MuveraSettings {
+  /** How often tokens are put into buckets anew, 1 to 256. Default 20. */
+  readonly repetitions?: number;
+  /** Directions that decide a token's bucket, 0 to 10. Default 5: 32 buckets. */
+  readonly bits?: number;
+  /** Components that a bucket's vector is projected to; 0: not projected. Default 16. */
+  readonly projection?: number;
+  /** The matrix that projects. Default `dense`. */
+  readonly matrix?: MatrixName;
+  /** Components that the whole encoding is folded to. Default: not folded. */
+  readonly final?: number;
+  /** What decides directions and signs, 0 to 2^53 - 1. Default 0. */
+  readonly seed?: number;
+  /** The dense index that the encodings are in. Default `flat` with 8-bit codes. */
+  readonly index?: DenseIndexSpec;
+}
+
+/**
+ * Candidates by fixed dimensional encodings (MUVERA, arXiv 2405.19504): one vector a document, of
+ * `repetitions * 2^bits * projection` components, in a dense index; the best of them are compared token by token.
+ * @example multi({ dims: 128, index: muvera({ index: hnsw() }) })
+ */
+export function muvera<const O extends MuveraSettings = Record<never, never>>(
+  settings?: O,
+): Merge<{ readonly kind: "muvera" } & O> {
+  return { kind: "muvera", ...settings } as Merge<{ readonly kind: "muvera" } & O>;
+}
+
+/** All documents are compared token by token: exact, cost linear in the number of tokens. */
+export function scan(): { readonly kind: "scan" } {
+  return { kind: "scan" };
+}
+
 /** Settings of {@link flat}. */
 export interface FlatSettings {
   /** The codes that are compared. Default `auto`: the vectors themselves. */
@@ -218,7 +306,9 @@ type OutputOf<F> = F extends { readonly type: "text" }
           ? Date
           : F extends { readonly type: "dense" }
             ? Float32Array
-            : unknown;
+            : F extends { readonly type: "multi" }
+              ? TokenVectors
+              : unknown;
 
 type InputOf<F> = F extends { readonly type: "keyword"; readonly many: true }
   ? readonly string[]
@@ -226,7 +316,9 @@ type InputOf<F> = F extends { readonly type: "keyword"; readonly many: true }
     ? Date | string | number
     : F extends { readonly type: "dense" }
       ? Float32Array | readonly number[]
-      : OutputOf<F>;
+      : F extends { readonly type: "multi" }
+        ? readonly (Float32Array | readonly number[])[] | TokenInput
+        : OutputOf<F>;
 
 /**
  * The documents that come out of a collection with this schema: every field, and `id`.

@@ -14,7 +14,7 @@ export interface SearchRequest<
   Highlight extends string = string,
 > extends CallOptions {
   /** What to rank by. */
-  readonly query: Query<FieldsOf<S, "text">, FieldsOf<S, "dense">, PhraseFields<S>>;
+  readonly query: Query<FieldsOf<S, "text">, FieldsOf<S, "dense">, PhraseFields<S>, FieldsOf<S, "multi">>;
   /** Which documents may come back. */
   readonly where?: Where<S> | undefined;
   /** Hits on the page, 0 to 10,000. Default 10. */
@@ -61,8 +61,9 @@ export type PageOf<S extends Schema, Select extends string, Highlight extends st
   Highlight
 >;
 
-/** The fields that a search returns without `select`: all but the dense ones. */
-export type DefaultFields<S extends Schema> = FieldsOf<S> & FieldsOf<S, Exclude<FieldSpec["type"], "dense">>;
+/** The fields that a search returns without `select`: all but those of vectors. */
+export type DefaultFields<S extends Schema> = FieldsOf<S> &
+  FieldsOf<S, Exclude<FieldSpec["type"], "dense" | "multi">>;
 
 /** Options of `tune` and `measure`: what is searched for. */
 export interface SampleOptions extends LongCallOptions {

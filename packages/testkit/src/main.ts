@@ -21,6 +21,7 @@ import { indexes } from "./suites/indexes.js";
 import { ingest } from "./suites/ingest.js";
 import { lexical } from "./suites/lexical.js";
 import { locks } from "./suites/locks.js";
+import { lateInteraction } from "./suites/maxsim.js";
 import { nearest } from "./suites/near.js";
 import { root } from "./suites/root.js";
 import { snapshots } from "./suites/snapshots.js";
@@ -47,6 +48,7 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       words,
       nearest,
       graphs,
+      lateInteraction,
       badInput,
       ingest,
       files,

@@ -76,7 +76,8 @@ impl Repair<'_> {
             }
         };
         let dense = schema.fields.iter().enumerate();
-        let dense = dense.filter(|(_, field)| matches!(field.spec, FieldSpec::Dense(_)));
+        let dense =
+            dense.filter(|(_, field)| matches!(field.spec, FieldSpec::Dense(_) | FieldSpec::Multi(_)));
         let dense = dense
             .map(|(at, field)| (at, Segment::open(&only(vec![field.clone()]), self.env(), path).ok()))
             .collect();

@@ -1,6 +1,7 @@
 //! A query checked against the schema and made ready: words analysed, statistics gathered, vectors fetched.
 
 use super::lexical::{self, Clause};
+use super::maxsim::{self, MaxSim};
 use super::near::{self, Near};
 use super::{DEPTH_MAX, bounded};
 use crate::api::Array;
@@ -21,6 +22,7 @@ pub(super) const WEIGHT_MAX: f32 = 1e6;
 pub(crate) enum Compiled<'a> {
     Words(Clause),
     Near(Box<Near<'a>>),
+    MaxSim(Box<MaxSim>),
     All,
     Fuse { k: f32, weights: Vec<f32>, depth: usize, parts: Vec<Compiled<'a>> },
 }
@@ -47,6 +49,9 @@ fn compile_within<'a>(
     }
     match query {
         Query::Near(query) => Ok(Compiled::Near(Box::new(near::compile(snapshot, query, arrays, depth)?))),
+        Query::MaxSim(query) => {
+            Ok(Compiled::MaxSim(Box::new(maxsim::compile(snapshot, query, arrays, depth)?)))
+        }
         Query::Fuse(query) => fuse(snapshot, query, arrays, depth, nesting),
         _ => Ok(Compiled::All),
     }

@@ -23,7 +23,9 @@ const HIT_NS: u64 = 250;
 /// Microseconds of a search.
 pub(crate) fn estimate_us(snapshot: &Snapshot, json: &str, arrays: &[Array]) -> u64 {
     let rough = rough_us(snapshot, arrays);
-    if rough < ROUGH_US {
+    // Tokens are many: what a document has is not known from the outside.
+    let tokens = snapshot.schema.fields.iter().any(|f| matches!(f.spec, FieldSpec::Multi(_)));
+    if rough < ROUGH_US && !tokens {
         return rough;
     }
     match serde_json::from_str(json) {
@@ -80,6 +82,13 @@ fn query_ns(snapshot: &Snapshot, query: &Query, depth: i64, filtered: bool) -> u
                 Some(at) => near_ns(snapshot, at, k, query.exact, filtered),
                 None => 0,
             }
+        }
+        Query::MaxSim(query) => {
+            let k = query.k.unwrap_or(depth).max(query.candidates.unwrap_or(0) / 16);
+            let k = k.clamp(1, super::DEPTH_MAX) as usize;
+            let Some(at) = snapshot.schema.position(&query.field) else { return 0 };
+            let readers = snapshot.parts.iter().filter_map(|part| part.segment.multi(at));
+            readers.map(|reader| reader.cost_ns(k, None, query.exact)).sum()
         }
         Query::All(_) => 0,
         Query::Terms(query) => {

@@ -7,12 +7,13 @@ use tercet_index::{Effort, IndexError, InvertedReader};
 
 use super::compile::Compiled;
 use super::lexical::{Boolean, Clause, Computed, Term, Words, WordsField, each_word, factor};
+use super::maxsim;
 use super::near::Near;
 use super::rank::Ranking;
 use super::{Candidate, Context, Place};
 use crate::wire::{HitExplain, PageExplain, PlanStep, TercetError};
 
-fn part(name: &str, about: impl Into<String>) -> HitExplain {
+pub(super) fn part(name: &str, about: impl Into<String>) -> HitExplain {
     HitExplain {
         part: name.to_owned(),
         about: about.into(),
@@ -54,6 +55,11 @@ pub(super) fn hit(
     let mut out = match query {
         Compiled::Words(query) => clause(query, context, place)?.0,
         Compiled::Near(near) => part("near", &near.name),
+        Compiled::MaxSim(query) => {
+            let mut out = part("maxsim", &query.name);
+            maxsim::explain(query, context, place, &mut out)?;
+            out
+        }
         Compiled::All => part("all", "every document"),
         Compiled::Fuse { k, weights, parts, .. } => {
             let mut out = part("rrf", format!("{} rankings", parts.len()));
@@ -234,6 +240,7 @@ fn steps(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>, plan: &
             format!("{kind}: {terms} terms, term at a time over {segments} segments")
         }
         Compiled::Near(near) => near_step(near, ranking, context),
+        Compiled::MaxSim(query) => maxsim::step(query, ranking),
         Compiled::All => format!("all: {segments} segments in the order of insertion"),
         Compiled::Fuse { parts, .. } => {
             for (query, ranking) in parts.iter().zip(&ranking.parts) {

@@ -14,6 +14,7 @@ mod explain;
 mod fuse;
 mod highlight;
 mod lexical;
+pub(crate) mod maxsim;
 pub(crate) mod near;
 mod page;
 mod rank;

@@ -171,6 +171,15 @@ pub(crate) fn effort(
 
 fn effort_for(snapshot: &Snapshot, field: usize, recall: f64, k: usize) -> Result<Effort, TercetError> {
     let at = &snapshot.schema.fields[field];
+    check_recall(recall)?;
+    let FieldSpec::Dense(spec) = &at.spec else { return Ok(Effort::Usual) };
+    if dense::kind(&spec.index)?.capabilities.exact {
+        return Ok(Effort::Usual);
+    }
+    effort_for_curve(snapshot, field, recall, k)
+}
+
+fn check_recall(recall: f64) -> Result<(), TercetError> {
     if !(recall > 0.0 && recall <= 1.0) {
         return Err(TercetError::new(
             Code::Limit,
@@ -179,10 +188,18 @@ fn effort_for(snapshot: &Snapshot, field: usize, recall: f64, k: usize) -> Resul
         .field("recall")
         .expected("above 0, at most 1", recall.to_string()));
     }
-    let FieldSpec::Dense(spec) = &at.spec else { return Ok(Effort::Usual) };
-    if dense::kind(&spec.index)?.capabilities.exact {
-        return Ok(Effort::Usual);
-    }
+    Ok(())
+}
+
+/// The effort for a recall by the measured curve of a field.
+pub(super) fn effort_for_curve(
+    snapshot: &Snapshot,
+    field: usize,
+    recall: f64,
+    k: usize,
+) -> Result<Effort, TercetError> {
+    let at = &snapshot.schema.fields[field];
+    check_recall(recall)?;
     if recall >= 1.0 {
         return Ok(Effort::Exact);
     }

@@ -33,7 +33,8 @@ impl<'a> Projector<'a> {
         with_vectors: bool,
     ) -> Result<Self, TercetError> {
         let schema = &snapshot.schema;
-        let stored = |at: &usize| !matches!(schema.fields[*at].spec, FieldSpec::Dense(_));
+        let vectors = |spec: &FieldSpec| matches!(spec, FieldSpec::Dense(_) | FieldSpec::Multi(_));
+        let stored = |at: &usize| !vectors(&schema.fields[*at].spec);
         let selected = match select {
             Some(names) => {
                 let names = names.iter().filter(|name| *name != "id");
@@ -109,6 +110,15 @@ impl<'a> Projector<'a> {
                 if let Some(vector) = vector.map_err(|e| segment.error(e))?.flatten() {
                     out.insert(field.name.clone(), serde_json::json!({ "$vector": arrays.len() }));
                     arrays.push(Array::F32(vector.into_owned()));
+                }
+            } else if let FieldSpec::Multi(spec) = &field.spec {
+                let segment = &self.snapshot.parts[part].segment;
+                let tokens = segment.multi(*at).map(|reader| reader.stored(row)).transpose();
+                if let Some(tokens) = tokens.map_err(|e| segment.error(e))?.flatten() {
+                    let data = serde_json::json!({ "$vector": arrays.len() });
+                    let dims = spec.prefix.unwrap_or(spec.dims);
+                    out.insert(field.name.clone(), serde_json::json!({ "data": data, "dims": dims }));
+                    arrays.push(Array::F32(tokens));
                 }
             } else if let Some(value) = stored.remove(&field.name) {
                 out.insert(field.name.clone(), value);

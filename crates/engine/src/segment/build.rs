@@ -1,5 +1,6 @@
 //! From checked documents to the sections of a segment.
 
+use tercet_index::multi::{MultiInput, build_multi};
 use tercet_index::{
     Bitmap, DenseStream, EachVector, IndexError, InvertedBuilder, SectionSink, Sections, Values, Work,
     array_bytes, dense_kind,
@@ -12,9 +13,10 @@ use super::present::write_presence;
 use super::{field_prefix, ids};
 use crate::dense::field_spec;
 use crate::document::{Document, FieldValue};
+use crate::multi::{self, Tokens};
 use crate::schema::{Field, Schema};
 use crate::sections::Prefixed;
-use crate::wire::{DenseSpec, FieldSpec};
+use crate::wire::{DenseSpec, FieldSpec, MultiSpec};
 
 /// The version of the layout inside a segment file.
 pub(crate) const LAYOUT: u32 = 1;
@@ -39,6 +41,16 @@ enum FieldBuilder {
     Integers(Vec<i64>),
     Floats(Vec<f64>),
     Dense { spec: DenseSpec, values: Vec<f32> },
+    Multi { spec: MultiSpec, tokens: TokensBuilder },
+}
+
+/// Tokens of documents one after another.
+#[derive(Default)]
+struct TokensBuilder {
+    values: Vec<f32>,
+    ends: Vec<u64>,
+    /// As many as tokens once a document has some; 0 where one has none.
+    units: Vec<u32>,
 }
 
 impl FieldBuilder {
@@ -55,6 +67,9 @@ impl FieldBuilder {
             }
             FieldSpec::Float(_) => FieldBuilder::Floats(Vec::new()),
             FieldSpec::Dense(spec) => FieldBuilder::Dense { spec: spec.clone(), values: Vec::new() },
+            FieldSpec::Multi(spec) => {
+                FieldBuilder::Multi { spec: spec.clone(), tokens: TokensBuilder::default() }
+            }
         }
     }
 
@@ -74,7 +89,10 @@ impl FieldBuilder {
             (FieldBuilder::Dense { values, .. }, FieldValue::Vector(vector)) => {
                 values.extend_from_slice(vector)
             }
-            (FieldBuilder::Text { .. } | FieldBuilder::Dense { .. }, _) => {}
+            (FieldBuilder::Multi { spec, tokens }, FieldValue::Tokens(given)) => {
+                tokens.push(spec.dims as usize, given)
+            }
+            (FieldBuilder::Text { .. } | FieldBuilder::Dense { .. } | FieldBuilder::Multi { .. }, _) => {}
         }
     }
 
@@ -93,7 +111,34 @@ impl FieldBuilder {
                 (kind.merge)(&field_spec(&spec), rows, &fresh, &mut sections, &Work::inline())?;
                 Ok(sections)
             }
+            FieldBuilder::Multi { spec, tokens } => tokens.finish(&spec, rows, present),
         }
+    }
+}
+
+impl TokensBuilder {
+    fn push(&mut self, dims: usize, tokens: &Tokens<'_>) {
+        self.values.extend_from_slice(&tokens.values);
+        let count = self.values.len() / dims;
+        self.ends.push(count as u64);
+        if let Some(units) = &tokens.units {
+            self.units.resize(count - units.len(), 0);
+            self.units.extend_from_slice(units);
+        } else if !self.units.is_empty() {
+            self.units.resize(count, 0);
+        }
+    }
+
+    fn finish(self, spec: &MultiSpec, rows: u32, present: &[u32]) -> Result<Sections, IndexError> {
+        let input = MultiInput {
+            rows,
+            present: Some(present),
+            ends: &self.ends,
+            tokens: &self.values,
+            units: (!self.units.is_empty()).then_some(&self.units),
+            plain: true,
+        };
+        build_multi(&multi::index_spec(spec)?, &input, &Work::inline())
     }
 }
 

@@ -10,12 +10,15 @@ use tercet_index::{
     Work, dense_kind, merge_inverted,
 };
 
+use tercet_index::multi::{EachDocument, MultiSource, MultiStream, merge_multi};
+
 use super::build::LAYOUT;
 use super::docs::DocsWriter;
 use super::present::{Presence, write_presence};
 use super::{BlockCache, FieldReader, Job, Numbers, Segment, SegmentField, field_prefix, ids, keywords};
 use crate::api::Control;
 use crate::dense::field_spec;
+use crate::multi;
 use crate::schema::{Field, Schema};
 use crate::sections::Prefixed;
 use crate::wire::{FieldSpec, TercetError};
@@ -151,6 +154,9 @@ impl Merging<'_> {
             FieldSpec::Keyword(_) => keywords::merge(&self.keywords()?, sink)?,
             FieldSpec::Integer(_) | FieldSpec::Boolean(_) | FieldSpec::Date(_) => self.integers(sink)?,
             FieldSpec::Float(_) => self.floats(sink)?,
+            FieldSpec::Multi(spec) => {
+                merge_multi(&multi::index_spec(spec)?, self.rows, self, sink, work)?;
+            }
             FieldSpec::Dense(spec) => {
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;
@@ -260,6 +266,39 @@ impl DenseStream for Merging<'_> {
                         ));
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MultiStream for Merging<'_> {
+    fn plain(&self) -> bool {
+        self.plain
+    }
+
+    fn sources(&self) -> Vec<MultiSource<'_>> {
+        let mut sources = Vec::new();
+        for (input, map) in self.inputs.iter().zip(self.maps) {
+            let Some(reader) = input.segment.multi(self.at) else { continue };
+            let Ok(set) = self.of(input).present.set() else { continue };
+            let kept = map.kept().filter(move |(old, _)| set.is_none_or(|set| set.contains(*old)));
+            sources.push(MultiSource { reader, kept: Box::new(kept) });
+        }
+        sources
+    }
+
+    fn for_each(&self, each: &mut EachDocument<'_>) -> Result<(), IndexError> {
+        for (input, map) in self.inputs.iter().zip(self.maps) {
+            let field = self.of(input);
+            let reader = match &field.reader {
+                FieldReader::Multi(reader) => reader,
+                FieldReader::Absent => continue,
+                _ => return Err(self.disagree()),
+            };
+            let set = field.present.set()?;
+            for (old, new) in map.kept().filter(|(old, _)| set.is_none_or(|set| set.contains(*old))) {
+                each(new, reader, old)?;
             }
         }
         Ok(())

@@ -20,11 +20,13 @@ mod snapshot;
 mod tests;
 
 use bytes::Bytes;
+use tercet_index::multi::MultiReader;
 use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader};
 use tercet_store::{AlignedBuf, Env, SectionFile, SectionFileWriter, SectionStream};
 
 use crate::dense;
 use crate::error::index_error;
+use crate::multi;
 use crate::schema::{Field, Schema};
 use crate::sections::{FileSink, Within};
 use crate::wire::{FieldSpec, TercetError};
@@ -59,6 +61,8 @@ pub(crate) enum FieldReader {
     Numbers(Numbers),
     /// Vectors.
     Dense(Box<dyn DenseReader>),
+    /// Several vectors a document.
+    Multi(Box<MultiReader>),
     /// The segment is older than the field: no row has it.
     Absent,
 }
@@ -160,6 +164,7 @@ impl Segment {
             let held = match &field.reader {
                 FieldReader::Text(reader) => reader.verify().and_then(|()| reader.rows_with_field(None))?,
                 FieldReader::Dense(reader) => reader.verify().map(|()| reader.len() as u64)?,
+                FieldReader::Multi(reader) => reader.verify().map(|()| reader.len() as u64)?,
                 FieldReader::Keyword(column) => column.verify().map(|()| count)?,
                 FieldReader::Numbers(column) => column.verify().map(|()| count)?,
                 FieldReader::Absent => 0,
@@ -262,7 +267,16 @@ impl Segment {
     }
 
     fn readers(&self) -> impl Iterator<Item = &dyn DenseReader> {
-        (0..self.fields.len()).filter_map(|at| self.dense(at))
+        let encodings = |at| self.multi(at).and_then(MultiReader::encodings);
+        (0..self.fields.len()).filter_map(move |at| self.dense(at).or_else(|| encodings(at)))
+    }
+
+    /// The tokens of a multi field.
+    pub(crate) fn multi(&self, field: usize) -> Option<&MultiReader> {
+        match self.fields.get(field).map(|f| &f.reader) {
+            Some(FieldReader::Multi(reader)) => Some(reader),
+            _ => None,
+        }
     }
 
     /// The vectors of a dense field.
@@ -301,6 +315,9 @@ fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentFie
         FieldSpec::Dense(spec) => {
             let kind = dense::kind(&spec.index).map_err(PartError::Tercet)?;
             FieldReader::Dense((kind.open)(&dense::field_spec(spec), rows, &source)?)
+        }
+        FieldSpec::Multi(spec) => {
+            FieldReader::Multi(Box::new(MultiReader::open(&multi::index_spec(spec)?, rows, &source)?))
         }
     };
     Ok(SegmentField { reader, present })

@@ -7,6 +7,7 @@
 mod error;
 mod evaluate;
 mod index;
+mod multi;
 mod open;
 mod query;
 mod recall;
@@ -17,6 +18,7 @@ mod versions;
 pub use error::{Code, TercetError, WireError, shown};
 pub use evaluate::*;
 pub use index::*;
+pub use multi::*;
 pub use open::*;
 pub use query::*;
 pub use recall::*;
@@ -42,6 +44,7 @@ macro_rules! exported {
 exported!(
     Code, WireError, Id,
     SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, ReduceSpec, ReducedSpec, MetricName,
+    MultiSpec, TokenMetric, TokenCodecName, MultiIndexSpec, MuveraSpec, MatrixName, TokensRef, MaxSimQuery, FdeSide, FdeRequest,
     VectorRef, FieldBoosts, Operator, MatchQuery, TermsQuery, PhraseQuery, PrefixQuery, FuzzyQuery, BooleanQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
     SearchRequest, HitExplain, SegmentStep, PlanStep, PageExplain, WireHit, SearchReply,
     OnCommit, Interval, Durability, VerifyMode, VersionName, Evolve, OpenRequest, Recovered, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,

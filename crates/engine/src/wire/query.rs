@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use ts_rs::TS;
 
-use super::Id;
+use super::{Id, MaxSimQuery};
 
 fn ten() -> i64 {
     10
@@ -314,6 +314,8 @@ pub enum Query {
     Boolean(BooleanQuery),
     /// By a dense vector.
     Near(NearQuery),
+    /// By several vectors.
+    MaxSim(MaxSimQuery),
     /// Everything.
     All(AllQuery),
     /// Several, fused.
@@ -356,7 +358,7 @@ pub struct SearchRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct HitExplain {
-    /// The part: the kind of query, `rrf`, `field`, `term`, or `word` for one that stands in a computed term's place.
+    /// The part: the kind of query, `rrf`, `field`, `term`, `token`, or `word` for one that stands in a computed term's place.
     pub part: String,
     /// What this part is about: the words, the field or the term.
     pub about: String,

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use tercet_index::Distance;
 use ts_rs::TS;
 
+use super::MultiSpec;
+
 fn standard() -> String {
     String::from("standard")
 }
@@ -59,6 +61,8 @@ pub enum FieldSpec {
     Date(ScalarSpec),
     /// One dense vector a document, searched by `near`.
     Dense(DenseSpec),
+    /// Several vectors a document, searched by `maxsim`.
+    Multi(MultiSpec),
 }
 
 /// Settings of a `text` field.
@@ -296,6 +300,7 @@ impl FieldSpec {
             FieldSpec::Boolean(_) => "boolean",
             FieldSpec::Date(_) => "date",
             FieldSpec::Dense(_) => "dense",
+            FieldSpec::Multi(_) => "multi",
         }
     }
 
@@ -305,6 +310,7 @@ impl FieldSpec {
             FieldSpec::Text(s) => s.optional,
             FieldSpec::Keyword(s) => s.optional,
             FieldSpec::Dense(s) => s.optional,
+            FieldSpec::Multi(s) => s.optional,
             FieldSpec::Integer(s) | FieldSpec::Float(s) | FieldSpec::Boolean(s) | FieldSpec::Date(s) => {
                 s.optional
             }

@@ -3,8 +3,8 @@
 use super::pool::pool;
 use super::spec::{Candidates, MultiSpec, TOKENS_MAX, TokenCodec};
 use super::tokens::Form;
-use super::{VERSION, inner};
-use crate::dense::{DenseInput, Work};
+use super::{InnerSink, VERSION, inner};
+use crate::dense::{DenseInput, DenseStream, EachVector, Work};
 use crate::sections::array_bytes;
 use crate::values::Values;
 use crate::{IndexError, SectionSink, Sections};
@@ -26,6 +26,8 @@ pub struct MultiInput<'a> {
     pub tokens: &'a [f32],
     /// The unit of each token; `None`: no units.
     pub units: Option<&'a [u32]>,
+    /// Whether what only makes searches faster (a graph over encodings) is left to a merge.
+    pub plain: bool,
 }
 
 /// The documents of a piece, ready.
@@ -83,13 +85,14 @@ pub fn build_multi(
         section(&mut sections, "units", array_bytes(&all.units)?)?;
     }
     if let Candidates::Fde { kind, dense, .. } = &spec.candidates {
-        let encodings = DenseInput {
-            rows: input.rows,
-            present: input.present,
-            values: Values::F32(&all.encodings),
-            queries: None,
-        };
-        sections.extend(inner((kind.build)(dense, &encodings, work)?));
+        let (values, present) = (Values::F32(&all.encodings), input.present);
+        if input.plain {
+            let plain = Plain { present, values: &all.encodings, dims: dense.dims };
+            (kind.merge)(dense, input.rows, &plain, &mut InnerSink(&mut sections), work)?;
+        } else {
+            let encodings = DenseInput { rows: input.rows, present, values, queries: None };
+            sections.extend(inner((kind.build)(dense, &encodings, work)?));
+        }
     }
     Ok(sections)
 }
@@ -211,4 +214,25 @@ fn piece(
         }
     }
     Ok(ready)
+}
+
+/// Encodings of a segment that is soon merged with others.
+struct Plain<'a> {
+    present: Option<&'a [u32]>,
+    values: &'a [f32],
+    dims: usize,
+}
+
+impl DenseStream for Plain<'_> {
+    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
+        for (at, vector) in (0..).zip(self.values.chunks_exact(self.dims)) {
+            let row = self.present.map_or(Some(at as u32), |rows| rows.get(at as usize).copied());
+            row.map_or(Ok(()), |row| each(row, Values::F32(vector)))?;
+        }
+        Ok(())
+    }
+
+    fn plain(&self) -> bool {
+        true
+    }
 }

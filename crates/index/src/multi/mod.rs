@@ -11,7 +11,7 @@
 //! - `nearest` u16: the centroid of each token, `centroids` f32 and `levels` f32, the values of a residual code: only for
 //!   residual codes (`residual.rs`);
 //! - `units`   u32: the unit (a sentence, a proposition) of each token; only where some were given;
-//! - `fde/...` the sections of the dense index over the documents' encodings, in the same rows.
+//! - `fde. ...` the sections of the dense index over the documents' encodings, in the same rows.
 //!
 //! Tokens are checked, cut to their first components, scaled to unit length and pooled on the way in (`spec.rs`,
 //! `pool.rs`). A score is the same bits whether a document was a candidate or met in a scan, and with 8-bit codes on every
@@ -40,7 +40,7 @@ use crate::{IndexError, Section, SectionSink, SectionSource};
 /// The version of the layout.
 const VERSION: u32 = 1;
 /// Before the names of the sections of the encodings' index.
-const FDE: &str = "fde/";
+const FDE: &str = "fde.";
 
 /// The sections of an index within this one.
 struct Inner<'a>(&'a dyn SectionSource);

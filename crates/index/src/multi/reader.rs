@@ -28,6 +28,15 @@ pub struct MultiSearch<'a> {
     pub allowed: Option<&'a Bitmap>,
     /// Looked at now and then; true stops the search with what it has.
     pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
+    /// A document scores what the best of its units does by itself; those without units, as usual.
+    pub by_unit: bool,
+}
+
+impl MultiSearch<'_> {
+    /// A search of all rows.
+    pub fn new(effort: Effort) -> Self {
+        MultiSearch { effort, allowed: None, stop: None, by_unit: false }
+    }
 }
 
 /// The tokens of a segment over borrowed sections.
@@ -194,6 +203,25 @@ impl MultiReader {
         })
     }
 
+    /// What a document scores in a search.
+    fn scored(
+        &self,
+        query: &MultiQuery,
+        slot: usize,
+        by_unit: bool,
+        best: &mut Vec<f32>,
+    ) -> Result<f32, IndexError> {
+        let Some(units) = self.units.as_ref().filter(|_| by_unit) else {
+            return Ok(query.score(self.slice(slot)?, best));
+        };
+        let part = self.part(slot)?;
+        let found = query.best_unit(units.slice(part.clone())?, |range| {
+            let tokens = part.start + range.start..part.start + range.end;
+            Ok(query.score(self.column.slice(self.form, tokens)?, best))
+        })?;
+        Ok(found.map_or(f32::NEG_INFINITY, |(_, score)| score))
+    }
+
     /// The unit of a token of a row, as kept.
     pub fn unit(&self, row: u32, token: u32) -> Result<Option<u32>, IndexError> {
         let (Some(units), Some(slot)) = (&self.units, self.slot(row)?) else { return Ok(None) };
@@ -238,7 +266,7 @@ impl MultiReader {
                     break;
                 }
                 if let Some(slot) = self.slot(row)? {
-                    top.push(query.score(self.slice(slot)?, best), row);
+                    top.push(self.scored(query, slot, search.by_unit, best)?, row);
                 }
             }
             Ok::<_, IndexError>(())
@@ -275,7 +303,7 @@ impl MultiReader {
                 let row = slots.map_or(Some(slot), |slots| slots.get(slot as usize).copied());
                 let Some(row) = row.filter(|row| *row < self.rows) else { continue };
                 if search.allowed.is_none_or(|allowed| allowed.contains(row)) {
-                    top.push(query.score(self.slice(slot as usize)?, best), row);
+                    top.push(self.scored(query, slot as usize, search.by_unit, best)?, row);
                     counters.vectors_scored += 1;
                 }
             }

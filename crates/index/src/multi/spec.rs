@@ -71,15 +71,34 @@ impl MultiSpec {
         kind: &'static DenseKind,
         dense: DenseSpec,
     ) -> Result<Self, IndexError> {
-        if params.dims != self.keep || dense.dims != params.len() {
-            return Err(IndexError::shape(
-                "components of an encoding's tokens",
-                self.keep as u64,
-                params.dims as u64,
-            ));
+        self.with_encoder(Arc::new(Fde::new(params)?), kind, dense)
+    }
+
+    /// The same by what makes the encodings.
+    pub fn with_encoder(
+        self,
+        fde: Arc<Fde>,
+        kind: &'static DenseKind,
+        dense: DenseSpec,
+    ) -> Result<Self, IndexError> {
+        let params = *fde.params();
+        if params.dims != self.keep {
+            let (expected, found) = (self.keep as u64, params.dims as u64);
+            return Err(IndexError::shape("components of an encoding's tokens", expected, found));
         }
-        let fde = Arc::new(Fde::new(params)?);
+        if dense.dims != params.len() {
+            let (expected, found) = (params.len() as u64, dense.dims as u64);
+            return Err(IndexError::shape("components of an encoding", expected, found));
+        }
         Ok(MultiSpec { candidates: Candidates::Fde { fde, kind, dense }, ..self })
+    }
+
+    /// Bytes that a merge holds for each document, about: its row and end, and what the index of encodings holds.
+    pub fn merge_bytes(&self) -> u64 {
+        12 + match &self.candidates {
+            Candidates::None => 0,
+            Candidates::Fde { kind, dense, .. } => (kind.merge_bytes)(dense),
+        }
     }
 
     /// A token as it is compared: the first components, of unit length where that is asked for. False for a vector

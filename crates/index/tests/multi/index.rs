@@ -43,8 +43,14 @@ impl Set {
             .collect();
         let (tokens, units) = (self.documents.concat(), self.units.concat());
         let present = (self.present.len() < self.rows as usize).then_some(&self.present[..]);
-        let input =
-            MultiInput { rows: self.rows, present, ends: &ends, tokens: &tokens, units: Some(&units) };
+        let input = MultiInput {
+            rows: self.rows,
+            present,
+            ends: &ends,
+            tokens: &tokens,
+            units: Some(&units),
+            plain: false,
+        };
         build_multi(spec, &input, &Work::inline()).unwrap()
     }
 
@@ -74,7 +80,7 @@ fn search(
     allowed: Option<&Bitmap>,
 ) -> Vec<Scored> {
     let mut top = TopK::new(k);
-    let search = MultiSearch { effort, allowed, stop: None };
+    let search = MultiSearch { allowed, ..MultiSearch::new(effort) };
     let answered = reader.search(query, &search, &mut top, &mut Counters::default()).unwrap();
     assert!(answered.complete && (answered.exact || effort != Effort::Exact));
     top.into_sorted()
@@ -274,7 +280,8 @@ fn pooling_and_prefixes_keep_less() {
 fn bad_input_is_named() {
     let spec = MultiSpec::new(2, TokenCodec::F32);
     let build = |ends: &[u64], tokens: &[f32]| {
-        let input = MultiInput { rows: ends.len() as u32, present: None, ends, tokens, units: None };
+        let input =
+            MultiInput { rows: ends.len() as u32, present: None, ends, tokens, units: None, plain: false };
         build_multi(&spec, &input, &Work::inline())
     };
     build(&[1], &[1.0, 0.0]).unwrap();
@@ -329,12 +336,7 @@ fn hostile_bytes_are_errors_or_wrong_scores() {
         let _ = reader.verify();
         for effort in [Effort::Exact, Effort::Ef(5)] {
             let mut top = TopK::new(10);
-            let _ = reader.search(
-                &query,
-                &MultiSearch { effort, allowed: None, stop: None },
-                &mut top,
-                &mut Counters::default(),
-            );
+            let _ = reader.search(&query, &MultiSearch::new(effort), &mut top, &mut Counters::default());
             assert!(top.into_sorted().iter().all(|hit| hit.row < 40));
         }
         for row in [0, 1, 39, 40, u32::MAX] {

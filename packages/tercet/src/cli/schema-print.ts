@@ -30,7 +30,8 @@ export function printSchema(schema: Schema): string {
 export function printImports(schema: Schema): string {
   const builders = new Set<string>(Object.values(schema).map((spec) => spec.type));
   for (const spec of Object.values(schema)) {
-    if (spec.type === "dense" && spec.index !== undefined) builders.add(spec.index.kind);
+    if ((spec.type === "dense" || spec.type === "multi") && spec.index !== undefined)
+      builders.add(spec.index.kind);
   }
   return `import { ${["open", ...[...builders].sort()].join(", ")} } from "tercet";`;
 }

@@ -55,6 +55,7 @@ export function fromString(value: string, spec: FieldSpec): unknown {
     case "keyword":
       return spec.many === true ? manyFromString(value) : value;
     case "dense":
+    case "multi":
       return jsonArray(value) ?? value;
     default:
       return value;

@@ -67,7 +67,7 @@ fields: Record<string, FieldSpec>, };
 /**
  * One field's kind and settings.
  */
-export type FieldSpec = { "type": "text" } & TextSpec | { "type": "keyword" } & KeywordSpec | { "type": "integer" } & ScalarSpec | { "type": "float" } & ScalarSpec | { "type": "boolean" } & ScalarSpec | { "type": "date" } & ScalarSpec | { "type": "dense" } & DenseSpec;
+export type FieldSpec = { "type": "text" } & TextSpec | { "type": "keyword" } & KeywordSpec | { "type": "integer" } & ScalarSpec | { "type": "float" } & ScalarSpec | { "type": "boolean" } & ScalarSpec | { "type": "date" } & ScalarSpec | { "type": "dense" } & DenseSpec | { "type": "multi" } & MultiSpec;
 
 /**
  * Settings of a `text` field.
@@ -213,6 +213,176 @@ dims: number, };
  * How two vectors are compared. Scores are higher for nearer vectors under every metric.
  */
 export type MetricName = "cosine" | "dot" | "l2" | "hamming" | "jaccard";
+
+/**
+ * Settings of a `multi` field.
+ */
+export type MultiSpec = { 
+/**
+ * Components of a token's vector, 1 to 65,535.
+ */
+dims: number, 
+/**
+ * How two tokens are compared. `cosine` scales them to unit length and refuses zero vectors; `dot` takes them as they
+ * are, and a zero vector scores 0.
+ */
+metric?: TokenMetric, 
+/**
+ * How tokens are kept.
+ */
+codec?: TokenCodecName, 
+/**
+ * The first components that are kept, for embeddings that were trained so (Matryoshka, arXiv 2205.13147); all when
+ * absent.
+ */
+prefix?: number, 
+/**
+ * Tokens of a document that become one on average, by clustering: 1 keeps all, at most 8 (arXiv 2409.14683).
+ */
+pool?: number, 
+/**
+ * How candidates are found.
+ */
+index?: MultiIndexSpec, 
+/**
+ * May be absent.
+ */
+optional?: boolean, };
+
+/**
+ * How two tokens are compared.
+ */
+export type TokenMetric = "cosine" | "dot";
+
+/**
+ * How tokens are kept.
+ */
+export type TokenCodecName = "i8" | "f16" | "f32";
+
+/**
+ * How candidates are found before they are compared by MaxSim.
+ */
+export type MultiIndexSpec = { "kind": "scan", } | { "kind": "muvera" } & MuveraSpec;
+
+/**
+ * Settings of fixed dimensional encodings (MUVERA, arXiv 2405.19504). An encoding has
+ * `repetitions * 2^bits * projection` components, or `final`.
+ */
+export type MuveraSpec = { 
+/**
+ * How often tokens are put into buckets anew, 1 to 256.
+ */
+repetitions?: number, 
+/**
+ * Directions that decide a token's bucket, 0 to 10: there are `2^bits` buckets.
+ */
+bits?: number, 
+/**
+ * Components that a bucket's vector is projected to, at most those of a token; 0: not projected.
+ */
+projection?: number, 
+/**
+ * The matrix that projects.
+ */
+matrix?: MatrixName, 
+/**
+ * Components that the whole is folded to, by a count sketch; all when absent.
+ */
+final?: number, 
+/**
+ * What decides directions and signs, 0 to 2^53 - 1.
+ */
+seed?: number, 
+/**
+ * The dense index that the encodings are in; `flat` with 8-bit codes when absent.
+ */
+index?: DenseIndexSpec, };
+
+/**
+ * A matrix that makes vectors shorter.
+ */
+export type MatrixName = "dense" | "sketch";
+
+/**
+ * Token vectors: a list of vectors, or all of them one after another.
+ */
+export type TokensRef = { 
+/**
+ * The components.
+ */
+data: VectorRef, 
+/**
+ * Components of each.
+ */
+dims: number, } | Array<VectorRef>;
+
+/**
+ * Documents by MaxSim: for each token of the query the best of the document's, added up.
+ */
+export type MaxSimQuery = { 
+/**
+ * A multi field.
+ */
+field: string, 
+/**
+ * The query's tokens, 1 to 4,096 of the field's dimension.
+ */
+tokens: TokensRef, 
+/**
+ * A weight for each token, 0 to 1,000,000: 0 leaves it out. All 1 when absent.
+ */
+weights?: Array<number>, 
+/**
+ * The mean over the query's tokens and not the sum.
+ */
+mean?: boolean, 
+/**
+ * How many documents to consider, 1 to 100,000; offset + limit when absent.
+ */
+k?: number, 
+/**
+ * Candidates that are compared by MaxSim, 1 to 100,000. At most one of `candidates`, `recall` and `exact`; the larger
+ * of 128 and 16 k without any.
+ */
+candidates?: number, 
+/**
+ * The share of the true best that is to be found on average, above 0 and up to 1, by the curve that `tune` measured.
+ */
+recall?: number, 
+/**
+ * Compare all documents.
+ */
+exact?: boolean, 
+/**
+ * Query tokens whose inner product is at least this are added and compared as one: faster, a little less exact.
+ */
+carve?: number, 
+/**
+ * Rank a document by the best of its units alone.
+ */
+units?: boolean, };
+
+/**
+ * Whose encoding is made.
+ */
+export type FdeSide = "query" | "document";
+
+/**
+ * `fde`: the fixed dimensional encoding of tokens. `arrays[0]`: their components; the answer's `arrays[0]`: the encoding.
+ */
+export type FdeRequest = { 
+/**
+ * Components of a token.
+ */
+dims: number, 
+/**
+ * Whose it is.
+ */
+side: FdeSide, 
+/**
+ * How it is made; its `index` is not looked at.
+ */
+muvera?: MuveraSpec, };
 
 /**
  * A vector: a reference into the arrays beside the JSON, base64 of little-endian f32, or plain numbers.
@@ -487,7 +657,7 @@ depth?: number, };
 /**
  * A query is plain data: it can be logged, replayed, sent to a worker or compiled for another engine.
  */
-export type Query = { "kind": "match" } & MatchQuery | { "kind": "terms" } & TermsQuery | { "kind": "phrase" } & PhraseQuery | { "kind": "prefix" } & PrefixQuery | { "kind": "fuzzy" } & FuzzyQuery | { "kind": "boolean" } & BooleanQuery | { "kind": "near" } & NearQuery | { "kind": "all" } & AllQuery | { "kind": "fuse" } & FuseQuery;
+export type Query = { "kind": "match" } & MatchQuery | { "kind": "terms" } & TermsQuery | { "kind": "phrase" } & PhraseQuery | { "kind": "prefix" } & PrefixQuery | { "kind": "fuzzy" } & FuzzyQuery | { "kind": "boolean" } & BooleanQuery | { "kind": "near" } & NearQuery | { "kind": "maxsim" } & MaxSimQuery | { "kind": "all" } & AllQuery | { "kind": "fuse" } & FuseQuery;
 
 /**
  * A search.
@@ -527,7 +697,7 @@ explain?: boolean, };
  */
 export type HitExplain = { 
 /**
- * The part: the kind of query, `rrf`, `field`, `term`, or `word` for one that stands in a computed term's place.
+ * The part: the kind of query, `rrf`, `field`, `term`, `token`, or `word` for one that stands in a computed term's place.
  */
 part: string, 
 /**

@@ -33,7 +33,11 @@ async function filled(kit: Kit): Promise<Collection<typeof schema>> {
 }
 
 /** The paths that a page's `near` took. */
-async function paths(collection: Collection<typeof schema>, query: Query<never, "v">, where = {}) {
+async function paths(
+  collection: Collection<typeof schema>,
+  query: Query<never, "v", never, never>,
+  where = {},
+) {
   const page = await collection.search({ query, where, explain: true });
   return { page, paths: page.explain?.plan[0]?.segments?.map((segment) => segment.path) };
 }

@@ -69,7 +69,10 @@ export function words(kit: Kit): void {
       for (let at = 0; at < rows.length; at += 37) await collection.upsert(rows.slice(at, at + 37));
       return collection;
     };
-    const check = async (query: Query<"a" | "b", never, "a">, scores: readonly (number | undefined)[]) => {
+    const check = async (
+      query: Query<"a" | "b", never, "a", never>,
+      scores: readonly (number | undefined)[],
+    ) => {
       const collection = await filled();
       for (const compacted of [false, true]) {
         if (compacted) await collection.compact();
@@ -172,7 +175,7 @@ export function words(kit: Kit): void {
     test("that are wrong are refused", async () => {
       const collection = await kit.open(schema);
       const refused = async (query: unknown) =>
-        (await failure(collection.search({ query: query as Query<"a", never, "a"> }))).code;
+        (await failure(collection.search({ query: query as Query<"a", never, "a", never> }))).code;
       expect(await refused(phrase("b", "x y"))).toBe("ERR_QUERY");
       expect(await refused(phrase("c", "x y"))).toBe("ERR_FIELD");
       expect(await refused(phrase("a", "x y", { slop: -1 }))).toBe("ERR_LIMIT");
