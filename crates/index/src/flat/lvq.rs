@@ -12,6 +12,8 @@ use tercet_kernels::Metric;
 
 /// Vectors between two reports of progress.
 const REPORT: u64 = 1_024;
+/// Vectors that a space is fitted to at once.
+const GATHERED: usize = 256;
 
 /// Codes of 8 bits a component, scaled by vector.
 #[derive(Debug)]
@@ -34,13 +36,24 @@ pub(super) fn write(
     work: &Work<'_>,
 ) -> Result<(), IndexError> {
     let mut floats = Vec::new();
-    let space = Space::fit(metric(spec)?, spec.dims, &mut |each| {
+    let mut held: Vec<f32> = Vec::new();
+    let mut gather = |each: &mut dyn FnMut(&[f32])| {
+        held.clear();
         vectors.for_each(&mut |_, vector| {
             vector.write_f32(&mut floats);
-            each(&floats);
+            held.try_reserve(floats.len())
+                .map_err(|_| IndexError::Memory { bytes: floats.len() as u64 * 4 })?;
+            held.extend_from_slice(&floats);
+            if held.len() >= GATHERED * floats.len() {
+                each(&held);
+                held.clear();
+            }
             Ok(())
-        })
-    })?;
+        })?;
+        each(&held);
+        Ok(())
+    };
+    let space = Space::fit_on(metric(spec)?, spec.dims, &mut gather, work.parallel)?;
     space.write(sink)?;
     let coder = Coder::bits8(space.points());
     let (mut point, mut row): (Vec<f32>, Vec<u8>) = (reserved(space.points())?, reserved(coder.stride())?);

@@ -6,8 +6,8 @@
 //! while nodes are left:
 //!   batch = the next nodes, a share of those inserted
 //!   for each node, in parallel: descend; on each of its levels search, judge, choose links       (graph is read only)
-//!   write the chosen links; sort the links back by target
-//!   for each target, in parallel: append, or choose again when there are too many
+//!   write the chosen links
+//!   in parallel, sort the links back by target; for each target: append, or choose again when there are too many
 //! cut the spare places; reach what was not reached
 //! ```
 //! Nothing depends on the number of threads: batches, orders and ties are fixed, and distances are integer sums of codes
@@ -31,6 +31,8 @@ const BATCH_OF_INSERTED: usize = 8;
 const BATCH_OF_ALL: usize = 50;
 /// Nodes of a batch that one piece of parallel work takes.
 const PIECE: usize = 8;
+/// Pieces of work that links back are cut into, by their target.
+const BUCKETS: usize = 16;
 
 /// Shape and chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,21 +182,25 @@ fn insert(material: &Material<'_>, graph: &mut Graph, batch: &[u32], node_levels
             links_of(material, view, slot, usize::from(node_levels[slot as usize]), tools)
         })
     });
-    let mut back: Vec<Back> = Vec::new();
     for chosen in found.iter().flatten() {
         graph.set(chosen.level, chosen.node, &chosen.links);
-        back.extend(chosen.links.iter().map(|target| (chosen.level, *target, chosen.node)));
     }
-    back.sort_unstable();
-    let groups: Vec<&[Back]> = back.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).collect();
     let view: &Graph = graph;
-    let lists = in_parallel(work.parallel, groups.len(), PIECE * 4, &|at| {
-        TOOLS.with_borrow_mut(|tools| link_back(material, view, groups[at], &mut tools.prune))
+    let lists = in_parallel(work.parallel, BUCKETS, 1, &|bucket| {
+        let links = found
+            .iter()
+            .flatten()
+            .flat_map(|chosen| chosen.links.iter().map(|target| (chosen.level, *target, chosen.node)));
+        let mut back: Vec<Back> =
+            links.filter(|(_, target, _)| *target as usize % BUCKETS == bucket).collect();
+        back.sort_unstable();
+        TOOLS.with_borrow_mut(|tools| {
+            let groups = back.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
+            groups.filter_map(|group| link_back(material, view, group, &mut tools.prune)).collect::<Vec<_>>()
+        })
     });
-    for (group, links) in groups.iter().zip(&lists) {
-        if let Some((level, target, _)) = group.first() {
-            graph.set(*level, *target, links);
-        }
+    for (level, target, links) in lists.iter().flatten() {
+        graph.set(*level, *target, links);
     }
 }
 
@@ -272,9 +278,14 @@ fn gather<L: Layer>(layer: &L, own: u32, search: &Scratch, near: &mut Vec<Near>)
     near.extend(found.filter(|near| near.node != own));
 }
 
-/// The links of a target with those of its new sources.
-fn link_back(material: &Material<'_>, graph: &Graph, group: &[Back], prune: &mut PruneScratch) -> Vec<u32> {
-    let Some(&(level, target, _)) = group.first() else { return Vec::new() };
+/// A target of some level, and its links with those from its new sources.
+fn link_back(
+    material: &Material<'_>,
+    graph: &Graph,
+    group: &[Back],
+    prune: &mut PruneScratch,
+) -> Option<(usize, u32, Vec<u32>)> {
+    let &(level, target, _) = group.first()?;
     let mut links = graph.links(level, target).to_vec();
     for (_, _, source) in group {
         if !links.contains(source) {
@@ -288,7 +299,7 @@ fn link_back(material: &Material<'_>, graph: &Graph, group: &[Back], prune: &mut
     if links.len() > room {
         choose_again(material, graph, level, target, &mut links, width, prune);
     }
-    links
+    Some((level, target, links))
 }
 
 /// Cuts links down to the best `width`.

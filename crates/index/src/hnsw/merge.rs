@@ -18,6 +18,7 @@ use crate::parallel::in_parallel;
 use crate::sections::reserved;
 use crate::{IndexError, SectionSink};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// A graph is used again while the merged one has at most so many times the vectors it was planned for.
 const GROWTH: usize = 4;
@@ -38,6 +39,10 @@ impl Rows for Held {
     fn get(&self, at: usize, out: &mut Vec<f32>) {
         out.clear();
         out.extend_from_slice(&self.values[at * self.dims..(at + 1) * self.dims]);
+    }
+
+    fn lying(&self, range: Range<usize>) -> Option<&[f32]> {
+        self.values.get(range.start * self.dims..range.end * self.dims)
     }
 }
 

@@ -8,12 +8,14 @@ use crate::reduce::{PCA_DIMS_MAX, Reduction, pca, prefix, random_axes};
 use crate::sections::{reserved, zeros};
 use crate::values::{Dtype, Values};
 use crate::{IndexError, hnsw::build::Queries};
+use std::ops::Range;
 use tercet_kernels::Metric;
 
 /// Vectors from which axes are found.
 const AXES_SAMPLE: usize = 4_096;
-/// ... taken in pieces of so many.
-const SAMPLE_PIECE: usize = 64;
+/// Vectors that are visited at once, and those that one piece of work takes.
+const VISITED: usize = 4_096;
+const PIECE: usize = 64;
 /// With fewer vectors axes are not worth their while.
 const AXES_FROM: usize = 2_048;
 
@@ -55,6 +57,40 @@ pub(super) struct Codes {
 pub(super) trait Rows: Sync {
     fn count(&self) -> usize;
     fn get(&self, at: usize, out: &mut Vec<f32>);
+    /// Some one after the other, where they lie so.
+    fn lying(&self, _range: Range<usize>) -> Option<&[f32]> {
+        None
+    }
+}
+
+/// Calls back with all vectors in order, many at a time.
+fn visit(
+    rows: &dyn Rows,
+    dims: usize,
+    work: &Work<'_>,
+    each: &mut dyn FnMut(&[f32]),
+) -> Result<(), IndexError> {
+    let count = rows.count();
+    let mut made = Vec::new();
+    for from in (0..count).step_by(VISITED) {
+        work.step(0, count as u64)?;
+        let range = from..(from + VISITED).min(count);
+        if let Some(vectors) = rows.lying(range.clone()) {
+            each(vectors);
+            continue;
+        }
+        made = if made.is_empty() { zeros(VISITED.min(count).saturating_mul(dims))? } else { made };
+        let made = &mut made[..range.len() * dims];
+        each_part(work.parallel, made.chunks_mut(dims.max(1) * PIECE), &|piece, part| {
+            let mut vector = Vec::new();
+            for (at, out) in part.chunks_exact_mut(dims).enumerate() {
+                rows.get(from + piece * PIECE + at, &mut vector);
+                out.iter_mut().zip(&vector).for_each(|(out, x)| *out = *x);
+            }
+        });
+        each(made);
+    }
+    Ok(())
 }
 
 /// Vectors in one array.
@@ -74,6 +110,11 @@ impl Rows for Given<'_> {
             None => out.clear(),
         }
     }
+
+    fn lying(&self, range: Range<usize>) -> Option<&[f32]> {
+        let Values::F32(values) = self.values else { return None };
+        values.get(range.start * self.elements..range.end * self.elements)
+    }
 }
 
 impl Plan {
@@ -87,17 +128,8 @@ impl Plan {
         if matches!(spec.options.codec, Codec::Pq { .. } | Codec::RaBitQ { .. } | Codec::Binary) {
             return Err(IndexError::Unsupported { what: "a codec for lists" });
         }
-        let space = Space::fit(metric, spec.dims, &mut |each| {
-            let mut vector = Vec::new();
-            for at in 0..rows.count() {
-                rows.get(at, &mut vector);
-                each(&vector);
-                if at.is_multiple_of(4_096) {
-                    work.step(0, rows.count() as u64)?;
-                }
-            }
-            Ok(())
-        })?;
+        let space =
+            Space::fit_on(metric, spec.dims, &mut |each| visit(rows, spec.dims, work, each), work.parallel)?;
         let points = space.points();
         let judge = Coder::bits8(points);
         let over = if raw(spec) { Over::Vectors } else { Over::Judge };
@@ -194,7 +226,6 @@ impl Plan {
 
     /// Codes all vectors.
     pub(super) fn encode(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Result<Codes, IndexError> {
-        const PIECE: usize = 64;
         let (count, judge, walk) = (rows.count(), self.judge.stride(), self.walk.stride());
         let mut codes = Codes { walk: Vec::new(), judge: reserved(count.saturating_mul(judge))? };
         if self.over == Over::Own {
@@ -353,10 +384,10 @@ fn axes_of(
     let count = rows.count().min(AXES_SAMPLE);
     let step = rows.count() / count.max(1);
     let mut sample: Vec<f32> = zeros(count.saturating_mul(points))?;
-    each_part(work.parallel, sample.chunks_mut(points * SAMPLE_PIECE), &|piece, part| {
+    each_part(work.parallel, sample.chunks_mut(points * PIECE), &|piece, part| {
         let mut vector = Vec::new();
         for (at, point) in part.chunks_exact_mut(points).enumerate() {
-            rows.get((piece * SAMPLE_PIECE + at) * step, &mut vector);
+            rows.get((piece * PIECE + at) * step, &mut vector);
             space.point(&vector, point);
         }
     });

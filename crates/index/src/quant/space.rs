@@ -8,7 +8,9 @@
 //! From each point the mean of the data is taken, and a power of two scales all of them to lengths of at most 1, so
 //! that no square of a finite vector overflows or vanishes.
 
-use crate::sections::reserved;
+use crate::dense::{Inline, Parallel};
+use crate::parallel::{each_part, in_parallel};
+use crate::sections::zeros;
 use crate::{Array, IndexError, SectionSink, SectionSource};
 use tercet_kernels::Metric;
 
@@ -29,7 +31,13 @@ pub struct Space {
     unit: f32,
 }
 
-/// What calls back with vectors, one by one.
+/// Vectors whose points are held at once while a space is fitted ...
+const BLOCK: usize = 1_024;
+/// ... those that one piece of work takes, and the components of which one sums the points.
+const PIECE: usize = 64;
+const STRIP: usize = 64;
+
+/// What calls back with all vectors in order, whole ones, one or many at a time.
 pub type Visit<'a> = dyn FnMut(&mut dyn FnMut(&[f32])) -> Result<(), IndexError> + 'a;
 
 /// The power of two that brings numbers up to `largest` to 1 or a little below.
@@ -44,45 +52,71 @@ fn power_of_two(largest: f32) -> f32 {
 }
 
 impl Space {
-    /// Fits a space to vectors of `dims` components; `visit` calls back with each of them, and is asked up to four times.
+    /// Fits a space to vectors of `dims` components; `visit` is asked up to four times.
     pub fn fit(metric: Metric, dims: usize, visit: &mut Visit<'_>) -> Result<Self, IndexError> {
-        let mut largest = 0.0f32;
-        let mut longest = 0.0f32;
-        if metric != Metric::Cosine {
-            visit(&mut |vector| largest = vector.iter().fold(largest, |a, x| a.max(x.abs())))?;
-        }
+        Self::fit_on(metric, dims, visit, &Inline)
+    }
+
+    /// The same on some threads, bit for bit: every sum is taken in the order of the vectors.
+    pub fn fit_on(
+        metric: Metric,
+        dims: usize,
+        visit: &mut Visit<'_>,
+        parallel: &dyn Parallel,
+    ) -> Result<Self, IndexError> {
         let points = dims + usize::from(metric == Metric::Dot);
-        let mut space = Space {
-            metric,
-            dims,
-            center: Vec::new(),
-            scale: 1.0,
-            bound: 0.0,
-            unit: if metric == Metric::Cosine { 1.0 } else { power_of_two(largest) },
-        };
+        let center = zeros(points)?;
+        let mut space = Space { metric, dims, center, scale: 1.0, bound: 0.0, unit: 1.0 };
+        if metric != Metric::Cosine {
+            let of = |vector: &[f32]| vector.iter().fold(0.0f32, |a, x| a.max(x.abs())).into();
+            space.unit = power_of_two(largest(dims, visit, parallel, &|| of)? as f32);
+        }
         if metric == Metric::Dot {
             let unit = space.unit;
-            let mut bound = 0.0f64;
-            visit(&mut |vector| bound = bound.max(squared(vector.iter().map(|x| x * unit))))?;
-            space.bound = bound;
+            let of = |vector: &[f32]| squared(vector.iter().map(|x| x * unit));
+            space.bound = largest(dims, visit, parallel, &|| of)?;
         }
-        let mut sums: Vec<f64> = reserved(points)?;
-        sums.resize(points, 0.0);
-        let mut count = 0u64;
-        let mut point = vec![0.0; points];
-        space.center = vec![0.0; points];
-        visit(&mut |vector| {
-            space.point(vector, &mut point);
-            sums.iter_mut().zip(&point).for_each(|(sum, x)| *sum += f64::from(*x));
-            count += 1;
-        })?;
-        space.center = sums.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
-        visit(&mut |vector| {
-            space.point(vector, &mut point);
-            longest = longest.max(squared(point.iter().copied()) as f32);
-        })?;
-        space.scale = power_of_two(longest.sqrt());
+        space.center = space.mean(visit, parallel)?;
+        let fitted = &space;
+        let length = || {
+            let mut point = vec![0.0; points];
+            move |vector: &[f32]| {
+                fitted.point(vector, &mut point);
+                f64::from(squared(point.iter().copied()) as f32)
+            }
+        };
+        space.scale = power_of_two((largest(dims, visit, parallel, &length)? as f32).sqrt());
         Ok(space)
+    }
+
+    /// The mean of the points, in f64 as they come.
+    fn mean(&self, visit: &mut Visit<'_>, parallel: &dyn Parallel) -> Result<Vec<f32>, IndexError> {
+        let (dims, points) = (self.dims.max(1), self.points());
+        let mut sums: Vec<f64> = zeros(points)?;
+        let mut held: Vec<f32> = zeros(points.saturating_mul(BLOCK))?;
+        let mut count = 0u64;
+        visit(&mut |vectors| {
+            for block in vectors.chunks(BLOCK * dims) {
+                let rows = block.len() / dims;
+                let held = &mut held[..rows * points];
+                each_part(parallel, held.chunks_mut(PIECE * points), &|piece, made| {
+                    let vectors = block.chunks_exact(dims).skip(piece * PIECE);
+                    vectors
+                        .zip(made.chunks_exact_mut(points))
+                        .for_each(|(vector, out)| self.point(vector, out));
+                });
+                let held = &*held;
+                each_part(parallel, sums.chunks_mut(STRIP), &|strip, sums| {
+                    let from = strip * STRIP;
+                    for point in held.chunks_exact(points) {
+                        let some = &point[from..from + sums.len()];
+                        sums.iter_mut().zip(some).for_each(|(sum, x)| *sum += f64::from(*x));
+                    }
+                });
+                count += rows as u64;
+            }
+        })?;
+        Ok(sums.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect())
     }
 
     /// Components of a vector.
@@ -178,6 +212,27 @@ impl Space {
         }
         Ok(Space { metric, dims, center: center.to_vec(), scale, unit, bound })
     }
+}
+
+/// The largest of what each vector comes to, at least 0; every piece of work makes its own way to tell.
+fn largest<F: FnMut(&[f32]) -> f64>(
+    dims: usize,
+    visit: &mut Visit<'_>,
+    parallel: &dyn Parallel,
+    way: &(dyn Fn() -> F + Sync),
+) -> Result<f64, IndexError> {
+    let dims = dims.max(1);
+    let mut all = 0.0f64;
+    visit(&mut |vectors| {
+        let most = |piece: &[f32]| piece.chunks_exact(dims).map(way()).fold(0.0, f64::max);
+        if vectors.len() <= PIECE * dims {
+            all = all.max(most(vectors));
+            return;
+        }
+        let pieces: Vec<&[f32]> = vectors.chunks(PIECE * dims).collect();
+        all = in_parallel(parallel, pieces.len(), 1, &|at| most(pieces[at])).into_iter().fold(all, f64::max);
+    })?;
+    Ok(all)
 }
 
 /// The sum of squares in f64, in order.

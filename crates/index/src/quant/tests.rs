@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
+use crate::parallel::Threads;
+use tercet_kernels::Metric;
 
 /// Numbers of a fixed sequence, about normal.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -73,4 +75,37 @@ fn a_row_is_its_own_query() {
     assert!(
         (f64::from(out[1] + query.half_norm) * 2.0 - exact(&points[..100], &points[100..200])).abs() < 0.5
     );
+}
+
+#[test]
+fn a_space_does_not_depend_on_threads_or_on_how_vectors_come() {
+    let dims = 70;
+    let vectors = numbers(dims * 2_100, 5);
+    for metric in [Metric::Cosine, Metric::Dot, Metric::L2] {
+        let by = |many: usize, threads: usize| {
+            let mut visit = |each: &mut dyn FnMut(&[f32])| {
+                vectors.chunks(many * dims).for_each(each);
+                Ok(())
+            };
+            Space::fit_on(metric, dims, &mut visit, &Threads(threads)).unwrap()
+        };
+        let one = by(1, 1);
+        assert_eq!(one, by(2_100, 1));
+        assert_eq!(one, by(1_000, 3));
+        assert_eq!(
+            one,
+            Space::fit(metric, dims, &mut |each| Ok(vectors.chunks(dims).for_each(each))).unwrap()
+        );
+        // From the definition: the mean of the points is the origin, the longest one is at most 1 long.
+        let (mut point, mut sums, mut longest) =
+            (vec![0.0; one.points()], vec![0.0f64; one.points()], 0.0f64);
+        for vector in vectors.chunks(dims) {
+            one.point(vector, &mut point);
+            sums.iter_mut().zip(&point).for_each(|(sum, x)| *sum += f64::from(*x));
+            longest = longest.max(exact(&point, &vec![0.0; point.len()]));
+        }
+        assert!(sums.iter().all(|sum| (sum / 2_100.0).abs() < 1e-5) && longest <= 1.0 && longest > 0.2);
+    }
+    let none = Space::fit_on(Metric::L2, dims, &mut |each| Ok(each(&[])), &Threads(2)).unwrap();
+    assert_eq!(none.points(), dims);
 }
