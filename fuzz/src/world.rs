@@ -138,6 +138,17 @@ pub fn typed<T>(result: Result<T, TercetError>) -> Option<T> {
     }
 }
 
+/// Phrases, beginnings, misspelled words: what walks over the dictionary and the positions.
+fn computed_words() -> Value {
+    let should = [
+        json!({ "kind": "phrase", "field": "text", "text": "ant bee", "slop": 3 }),
+        json!({ "kind": "prefix", "field": "text", "prefix": "w" }),
+        json!({ "kind": "fuzzy", "field": "text", "text": "cta bea" }),
+        json!({ "kind": "terms", "field": "text", "terms": { "ant": 2 } }),
+    ];
+    json!({ "kind": "boolean", "should": should, "mustNot": [{ "kind": "match", "text": "dog fox", "minimumShouldMatch": 2 }] })
+}
+
 /// Everything that reads, then everything that writes.
 pub fn exercise(c: &Arc<dyn Handle>) {
     USED.fetch_add(1, Ordering::Relaxed);
@@ -155,6 +166,10 @@ pub fn exercise(c: &Arc<dyn Handle>) {
         ),
         ("search", json!({ "query": both, "limit": 5, "select": ["v", "f"] })),
         ("search", json!({ "query": near, "where": { "f": { "gt": 2 } } })),
+        (
+            "search",
+            json!({ "query": computed_words(), "limit": 100, "highlight": ["text"], "explain": true }),
+        ),
         ("get", json!({ "ids": [1, 2, 13, "8", "x"] })),
         ("count", json!({ "where": filter })),
         ("stats", json!({})),

@@ -18,7 +18,7 @@ use tercet_engine::wire::TercetError;
 use tercet_store::{Env, FileEnv, MemoryEnv};
 
 /// What `write_it` makes.
-const NEXT: &str = "v1";
+const NEXT: &str = "v2";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/format")

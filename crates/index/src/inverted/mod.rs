@@ -7,7 +7,7 @@
 //! - `term_ends`    u32: where each term ends in `terms`;
 //! - `doc_freqs`    u32: postings per term;
 //! - `posting_ends` u64: where each term's postings end in `postings`;
-//! - `postings`     u8: blocks of up to 128 postings, see [`postings`];
+//! - `postings`     u8: blocks of up to 128 postings, see [`packed`];
 //! - `lengths`      u32: tokens per row; `u32::MAX` where the field is absent;
 //! - `position_ends` u64 and `positions` u8: see [`positions`]; only with positions, read only on demand.
 //!
@@ -26,6 +26,7 @@ mod dictionary;
 mod levenshtein;
 mod list;
 mod merge;
+mod packed;
 mod phrase;
 mod positions;
 mod postings;
@@ -45,8 +46,8 @@ pub use merge::{RowMap, merge_inverted};
 pub use phrase::{PhraseWord, phrase_frequency, phrase_matches, twins};
 pub use reader::InvertedReader;
 
-/// Layout version in `meta`.
-const VERSION: u32 = 1;
+/// Layout version in `meta`; layout 1, whose postings stand in whole bytes, is still read.
+const VERSION: u32 = 2;
 const FLAG_POSITIONS: u32 = 1;
 /// The length of a row that does not have the field.
 const ABSENT: u32 = u32::MAX;

@@ -1,5 +1,6 @@
-//! How postings stand on disk: blocks of up to 128 postings of one term, all full but the last.
+//! Postings in blocks of up to 128 of one term, all full but the last: decoded here, walked over and written.
 //!
+//! Layout 2, which is written, stands in [`packed`]. Layout 1, which is still read:
 //! ```text
 //! first row  u32
 //! count - 1  u8
@@ -7,15 +8,13 @@
 //! gaps       (count - 1) x width:  row - previous row - 1
 //! tfs        count x width:        tf - 1
 //! ```
-//! Whole bytes rather than bits: a block decodes by widening loads and one running sum, which the compiler
-//! vectorises on every target, for about one byte more per posting. A width of 0 means all zeros: a run of
-//! consecutive rows, or a term that occurs once per row (most do), costs nothing. Every block starts from an
-//! absolute row, so that a block whose rows are all filtered out is passed over by its header alone.
+//! A width of 0 means all zeros: a run of consecutive rows, or a term that occurs once per row (most do), costs nothing.
 //!
 //! Invariants of a decoded block, whatever the bytes: rows ascend (strictly unless corrupt), none is at or past
 //! the segment's end, and blocks of one term ascend. So one term gives at most as many postings as there are
 //! rows.
 
+use super::packed::{self, Packed, Scratch};
 use crate::Bitmap;
 
 /// Postings per block.
@@ -28,11 +27,12 @@ pub(super) struct Block {
     rows: [u32; BLOCK],
     tfs: [u32; BLOCK],
     len: usize,
+    scratch: Scratch,
 }
 
 impl Block {
     pub(super) fn new() -> Self {
-        Block { rows: [0; BLOCK], tfs: [1; BLOCK], len: 0 }
+        Block { rows: [0; BLOCK], tfs: [1; BLOCK], len: 0, scratch: [0; size_of::<Scratch>()] }
     }
 
     pub(super) fn rows(&self) -> &[u32] {
@@ -152,11 +152,13 @@ pub(super) struct Cursor<'a> {
     /// No row of the blocks to come may be below this.
     least: u32,
     corrupt: bool,
+    /// Layout 2.
+    packed: bool,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(data: &'a [u8], doc_freq: u32, rows: u32) -> Self {
-        Cursor { data, left: doc_freq, rows, least: 0, corrupt: false }
+    pub(super) fn new(data: &'a [u8], doc_freq: u32, rows: u32, packed: bool) -> Self {
+        Cursor { data, left: doc_freq, rows, least: 0, corrupt: false, packed }
     }
 
     /// Whether the walk ended early because the bytes make no sense.
@@ -180,6 +182,9 @@ impl<'a> Cursor<'a> {
 
     /// Decodes the next block for which `wanted` says yes, given bounds of its rows; passes over the others.
     pub(super) fn step(&mut self, block: &mut Block, wanted: impl Fn(u32, u32) -> bool) -> bool {
+        if self.packed {
+            return self.step_packed(block, wanted);
+        }
         while self.left > 0 {
             let Some((header, body)) = self.take_block() else {
                 self.corrupt = true;
@@ -193,18 +198,47 @@ impl<'a> Cursor<'a> {
                 continue;
             }
             block.decode(&header, body);
-            let last = block.rows[block.len - 1];
-            if last >= self.rows {
-                block.len = block.rows().partition_point(|&row| row < self.rows);
-                self.corrupt = true;
-                self.left = 0;
-                return true;
-            }
-            self.least = last + 1;
+            self.settle(block);
             return true;
         }
         self.corrupt |= !self.data.is_empty();
         false
+    }
+
+    fn step_packed(&mut self, block: &mut Block, wanted: impl Fn(u32, u32) -> bool) -> bool {
+        let ahead = |left: u32| (left as usize).min(BLOCK);
+        while self.left > 0 {
+            let taken = Packed::take(&mut self.data, ahead(self.left));
+            let Some(taken) = taken.filter(|taken| (self.least..self.rows).contains(&taken.first)) else {
+                self.corrupt = true;
+                self.left = 0;
+                return false;
+            };
+            self.left -= ahead(self.left) as u32;
+            self.least = taken.first;
+            let next = (self.left > 0).then(|| Packed::first_row(self.data, ahead(self.left))).flatten();
+            if !wanted(taken.first, next.unwrap_or(self.rows)) {
+                continue;
+            }
+            block.len = taken.decode(&mut block.rows, &mut block.tfs, &mut block.scratch);
+            self.settle(block);
+            return true;
+        }
+        self.corrupt |= !self.data.is_empty();
+        false
+    }
+
+    /// Holds a decoded block against the end of the segment.
+    #[inline]
+    fn settle(&mut self, block: &mut Block) {
+        let last = block.rows[block.len - 1];
+        if last < self.rows {
+            self.least = last + 1;
+            return;
+        }
+        block.len = block.rows().partition_point(|&row| row < self.rows);
+        self.corrupt = true;
+        self.left = 0;
     }
 
     fn take_block(&mut self) -> Option<(Header, &'a [u8])> {
@@ -239,35 +273,10 @@ impl PostingsWriter {
 
     /// Ends the present term.
     pub(super) fn flush(&mut self) {
-        let Some(&first) = self.rows.first() else { return };
-        let gap = |pair: &[u32]| pair[1].wrapping_sub(pair[0]).wrapping_sub(1);
-        let gap_width = width(self.rows.windows(2).map(gap));
-        let tf_width = width(self.tfs.iter().map(|tf| tf.saturating_sub(1)));
-        self.bytes.extend_from_slice(&first.to_le_bytes());
-        self.bytes.extend_from_slice(&[(self.rows.len() - 1) as u8, gap_width | tf_width << 2]);
-        for pair in self.rows.windows(2) {
-            put(&mut self.bytes, gap(pair), gap_width);
-        }
-        for tf in &self.tfs {
-            put(&mut self.bytes, tf.saturating_sub(1), tf_width);
-        }
+        packed::put(&mut self.bytes, &self.rows, &self.tfs);
         self.rows.clear();
         self.tfs.clear();
     }
-}
-
-/// The code of the narrowest width that holds all values.
-fn width(values: impl Iterator<Item = u32>) -> u8 {
-    match values.max().unwrap_or(0) {
-        0 => 0,
-        1..=0xff => 1,
-        0x100..=0xffff => 2,
-        _ => 3,
-    }
-}
-
-fn put(bytes: &mut Vec<u8>, value: u32, code: u8) {
-    bytes.extend_from_slice(&value.to_le_bytes()[..WIDTHS[usize::from(code)]]);
 }
 
 #[cfg(test)]
@@ -276,8 +285,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn encode(postings: &[(u32, u32)]) -> Vec<u8> {
+    fn encode(postings: &[(u32, u32)], packed: bool) -> Vec<u8> {
         let mut writer = PostingsWriter::default();
+        if !packed {
+            return encode_1(postings);
+        }
         for &(row, tf) in postings {
             writer.push(row, tf);
         }
@@ -285,8 +297,39 @@ mod tests {
         writer.bytes
     }
 
-    fn decode(data: &[u8], doc_freq: u32, rows: u32, allowed: Option<&Bitmap>) -> (Vec<(u32, u32)>, bool) {
-        let (mut cursor, mut block, mut found) = (Cursor::new(data, doc_freq, rows), Block::new(), vec![]);
+    /// Layout 1, as it was written.
+    fn encode_1(postings: &[(u32, u32)]) -> Vec<u8> {
+        let code = |most: u32| match most {
+            0 => 0,
+            1..=0xff => 1,
+            0x100..=0xffff => 2,
+            _ => 3,
+        };
+        let mut bytes = vec![];
+        for block in postings.chunks(BLOCK) {
+            let gaps: Vec<u32> = block.windows(2).map(|pair| pair[1].0 - pair[0].0 - 1).collect();
+            let tfs: Vec<u32> = block.iter().map(|posting| posting.1 - 1).collect();
+            let codes = [&gaps, &tfs].map(|list| code(list.iter().copied().max().unwrap_or(0)));
+            bytes.extend_from_slice(&block[0].0.to_le_bytes());
+            bytes.extend_from_slice(&[(block.len() - 1) as u8, codes[0] | codes[1] << 2]);
+            for (list, code) in [gaps, tfs].iter().zip(codes) {
+                list.iter().for_each(|value| {
+                    bytes.extend_from_slice(&value.to_le_bytes()[..WIDTHS[usize::from(code)]]);
+                });
+            }
+        }
+        bytes
+    }
+
+    fn decode(
+        data: &[u8],
+        doc_freq: u32,
+        rows: u32,
+        allowed: Option<&Bitmap>,
+        packed: bool,
+    ) -> (Vec<(u32, u32)>, bool) {
+        let (mut cursor, mut block) = (Cursor::new(data, doc_freq, rows, packed), Block::new());
+        let mut found = vec![];
         while match allowed {
             Some(allowed) => cursor.next_allowed(allowed, &mut block),
             None => cursor.next(&mut block),
@@ -314,24 +357,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn come_back(postings in postings(), modulus in 1u32..400) {
+        fn come_back(postings in postings(), modulus in 1u32..400, packed in any::<bool>()) {
             let rows = postings.last().map_or(0, |last| last.0 + 1);
-            let (data, doc_freq) = (encode(&postings), postings.len() as u32);
-            prop_assert_eq!(decode(&data, doc_freq, rows, None), (postings.clone(), false));
+            let (data, doc_freq) = (encode(&postings, packed), postings.len() as u32);
+            prop_assert_eq!(decode(&data, doc_freq, rows, None, packed), (postings.clone(), false));
             let mut allowed = Bitmap::new(rows);
             for row in (0..rows).filter(|row| row / 64 % modulus == 0) {
                 allowed.set(row);
             }
             let kept = postings.into_iter().filter(|&(row, _)| allowed.contains(row)).collect::<Vec<_>>();
-            prop_assert_eq!(decode(&data, doc_freq, rows, Some(&allowed)), (kept, false));
+            prop_assert_eq!(decode(&data, doc_freq, rows, Some(&allowed), packed), (kept, false));
         }
 
         #[test]
-        fn nonsense_is_harmless(mut data in prop::collection::vec(any::<u8>(), 0..400), doc_freq in any::<u32>(), rows in 0u32..100_000, small in any::<bool>()) {
+        fn nonsense_is_harmless(mut data in prop::collection::vec(any::<u8>(), 0..400), doc_freq in any::<u32>(), rows in 0u32..100_000, small in any::<bool>(), packed in any::<bool>()) {
             if small && data.len() > 3 {
                 data[1..4].fill(0);
             }
-            let (found, _) = decode(&data, doc_freq, rows, None);
+            let (found, _) = decode(&data, doc_freq, rows, None, packed);
             prop_assert!(found.iter().all(|&(row, _)| row < rows));
             prop_assert!(found.windows(2).all(|pair| pair[0].0 < pair[1].0));
         }
@@ -340,16 +383,29 @@ mod tests {
     #[test]
     fn a_header_past_the_block_is_corrupt() {
         for (count, widths) in [(128, 0), (255, 0b0101), (0, 0b1_0000)] {
-            assert_eq!(decode(&[0, 0, 0, 0, count, widths], 300, 1000, None), (vec![], true));
+            assert_eq!(decode(&[0, 0, 0, 0, count, widths], 300, 1000, None, false), (vec![], true));
         }
-        assert_eq!(decode(&[9, 0, 0, 0, 0, 0], 1, 9, None), (vec![], true), "a row past the segment");
-        assert_eq!(decode(&[8, 0, 0, 0, 0, 0, 0], 1, 9, None), (vec![(8, 1)], true), "a byte too many");
+        assert_eq!(decode(&[9, 0, 0, 0, 0, 0], 1, 9, None, false), (vec![], true), "a row past the segment");
+        assert_eq!(
+            decode(&[8, 0, 0, 0, 0, 0, 0], 1, 9, None, false),
+            (vec![(8, 1)], true),
+            "a byte too many"
+        );
+    }
+
+    #[test]
+    fn a_packed_block_is_held_against_its_bounds() {
+        assert_eq!(decode(&[18], 1, 9, None, true), (vec![], true), "a row past the segment");
+        assert_eq!(decode(&[16, 0], 1, 9, None, true), (vec![(8, 1)], true), "a byte too many");
+        assert_eq!(decode(&[0, 255, 33, 0, 1, 1, 1], 9, 1000, None, true), (vec![], true), "33 bits");
+        assert_eq!(decode(&[0x80; 9], 1, 9, None, true), (vec![], true), "a number without an end");
+        assert_eq!(decode(&[0, 8, 2], 9, 1000, None, true), (vec![], true), "gaps are cut off");
     }
 
     #[test]
     fn common_lists_are_small() {
         let run: Vec<_> = (0..256).map(|row| (row, 1)).collect();
-        assert_eq!(encode(&run).len(), 2 * HEADER);
-        assert_eq!(encode(&[(7, 1)]).len(), HEADER);
+        assert_eq!(encode(&run, true).len(), 2 + 3, "first row and widths, twice");
+        assert_eq!(encode(&[(7, 1)], true).len(), 1);
     }
 }

@@ -12,6 +12,8 @@ type EachPositions<'a> = dyn FnMut(u32, &[u32]) -> Result<(), IndexError> + 'a;
 
 /// An inverted index over borrowed sections.
 pub struct InvertedReader {
+    /// Layout 2: postings stand in bits.
+    packed: bool,
     rows: u32,
     rows_with_field: u32,
     tokens: u64,
@@ -30,7 +32,7 @@ impl InvertedReader {
         let &[version, flags, stored_rows, terms, rows_with_field, low, high, _] = meta.all()? else {
             return Err(meta.corrupt("expected 8 elements"));
         };
-        if version != VERSION {
+        if version == 0 || version > VERSION {
             return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
         }
         if flags & !FLAG_POSITIONS != 0 || stored_rows != rows || rows_with_field > rows {
@@ -45,6 +47,7 @@ impl InvertedReader {
             None
         };
         Ok(InvertedReader {
+            packed: version >= 2,
             rows,
             rows_with_field,
             // No more than the rows can hold, so that sums over segments stay within bounds.
@@ -251,10 +254,10 @@ impl InvertedReader {
     pub(super) fn cursor(&self, term: TermId) -> Result<Cursor<'_>, IndexError> {
         let at = term.0 as usize;
         if term.0 >= self.term_count() {
-            return Ok(Cursor::new(&[], 0, self.rows));
+            return Ok(Cursor::new(&[], 0, self.rows, self.packed));
         }
         let data = self.postings.get(self.posting_ends.part(at)?)?;
-        Ok(Cursor::new(data, self.doc_freqs.get(at)?, self.rows))
+        Ok(Cursor::new(data, self.doc_freqs.get(at)?, self.rows, self.packed))
     }
 
     /// An error when a walk ended because the bytes make no sense.
