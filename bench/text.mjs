@@ -163,7 +163,9 @@ function faster(a, b) {
 }
 
 function table(set, best) {
-  console.log(`\n${set}\n| engine | us a query | two fields + filter | nDCG@10 | documents/s | index bytes |`);
+  console.log(
+    `\n${set}\n| engine | us a query | two fields + filter | nDCG@10 | documents/s | index bytes |`,
+  );
   console.log("|---|---|---|---|---|---|");
   for (const [name, line] of best) {
     const cells = [

@@ -3,7 +3,8 @@
 //! The automaton of Levenshtein distance (Schulz and Mihov 2002) is run as rows of the dynamic programme: a state is the
 //! row of distances between what was read and every beginning of the word, and a state is dead when no element of its row
 //! is within the distance. Words come in ascending order and share beginnings with their neighbours, so the rows of a
-//! shared beginning are kept on a stack; where a beginning is dead, a binary search passes over all words that have it.
+//! shared beginning are kept on a stack. Where a character kills a state, so does every other that is not in the word: a
+//! search passes over all words up to the next character of the word that does not, or out of the beginning.
 //!
 //! Distance counts inserted, removed and replaced characters (Unicode scalar values) and, with `transpositions`, two
 //! neighbours that changed places as one, where no character is edited twice (optimal string alignment).
@@ -19,6 +20,8 @@ pub const DISTANCE_MAX: u8 = 2;
 #[derive(Clone, Debug)]
 pub struct Levenshtein {
     word: Vec<char>,
+    /// Those of the word, ascending, each once.
+    letters: Vec<char>,
     distance: u8,
     prefix: String,
     transpositions: bool,
@@ -30,7 +33,11 @@ impl Levenshtein {
     pub fn new(word: &str, distance: u8, prefix: usize, transpositions: bool) -> Self {
         let distance = distance.min(DISTANCE_MAX);
         let prefix = word.chars().take(prefix).collect();
-        Levenshtein { word: word.chars().collect(), distance, prefix, transpositions }
+        let word: Vec<char> = word.chars().collect();
+        let mut letters = word.clone();
+        letters.sort_unstable();
+        letters.dedup();
+        Levenshtein { word, letters, distance, prefix, transpositions }
     }
 
     fn width(&self) -> usize {
@@ -93,6 +100,16 @@ impl Rows {
         least <= of.distance
     }
 
+    /// The least character above `read` that may follow what was read.
+    fn next(&mut self, of: &Levenshtein, read: char) -> Option<char> {
+        let depth = self.read.len();
+        of.letters.iter().copied().filter(|letter| *letter > read).find(|letter| {
+            let alive = self.push(of, *letter);
+            self.truncate(of, depth);
+            alive
+        })
+    }
+
     /// The distance of what was read, if it is within the greatest.
     fn distance(&self, of: &Levenshtein) -> Option<u8> {
         self.cells.last().copied().filter(|&distance| distance <= of.distance)
@@ -123,7 +140,7 @@ fn walk(
     each: &mut EachNear<'_>,
 ) -> Result<(), IndexError> {
     let mut rows = Rows::new(near);
-    let (mut at, mut before) = (range.start, "");
+    let (mut at, mut before, mut bound) = (range.start, "", String::new());
     'terms: while at < range.end {
         let bytes = dictionary.get(TermId(at))?.unwrap_or_default();
         let term = std::str::from_utf8(bytes)
@@ -134,9 +151,16 @@ fn walk(
         let known = rows.read.len();
         for (from, read) in term.char_indices().skip(known) {
             if !rows.push(near, read) {
-                // Nothing with this beginning is near.
-                let dead = &bytes[..from + read.len_utf8()];
-                at = dictionary.above(at + 1, dead, true)?;
+                rows.truncate(near, rows.read.len() - 1);
+                at = match rows.next(near, read) {
+                    Some(next) => {
+                        bound.clear();
+                        bound.push_str(&term[..from]);
+                        bound.push(next);
+                        dictionary.above(at + 1, bound.as_bytes(), false)?
+                    }
+                    None => dictionary.above(at + 1, &bytes[..from], true)?,
+                };
                 continue 'terms;
             }
         }
