@@ -94,7 +94,11 @@ fn a_space_does_not_depend_on_threads_or_on_how_vectors_come() {
         assert_eq!(one, by(1_000, 3));
         assert_eq!(
             one,
-            Space::fit(metric, dims, &mut |each| Ok(vectors.chunks(dims).for_each(each))).unwrap()
+            Space::fit(metric, dims, &mut |each| {
+                vectors.chunks(dims).for_each(each);
+                Ok(())
+            })
+            .unwrap()
         );
         // From the definition: the mean of the points is the origin, the longest one is at most 1 long.
         let (mut point, mut sums, mut longest) =
@@ -106,6 +110,15 @@ fn a_space_does_not_depend_on_threads_or_on_how_vectors_come() {
         }
         assert!(sums.iter().all(|sum| (sum / 2_100.0).abs() < 1e-5) && longest <= 1.0 && longest > 0.2);
     }
-    let none = Space::fit_on(Metric::L2, dims, &mut |each| Ok(each(&[])), &Threads(2)).unwrap();
+    let none = Space::fit_on(
+        Metric::L2,
+        dims,
+        &mut |each| {
+            each(&[]);
+            Ok(())
+        },
+        &Threads(2),
+    )
+    .unwrap();
     assert_eq!(none.points(), dims);
 }
