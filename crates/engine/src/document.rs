@@ -10,6 +10,7 @@ use crate::api::Array;
 use crate::id;
 use crate::multi::{self, Tokens};
 use crate::schema::{Field, Schema};
+use crate::sparse::{self, SparseVector};
 use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, TercetError, shown};
 
 /// The longest document as stored JSON, in bytes.
@@ -32,6 +33,8 @@ pub(crate) enum FieldValue<'a> {
     Vector(Cow<'a, [f32]>),
     /// Vectors of the field's dimension, at least one.
     Tokens(Tokens<'a>),
+    /// A sparse vector.
+    Sparse(SparseVector),
 }
 
 /// A checked document.
@@ -85,6 +88,7 @@ fn stored(
     for (field, value) in schema.fields.iter().zip(values) {
         let kept = match (value, &field.spec) {
             (FieldValue::Absent | FieldValue::Vector(_) | FieldValue::Tokens(_), _) => continue,
+            (FieldValue::Sparse(vector), _) => sparse::to_stored(vector),
             (FieldValue::Integer(number), FieldSpec::Date(_) | FieldSpec::Integer(_)) => Value::from(*number),
             _ => match object.get(&field.name) {
                 Some(value) => value.clone(),
@@ -132,6 +136,10 @@ fn field_value<'a>(
         }
         FieldSpec::Keyword(_) => {
             value.as_str().map(|s| FieldValue::Keywords(vec![s])).ok_or_else(|| wrong("a string"))
+        }
+        FieldSpec::Sparse(spec) => {
+            let most = sparse::VECTOR_TERMS_MAX;
+            sparse::vector(&field.name, spec, value, arrays, most).map(FieldValue::Sparse)
         }
         FieldSpec::Dense(spec) => dense_vector(&field.name, spec, value, arrays).map(FieldValue::Vector),
         FieldSpec::Multi(spec) => {

@@ -128,7 +128,7 @@ impl Filter {
                 FieldSpec::Integer(_) | FieldSpec::Boolean(_) | FieldSpec::Date(_) => {
                     Filter::Integer { field: position, tests: tests(field, operators, integer)? }
                 }
-                FieldSpec::Text(_) | FieldSpec::Dense(_) | FieldSpec::Multi(_) => {
+                FieldSpec::Text(_) | FieldSpec::Dense(_) | FieldSpec::Multi(_) | FieldSpec::Sparse(_) => {
                     return Err(wrong(
                         Some(name),
                         format!("only `exists` on a {} field", field.spec.type_name()),

@@ -23,5 +23,6 @@ mod search;
 mod sections;
 mod segment;
 mod snapshot;
+mod sparse;
 mod verb;
 pub mod wire;

@@ -221,6 +221,7 @@ impl Field {
             }
             FieldSpec::Dense(dense) => crate::dense::check(Some(name), dense.dims, &dense.index)?,
             FieldSpec::Multi(multi) => crate::multi::check(Some(name), multi)?,
+            FieldSpec::Sparse(sparse) => crate::sparse::check(name, sparse)?,
             _ => {}
         }
         let any_index = value.get("index").is_none();

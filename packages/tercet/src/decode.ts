@@ -7,6 +7,7 @@ export class Decoder {
   private readonly dates: readonly string[];
   private readonly vectors: readonly string[];
   private readonly tokens: readonly string[];
+  private readonly sparse: readonly string[];
 
   constructor(fields: Readonly<Record<string, FieldSpec>>) {
     const named = (type: FieldSpec["type"]) =>
@@ -14,6 +15,7 @@ export class Decoder {
     this.dates = named("date");
     this.vectors = named("dense");
     this.tokens = named("multi");
+    this.sparse = named("sparse");
   }
 
   /** `document` with its dates as Date and its vectors as Float32Array. */
@@ -30,6 +32,14 @@ export class Decoder {
       const value = document[field] as { data?: { readonly $vector?: number } } | undefined;
       const at = value?.data?.$vector;
       if (value !== undefined && at !== undefined) document[field] = { ...value, data: arrays[at] };
+    }
+    for (const field of this.sparse) {
+      const value = document[field] as
+        | Record<"indices" | "values", { readonly $vector?: number }>
+        | undefined;
+      const [indices, values] = [value?.indices.$vector, value?.values.$vector];
+      if (indices === undefined || values === undefined) continue;
+      document[field] = { indices: arrays[indices], values: arrays[values] };
     }
     return document;
   }

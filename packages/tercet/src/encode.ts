@@ -74,7 +74,7 @@ export class Encoder {
   }
 
   private object(value: object, field: string, depth: number): unknown {
-    if (value instanceof Float32Array) return this.vector(value);
+    if (value instanceof Float32Array || value instanceof Uint32Array) return this.vector(value);
     if (Array.isArray(value)) return this.array(value, field, depth);
     if (isDate(value)) {
       const ms = value.getTime();
@@ -128,6 +128,7 @@ export class Encoder {
       for (const name of ["k", "ef", "patience", "timeLimitMs"]) integerArgument(rest[name], name);
     }
     if (rest.kind === "maxsim") for (const name of ["k", "candidates"]) integerArgument(rest[name], name);
+    if (rest.kind === "expand") for (const name of ["k", "cells"]) integerArgument(rest[name], name);
     integerArgument(rest.depth, "depth");
     if (vector !== undefined) {
       const field = typeof rest.field === "string" ? rest.field : "vector";
@@ -138,7 +139,7 @@ export class Encoder {
     return out;
   }
 
-  private vector(value: Float32Array): unknown {
+  private vector(value: Float32Array | Uint32Array): unknown {
     this.bytes += value.byteLength + 16;
     return { $vector: this.arrays.push(value) - 1 };
   }

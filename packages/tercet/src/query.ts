@@ -5,6 +5,7 @@
  * collection's `search` compares them with its schema at compile time.
  */
 import { TercetError } from "./errors.js";
+import type { SparseInput } from "./schema.js";
 import type { Id, Operator } from "./wire/index.js";
 
 /** A query vector: numbers, or base64 of little-endian f32 as {@link toJSON} writes it. */
@@ -103,6 +104,15 @@ export interface NearQuery<DenseField extends string = string> extends NearOptio
   readonly vector: QueryVector | StoredVector;
 }
 
+/** The largest inner products with a sparse vector. Made by {@link expand}. */
+export interface ExpandQuery<SparseField extends string = string> extends ExpandOptions {
+  readonly kind: "expand";
+  /** A sparse field. */
+  readonly field: SparseField;
+  /** The query vector, of at most 4,096 terms. */
+  readonly vector: SparseInput;
+}
+
 /** Every document, score 0, in the order of insertion. Made by {@link all}. */
 export interface AllQuery {
   readonly kind: "all";
@@ -151,6 +161,7 @@ export type Query<
 > =
   | TextQuery<TextField, PhraseField>
   | NearQuery<DenseField>
+  | ExpandQuery
   | MaxSimQuery<MultiField>
   | FuseQuery<TextField, DenseField, PhraseField, MultiField>;
 
@@ -480,6 +491,30 @@ export const fuse = {
   },
 } as const;
 
+/** Settings of {@link expand}. With any of `alpha`, `beta` and `cells` the answer is approximate. */
+export interface ExpandOptions {
+  /** How many documents to consider, 1 to 100,000. Default: offset + limit. */
+  readonly k?: number;
+  /** What upper bounds are multiplied by before documents are passed over: above 0, at most 1. Less is faster. */
+  readonly alpha?: number;
+  /** The share of the query's terms, the lightest, that upper bounds leave out: 0 to below 1. */
+  readonly beta?: number;
+  /** The most cells of 256 documents that are scored in each segment, best bounds first. */
+  readonly cells?: number;
+}
+
+/**
+ * Ranks by the inner product with a sparse vector (SPLADE and its like): exactly, unless told what may be missed.
+ * @example expand("splade", { indices: Uint32Array.of(7, 1012), values: Float32Array.of(0.4, 1.9) })
+ */
+export function expand<const F extends string>(
+  field: F,
+  vector: SparseInput,
+  options?: ExpandOptions,
+): ExpandQuery<F> {
+  return { kind: "expand", field, vector, ...options };
+}
+
 /**
  * The same query with every vector as `{ "$f32": base64 }`, so that `JSON.stringify` keeps it bit for bit. `search`
  * accepts it as it is.
@@ -492,6 +527,7 @@ export function toJSON<const Q extends Query>(
 }
 
 function portable(query: Query): Query {
+  if (query.kind === "expand") return { ...query, vector: plain(query.vector) };
   if (query.kind === "fuse") return { ...query, queries: query.queries.map(portable) };
   if (query.kind === "maxsim") {
     const { tokens, field } = query;
@@ -518,6 +554,12 @@ function floats(vector: QueryVector, field: string): { readonly $f32: string } {
     bytes.setFloat32(i * 4, value, true);
   }
   return { $f32: base64(new Uint8Array(bytes.buffer)) };
+}
+
+function plain(vector: SparseInput): SparseInput {
+  if (!("indices" in vector && "values" in vector)) return vector;
+  const { indices, values } = vector as { indices: ArrayLike<number>; values: ArrayLike<number> };
+  return { indices: Array.from(indices), values: Array.from(values) };
 }
 
 function base64(bytes: Uint8Array): string {

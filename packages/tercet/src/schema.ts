@@ -13,6 +13,7 @@ import type {
   MetricName,
   MultiIndexSpec,
   ReduceSpec,
+  SparseWeights,
   TokenCodecName,
   TokenMetric,
 } from "./wire/index.js";
@@ -215,6 +216,41 @@ export function scan(): { readonly kind: "scan" } {
   return { kind: "scan" };
 }
 
+/** Settings of {@link sparse}. What pruning leaves out of the index is still given back. */
+export interface SparseOptions extends OptionalSetting {
+  /** How many terms there are: indices are 0 to `terms` - 1. */
+  readonly terms: number;
+  /** How the index keeps weights. Default `exact`: without loss, in 1, 2 or 4 bytes each. */
+  readonly weights?: SparseWeights;
+  /** Index only the heaviest terms of a document, so many. Default 0: all. */
+  readonly top?: number;
+  /** Index only the heaviest terms, up to this share of the sum of a document's weights, above 0. Default 1: all. */
+  readonly mass?: number;
+}
+
+/** A sparse vector: terms, each once, in any order, and their weights, above 0. */
+export interface SparseVector {
+  readonly indices: Uint32Array;
+  readonly values: Float32Array;
+}
+
+/** A sparse vector as it may come in: arrays of either kind, or term to weight. */
+export type SparseInput =
+  | {
+      readonly indices: Uint32Array | readonly number[];
+      readonly values: Float32Array | readonly number[];
+    }
+  | { readonly [term: number]: number };
+
+/**
+ * One sparse vector a document (learned sparse vectors, as SPLADE gives), searched by `expand`: exactly, by the inner
+ * product in f32. Gives back a {@link SparseVector}, by ascending term.
+ * @example splade: sparse({ terms: 30522 })
+ */
+export function sparse<const O extends SparseOptions>(options: O): FieldOf<"sparse", O> {
+  return { type: "sparse", ...options } as FieldOf<"sparse", O>;
+}
+
 /** Settings of {@link flat}. */
 export interface FlatSettings {
   /** The codes that are compared. Default `auto`: the vectors themselves. */
@@ -308,7 +344,9 @@ type OutputOf<F> = F extends { readonly type: "text" }
             ? Float32Array
             : F extends { readonly type: "multi" }
               ? TokenVectors
-              : unknown;
+              : F extends { readonly type: "sparse" }
+                ? SparseVector
+                : unknown;
 
 type InputOf<F> = F extends { readonly type: "keyword"; readonly many: true }
   ? readonly string[]
@@ -318,7 +356,9 @@ type InputOf<F> = F extends { readonly type: "keyword"; readonly many: true }
       ? Float32Array | readonly number[]
       : F extends { readonly type: "multi" }
         ? readonly (Float32Array | readonly number[])[] | TokenInput
-        : OutputOf<F>;
+        : F extends { readonly type: "sparse" }
+          ? SparseInput
+          : OutputOf<F>;
 
 /**
  * The documents that come out of a collection with this schema: every field, and `id`.
@@ -346,7 +386,7 @@ export type InferInput<S extends Schema> =
         }
       >;
 
-/** The document of a hit: `id` and the selected fields; without `select`, every field but the dense ones. */
+/** The document of a hit: `id` and the selected fields; without `select`, every field but the vectors. */
 export type Selected<S extends Schema, Select extends string> =
   IsOpen<S> extends true
     ? Record<string, unknown>

@@ -21,7 +21,7 @@ export interface SearchRequest<
   readonly limit?: number | undefined;
   /** Hits to skip; offset + limit at most 100,000. Default 0. */
   readonly offset?: number | undefined;
-  /** Fields to return, beside `id`. Default: every field but the dense ones. */
+  /** Fields to return, beside `id`. Default: every field but the vectors. */
   readonly select?: readonly Select[] | undefined;
   /** Text fields in which to mark the words that matched. */
   readonly highlight?: readonly Highlight[] | undefined;
@@ -63,7 +63,7 @@ export type PageOf<S extends Schema, Select extends string, Highlight extends st
 
 /** The fields that a search returns without `select`: all but those of vectors. */
 export type DefaultFields<S extends Schema> = FieldsOf<S> &
-  FieldsOf<S, Exclude<FieldSpec["type"], "dense" | "multi">>;
+  FieldsOf<S, Exclude<FieldSpec["type"], "dense" | "multi" | "sparse">>;
 
 /** Options of `tune` and `measure`: what is searched for. */
 export interface SampleOptions extends LongCallOptions {

@@ -25,6 +25,7 @@ import { lateInteraction } from "./suites/maxsim.js";
 import { nearest } from "./suites/near.js";
 import { root } from "./suites/root.js";
 import { snapshots } from "./suites/snapshots.js";
+import { sparseVectors } from "./suites/sparse.js";
 import { versions } from "./suites/versions.js";
 import { words } from "./suites/words.js";
 
@@ -47,6 +48,7 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       lexical,
       words,
       nearest,
+      sparseVectors,
       graphs,
       lateInteraction,
       badInput,

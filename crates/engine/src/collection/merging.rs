@@ -61,6 +61,8 @@ impl Cap {
                 dense::kind(&spec.index).map_or(0, |kind| (kind.merge_bytes)(&dense::field_spec(spec)))
             }
             FieldSpec::Multi(spec) => crate::multi::index_spec(spec).map_or(0, |spec| spec.merge_bytes()),
+            // A term's postings are held, which may be in every row.
+            FieldSpec::Sparse(_) => 24,
             _ => 0,
         };
         let bytes = BYTES_PER_ROW + schema.fields.iter().map(of_field).max().unwrap_or(0);

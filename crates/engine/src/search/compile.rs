@@ -1,5 +1,6 @@
 //! A query checked against the schema and made ready: words analysed, statistics gathered, vectors fetched.
 
+use super::expand::{self, Expand};
 use super::lexical::{self, Clause};
 use super::maxsim::{self, MaxSim};
 use super::near::{self, Near};
@@ -23,6 +24,7 @@ pub(crate) enum Compiled<'a> {
     Words(Clause),
     Near(Box<Near<'a>>),
     MaxSim(Box<MaxSim>),
+    Expand(Expand),
     All,
     Fuse { k: f32, weights: Vec<f32>, depth: usize, parts: Vec<Compiled<'a>> },
 }
@@ -52,6 +54,7 @@ fn compile_within<'a>(
         Query::MaxSim(query) => {
             Ok(Compiled::MaxSim(Box::new(maxsim::compile(snapshot, query, arrays, depth)?)))
         }
+        Query::Expand(query) => Ok(Compiled::Expand(expand::compile(snapshot, query, arrays, depth)?)),
         Query::Fuse(query) => fuse(snapshot, query, arrays, depth, nesting),
         _ => Ok(Compiled::All),
     }

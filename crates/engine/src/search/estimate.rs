@@ -4,10 +4,11 @@
 //! (docs/decisions/0001), and a call on the calling thread stops the event loop: so the estimate counts what the search
 //! will really touch. Document frequencies say how many postings; they are read, not walked.
 
+use super::expand::sparse_field;
 use super::lexical::{QUERY_BYTES_MAX, chosen};
 use crate::api::{Array, components};
 use crate::collection::{Part, Snapshot};
-use crate::wire::{BooleanQuery, FieldSpec, MatchQuery, Query, SearchRequest};
+use crate::wire::{BooleanQuery, ExpandQuery, FieldSpec, MatchQuery, Query, SearchRequest};
 
 /// An estimate under this is not worth refining.
 const ROUGH_US: u64 = 150;
@@ -73,6 +74,18 @@ fn near_ns(snapshot: &Snapshot, field: usize, k: usize, exact: bool, filtered: b
     snapshot.parts.iter().map(of_part).sum()
 }
 
+/// What the readers say. The arrays are not here to be looked at: without the terms, what a usual query costs.
+fn expand_ns(snapshot: &Snapshot, query: &ExpandQuery, k: usize) -> u64 {
+    let Ok((at, spec)) = sparse_field(snapshot, &query.field) else { return 0 };
+    let most = tercet_index::QUERY_TERMS_MAX;
+    let terms = crate::sparse::vector(&query.field, spec, &query.vector, &[], most);
+    let readers = snapshot.parts.iter().filter_map(|part| part.segment.sparse(at));
+    match terms {
+        Ok(terms) => readers.map(|reader| reader.cost_ns(&terms, k)).sum(),
+        Err(_) => readers.map(|reader| u64::from(reader.rows()) + k as u64 * 20).sum(),
+    }
+}
+
 fn query_ns(snapshot: &Snapshot, query: &Query, depth: i64, filtered: bool) -> u64 {
     match query {
         Query::Match(query) => match_ns(snapshot, query),
@@ -89,6 +102,10 @@ fn query_ns(snapshot: &Snapshot, query: &Query, depth: i64, filtered: bool) -> u
             let Some(at) = snapshot.schema.position(&query.field) else { return 0 };
             let readers = snapshot.parts.iter().filter_map(|part| part.segment.multi(at));
             readers.map(|reader| reader.cost_ns(k, None, query.exact)).sum()
+        }
+        Query::Expand(query) => {
+            let k = query.k.unwrap_or(depth).clamp(1, super::DEPTH_MAX) as usize;
+            expand_ns(snapshot, query, k)
         }
         Query::All(_) => 0,
         Query::Terms(query) => {

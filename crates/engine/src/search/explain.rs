@@ -6,6 +6,7 @@ use indexmap::{IndexMap, IndexSet};
 use tercet_index::{Effort, IndexError, InvertedReader};
 
 use super::compile::Compiled;
+use super::expand::Expand;
 use super::lexical::{Boolean, Clause, Computed, Term, Words, WordsField, each_word, factor};
 use super::maxsim;
 use super::near::Near;
@@ -60,6 +61,7 @@ pub(super) fn hit(
             maxsim::explain(query, context, place, &mut out)?;
             out
         }
+        Compiled::Expand(query) => expand(query, context, place)?,
         Compiled::All => part("all", "every document"),
         Compiled::Fuse { k, weights, parts, .. } => {
             let mut out = part("rrf", format!("{} rankings", parts.len()));
@@ -208,6 +210,23 @@ fn stands_for(reader: &InvertedReader, computed: &Computed, row: u32) -> Result<
     failed.map_or(Ok(out), Err)
 }
 
+/// What each term of a sparse vector gives one document.
+fn expand(query: &Expand, context: &Context<'_>, place: Place) -> Result<HitExplain, TercetError> {
+    let mut out = part("expand", &query.name);
+    let segment = &context.snapshot.parts[place.0 as usize].segment;
+    let Some(reader) = segment.sparse(query.field) else { return Ok(out) };
+    for &(term, q) in &query.terms {
+        let weight = reader.weight(term, place.1).map_err(|e| segment.error(e))?;
+        if let Some(weight) = weight {
+            let mut inner = part("term", term.to_string());
+            inner.score = Some(weight * q);
+            inner.details = details([("weight", f64::from(weight)), ("query", f64::from(q))]);
+            out.parts.push(inner);
+        }
+    }
+    Ok(out)
+}
+
 /// The steps that ran and the work they did.
 pub(super) fn page(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>) -> PageExplain {
     let mut plan = Vec::new();
@@ -241,6 +260,16 @@ fn steps(query: &Compiled<'_>, ranking: &Ranking, context: &Context<'_>, plan: &
         }
         Compiled::Near(near) => near_step(near, ranking, context),
         Compiled::MaxSim(query) => maxsim::step(query, ranking),
+        Compiled::Expand(query) => {
+            let paths: IndexSet<&str> =
+                ranking.segments.iter().map(|segment| segment.path.as_str()).collect();
+            let (terms, paths) = (query.terms.len(), Vec::from_iter(paths).join(" and "));
+            format!(
+                "expand: {terms} terms in `{}`, {paths} over {} segments",
+                query.name,
+                ranking.segments.len()
+            )
+        }
         Compiled::All => format!("all: {segments} segments in the order of insertion"),
         Compiled::Fuse { parts, .. } => {
             for (query, ranking) in parts.iter().zip(&ranking.parts) {

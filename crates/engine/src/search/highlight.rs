@@ -171,7 +171,7 @@ fn collect<'a>(query: &'a Compiled<'_>, field: usize, wanted: &mut Wanted<'a>) {
     match query {
         Compiled::Words(clause) => collect_clause(clause, field, wanted),
         Compiled::Fuse { parts, .. } => parts.iter().for_each(|part| collect(part, field, wanted)),
-        Compiled::Near { .. } | Compiled::MaxSim(_) | Compiled::All => {}
+        Compiled::Near { .. } | Compiled::MaxSim(_) | Compiled::Expand(_) | Compiled::All => {}
     }
 }
 

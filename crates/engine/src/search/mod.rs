@@ -10,6 +10,7 @@
 
 mod compile;
 mod estimate;
+mod expand;
 mod explain;
 mod fuse;
 mod highlight;

@@ -35,13 +35,14 @@ impl<'a> Projector<'a> {
         let schema = &snapshot.schema;
         let vectors = |spec: &FieldSpec| matches!(spec, FieldSpec::Dense(_) | FieldSpec::Multi(_));
         let stored = |at: &usize| !vectors(&schema.fields[*at].spec);
+        let vector = |at: &usize| !stored(at) || matches!(schema.fields[*at].spec, FieldSpec::Sparse(_));
         let selected = match select {
             Some(names) => {
                 let names = names.iter().filter(|name| *name != "id");
                 let distinct = names.map(|name| schema.require(name)).collect::<Result<IndexSet<_>, _>>()?;
                 distinct.into_iter().collect()
             }
-            None => (0..schema.fields.len()).filter(|at| with_vectors || stored(at)).collect::<Vec<_>>(),
+            None => (0..schema.fields.len()).filter(|at| with_vectors || !vector(at)).collect::<Vec<_>>(),
         };
         Ok(Projector {
             snapshot,
@@ -99,6 +100,12 @@ impl<'a> Projector<'a> {
         let mut out = Map::new();
         if self.everything {
             out = std::mem::take(&mut stored);
+            // They come where they are selected, as arrays.
+            for field in schema.fields.iter().filter(|field| matches!(field.spec, FieldSpec::Sparse(_))) {
+                if let Some(vector) = out.remove(&field.name) {
+                    stored.insert(field.name.clone(), vector);
+                }
+            }
         } else {
             out.insert(String::from("id"), self.id(part, row)?.into());
         }
@@ -119,6 +126,10 @@ impl<'a> Projector<'a> {
                     let dims = spec.prefix.unwrap_or(spec.dims);
                     out.insert(field.name.clone(), serde_json::json!({ "data": data, "dims": dims }));
                     arrays.push(Array::F32(tokens));
+                }
+            } else if let (FieldSpec::Sparse(_), Some(vector)) = (&field.spec, stored.get(&field.name)) {
+                if let Some(vector) = crate::sparse::to_arrays(vector, arrays) {
+                    out.insert(field.name.clone(), vector);
                 }
             } else if let Some(value) = stored.remove(&field.name) {
                 out.insert(field.name.clone(), value);

@@ -3,7 +3,7 @@
 use tercet_index::TopK;
 
 use super::compile::Compiled;
-use super::{Candidate, Context, by_rank, fuse, lexical, maxsim, near};
+use super::{Candidate, Context, by_rank, expand, fuse, lexical, maxsim, near};
 use crate::wire::{Code, SegmentStep, TercetError};
 
 /// The candidates of a query, best first, and the rankings of its parts in the query's shape.
@@ -34,6 +34,7 @@ pub(crate) fn rank(
         Compiled::Words(query) => Ok(Ranking::exact(lexical::rank(query, context, k)?)),
         Compiled::Near(query) => near::rank(query, context, k),
         Compiled::MaxSim(query) => maxsim::rank(query, context, k),
+        Compiled::Expand(query) => expand::rank(query, context, k),
         Compiled::All => Ok(Ranking::exact(all(context, k))),
         Compiled::Fuse { k: constant, weights, depth, parts } => {
             let parts =

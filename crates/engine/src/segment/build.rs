@@ -2,8 +2,8 @@
 
 use tercet_index::multi::{MultiInput, build_multi};
 use tercet_index::{
-    Bitmap, DenseStream, EachVector, IndexError, InvertedBuilder, SectionSink, Sections, Values, Work,
-    array_bytes, dense_kind,
+    Bitmap, DenseStream, EachVector, IndexError, InvertedBuilder, SectionSink, Sections, SparseInput, Values,
+    Work, array_bytes, dense_kind, sparse_kind,
 };
 use tercet_text::Analyzer;
 
@@ -16,7 +16,7 @@ use crate::document::{Document, FieldValue};
 use crate::multi::{self, Tokens};
 use crate::schema::{Field, Schema};
 use crate::sections::Prefixed;
-use crate::wire::{DenseSpec, FieldSpec, MultiSpec};
+use crate::wire::{DenseSpec, FieldSpec, MultiSpec, SparseSpec};
 
 /// The version of the layout inside a segment file.
 pub(crate) const LAYOUT: u32 = 1;
@@ -41,6 +41,7 @@ enum FieldBuilder {
     Integers(Vec<i64>),
     Floats(Vec<f64>),
     Dense { spec: DenseSpec, values: Vec<f32> },
+    Sparse { spec: SparseSpec, ends: Vec<u64>, terms: Vec<u32>, weights: Vec<f32> },
     Multi { spec: MultiSpec, tokens: TokensBuilder },
 }
 
@@ -70,6 +71,12 @@ impl FieldBuilder {
             FieldSpec::Multi(spec) => {
                 FieldBuilder::Multi { spec: spec.clone(), tokens: TokensBuilder::default() }
             }
+            FieldSpec::Sparse(spec) => FieldBuilder::Sparse {
+                spec: spec.clone(),
+                ends: Vec::new(),
+                terms: Vec::new(),
+                weights: Vec::new(),
+            },
         }
     }
 
@@ -92,7 +99,18 @@ impl FieldBuilder {
             (FieldBuilder::Multi { spec, tokens }, FieldValue::Tokens(given)) => {
                 tokens.push(spec.dims as usize, given)
             }
-            (FieldBuilder::Text { .. } | FieldBuilder::Dense { .. } | FieldBuilder::Multi { .. }, _) => {}
+            (FieldBuilder::Sparse { ends, terms, weights, .. }, FieldValue::Sparse(vector)) => {
+                terms.extend(vector.iter().map(|pair| pair.0));
+                weights.extend(vector.iter().map(|pair| pair.1));
+                ends.push(terms.len() as u64);
+            }
+            (
+                FieldBuilder::Text { .. }
+                | FieldBuilder::Dense { .. }
+                | FieldBuilder::Multi { .. }
+                | FieldBuilder::Sparse { .. },
+                _,
+            ) => {}
         }
     }
 
@@ -103,6 +121,12 @@ impl FieldBuilder {
             FieldBuilder::Keyword(builder) => builder.finish(),
             FieldBuilder::Integers(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
             FieldBuilder::Floats(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
+            FieldBuilder::Sparse { spec, ends, terms, weights } => {
+                let kind = sparse_kind("lists").ok_or(IndexError::Unsupported { what: "a sparse field" })?;
+                let (ends, terms, weights) = (ends.as_slice(), terms.as_slice(), weights.as_slice());
+                let input = SparseInput { rows, present: Some(present), ends, terms, weights };
+                (kind.build)(&crate::sparse::field_spec(&spec), &input, &Work::inline())
+            }
             FieldBuilder::Dense { spec, values } => {
                 let kind = dense_kind(spec.index.kind())
                     .ok_or_else(|| IndexError::Missing { section: spec.index.kind().to_owned() })?;

@@ -7,7 +7,7 @@
 
 use tercet_index::{
     ArraySink, Bitmap, DenseSource, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink,
-    Work, dense_kind, merge_inverted,
+    SparseReader, Work, dense_kind, merge_inverted, sparse_kind,
 };
 
 use tercet_index::multi::{EachDocument, MultiSource, MultiStream, merge_multi};
@@ -156,6 +156,13 @@ impl Merging<'_> {
             FieldSpec::Float(_) => self.floats(sink)?,
             FieldSpec::Multi(spec) => {
                 merge_multi(&multi::index_spec(spec)?, self.rows, self, sink, work)?;
+            }
+            FieldSpec::Sparse(spec) => {
+                let kind = sparse_kind("lists").ok_or(IndexError::Unsupported { what: "a sparse field" })?;
+                let readers = self.inputs.iter().zip(self.maps);
+                let readers: Vec<(&dyn SparseReader, &RowMap)> =
+                    readers.filter_map(|(input, map)| Some((input.segment.sparse(self.at)?, map))).collect();
+                (kind.merge)(&crate::sparse::field_spec(spec), &readers, self.rows, sink, work)?;
             }
             FieldSpec::Dense(spec) => {
                 let kind = dense_kind(spec.index.kind())

@@ -21,7 +21,7 @@ mod tests;
 
 use bytes::Bytes;
 use tercet_index::multi::MultiReader;
-use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader};
+use tercet_index::{Array, Bitmap, DenseReader, IndexError, InvertedReader, SparseReader};
 use tercet_store::{AlignedBuf, Env, SectionFile, SectionFileWriter, SectionStream};
 
 use crate::dense;
@@ -63,6 +63,8 @@ pub(crate) enum FieldReader {
     Dense(Box<dyn DenseReader>),
     /// Several vectors a document.
     Multi(Box<MultiReader>),
+    /// Sparse vectors.
+    Sparse(Box<dyn SparseReader>),
     /// The segment is older than the field: no row has it.
     Absent,
 }
@@ -165,6 +167,7 @@ impl Segment {
                 FieldReader::Text(reader) => reader.verify().and_then(|()| reader.rows_with_field(None))?,
                 FieldReader::Dense(reader) => reader.verify().map(|()| reader.len() as u64)?,
                 FieldReader::Multi(reader) => reader.verify().map(|()| reader.len() as u64)?,
+                FieldReader::Sparse(reader) => reader.verify().map(|()| count)?,
                 FieldReader::Keyword(column) => column.verify().map(|()| count)?,
                 FieldReader::Numbers(column) => column.verify().map(|()| count)?,
                 FieldReader::Absent => 0,
@@ -279,6 +282,14 @@ impl Segment {
         }
     }
 
+    /// The lists of a sparse field.
+    pub(crate) fn sparse(&self, field: usize) -> Option<&dyn SparseReader> {
+        match self.fields.get(field).map(|f| &f.reader) {
+            Some(FieldReader::Sparse(reader)) => Some(reader.as_ref()),
+            _ => None,
+        }
+    }
+
     /// The vectors of a dense field.
     pub(crate) fn dense(&self, field: usize) -> Option<&dyn DenseReader> {
         match self.fields.get(field).map(|f| &f.reader) {
@@ -312,6 +323,10 @@ fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentFie
             FieldReader::Numbers(Numbers::open(rows, false, &source)?)
         }
         FieldSpec::Float(_) => FieldReader::Numbers(Numbers::open(rows, true, &source)?),
+        FieldSpec::Sparse(spec) => {
+            let kind = crate::sparse::kind().map_err(PartError::Tercet)?;
+            FieldReader::Sparse((kind.open)(&crate::sparse::field_spec(spec), rows, &source)?)
+        }
         FieldSpec::Dense(spec) => {
             let kind = dense::kind(&spec.index).map_err(PartError::Tercet)?;
             FieldReader::Dense((kind.open)(&dense::field_spec(spec), rows, &source)?)

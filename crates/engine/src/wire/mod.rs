@@ -43,9 +43,9 @@ macro_rules! exported {
 #[rustfmt::skip]
 exported!(
     Code, WireError, Id,
-    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, ReduceSpec, ReducedSpec, MetricName,
+    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, SparseSpec, SparseWeights, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, ReduceSpec, ReducedSpec, MetricName,
     MultiSpec, TokenMetric, TokenCodecName, MultiIndexSpec, MuveraSpec, MatrixName, TokensRef, MaxSimQuery, FdeSide, FdeRequest,
-    VectorRef, FieldBoosts, Operator, MatchQuery, TermsQuery, PhraseQuery, PrefixQuery, FuzzyQuery, BooleanQuery, NearQuery, AllQuery, FuseMethod, FuseQuery, Query,
+    VectorRef, FieldBoosts, Operator, MatchQuery, TermsQuery, PhraseQuery, PrefixQuery, FuzzyQuery, BooleanQuery, NearQuery, ExpandQuery, AllQuery, FuseMethod, FuseQuery, Query,
     SearchRequest, HitExplain, SegmentStep, PlanStep, PageExplain, WireHit, SearchReply,
     OnCommit, Interval, Durability, VerifyMode, VersionName, Evolve, OpenRequest, Recovered, OpenReply, StageRequest, CommitReply, IdsRequest, GetRequest, GetReply, RemoveReply, WhereRequest,
     CountReply, FieldStats, SegmentStats, StatsReply, Problem, VerifyReply, CompactReply, InfoReply,

@@ -260,6 +260,35 @@ pub struct NearQuery {
     pub exclude: Vec<Value>,
 }
 
+/// The largest inner products with a sparse vector. Exact unless `alpha`, `beta` or `cells` is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ExpandQuery {
+    /// A sparse field.
+    pub field: String,
+    /// `{ indices, values }` (numbers, or references into the arrays of the call) or `{ term: weight }`; at most 4,096 terms
+    /// of the field's, each once, with weights above 0.
+    #[ts(type = "unknown")]
+    pub vector: Value,
+    /// How many documents to consider, 1 to 100,000; offset + limit when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub k: Option<i64>,
+    /// What upper bounds are multiplied by before documents are passed over: above 0, at most 1. Less is faster and may miss
+    /// some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub alpha: Option<f32>,
+    /// The share of the query's terms, the lightest, that upper bounds leave out: 0 to below 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub beta: Option<f32>,
+    /// The most cells of 256 documents that are scored in each segment, 1 to 16,777,216; best bounds first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub cells: Option<i64>,
+}
+
 /// Every document, score 0, in the order of insertion.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
@@ -316,6 +345,8 @@ pub enum Query {
     Near(NearQuery),
     /// By several vectors.
     MaxSim(MaxSimQuery),
+    /// By a sparse vector.
+    Expand(ExpandQuery),
     /// Everything.
     All(AllQuery),
     /// Several, fused.

@@ -25,6 +25,9 @@ fn cosine() -> MetricName {
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+fn is_one(value: &f32) -> bool {
+    *value == 1.0
+}
 fn is_true(value: &bool) -> bool {
     *value
 }
@@ -63,6 +66,8 @@ pub enum FieldSpec {
     Dense(DenseSpec),
     /// Several vectors a document, searched by `maxsim`.
     Multi(MultiSpec),
+    /// One sparse vector a document, searched by `expand`.
+    Sparse(SparseSpec),
 }
 
 /// Settings of a `text` field.
@@ -137,6 +142,43 @@ pub struct DenseSpec {
     #[serde(default)]
     #[ts(optional, as = "Option<_>")]
     pub optional: bool,
+}
+
+/// Settings of a `sparse` field. Pruning counts at index time: what is pruned is not searched, and still given back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SparseSpec {
+    /// How many terms there are: indices are 0 to `terms` - 1.
+    pub terms: u32,
+    /// How weights are kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[ts(optional, as = "Option<_>")]
+    pub weights: SparseWeights,
+    /// Index only the heaviest terms of a document, so many; 0: all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[ts(optional, as = "Option<_>")]
+    pub top: u32,
+    /// Index only the heaviest terms of a document, up to this share of the sum of its weights: above 0; 1: all.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[ts(optional, as = "Option<_>")]
+    pub mass: f32,
+    /// May be absent.
+    #[serde(default)]
+    #[ts(optional, as = "Option<_>")]
+    pub optional: bool,
+}
+
+/// How the weights of sparse vectors are kept in the index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum SparseWeights {
+    /// Without loss, in as few bytes as they need.
+    #[default]
+    Exact,
+    /// Rounded to half precision; below 65,520.
+    F16,
+    /// All as one: only which terms there are counts.
+    Ones,
 }
 
 /// A dense index kind and its settings.
@@ -301,6 +343,7 @@ impl FieldSpec {
             FieldSpec::Date(_) => "date",
             FieldSpec::Dense(_) => "dense",
             FieldSpec::Multi(_) => "multi",
+            FieldSpec::Sparse(_) => "sparse",
         }
     }
 
@@ -311,6 +354,7 @@ impl FieldSpec {
             FieldSpec::Keyword(s) => s.optional,
             FieldSpec::Dense(s) => s.optional,
             FieldSpec::Multi(s) => s.optional,
+            FieldSpec::Sparse(s) => s.optional,
             FieldSpec::Integer(s) | FieldSpec::Float(s) | FieldSpec::Boolean(s) | FieldSpec::Date(s) => {
                 s.optional
             }

@@ -67,7 +67,7 @@ fields: Record<string, FieldSpec>, };
 /**
  * One field's kind and settings.
  */
-export type FieldSpec = { "type": "text" } & TextSpec | { "type": "keyword" } & KeywordSpec | { "type": "integer" } & ScalarSpec | { "type": "float" } & ScalarSpec | { "type": "boolean" } & ScalarSpec | { "type": "date" } & ScalarSpec | { "type": "dense" } & DenseSpec | { "type": "multi" } & MultiSpec;
+export type FieldSpec = { "type": "text" } & TextSpec | { "type": "keyword" } & KeywordSpec | { "type": "integer" } & ScalarSpec | { "type": "float" } & ScalarSpec | { "type": "boolean" } & ScalarSpec | { "type": "date" } & ScalarSpec | { "type": "dense" } & DenseSpec | { "type": "multi" } & MultiSpec | { "type": "sparse" } & SparseSpec;
 
 /**
  * Settings of a `text` field.
@@ -140,6 +140,36 @@ index?: DenseIndexSpec,
  * May be absent.
  */
 optional?: boolean, };
+
+/**
+ * Settings of a `sparse` field. Pruning counts at index time: what is pruned is not searched, and still given back.
+ */
+export type SparseSpec = { 
+/**
+ * How many terms there are: indices are 0 to `terms` - 1.
+ */
+terms: number, 
+/**
+ * How weights are kept.
+ */
+weights?: SparseWeights, 
+/**
+ * Index only the heaviest terms of a document, so many; 0: all.
+ */
+top?: number, 
+/**
+ * Index only the heaviest terms of a document, up to this share of the sum of its weights: above 0; 1: all.
+ */
+mass?: number, 
+/**
+ * May be absent.
+ */
+optional?: boolean, };
+
+/**
+ * How the weights of sparse vectors are kept in the index.
+ */
+export type SparseWeights = "exact" | "f16" | "ones";
 
 /**
  * A dense index kind and its settings.
@@ -619,6 +649,37 @@ timeLimitMs?: number,
 exclude?: (string | number)[], };
 
 /**
+ * The largest inner products with a sparse vector. Exact unless `alpha`, `beta` or `cells` is given.
+ */
+export type ExpandQuery = { 
+/**
+ * A sparse field.
+ */
+field: string, 
+/**
+ * `{ indices, values }` (numbers, or references into the arrays of the call) or `{ term: weight }`; at most 4,096 terms
+ * of the field's, each once, with weights above 0.
+ */
+vector: unknown, 
+/**
+ * How many documents to consider, 1 to 100,000; offset + limit when absent.
+ */
+k?: number, 
+/**
+ * What upper bounds are multiplied by before documents are passed over: above 0, at most 1. Less is faster and may miss
+ * some.
+ */
+alpha?: number, 
+/**
+ * The share of the query's terms, the lightest, that upper bounds leave out: 0 to below 1.
+ */
+beta?: number, 
+/**
+ * The most cells of 256 documents that are scored in each segment, 1 to 16,777,216; best bounds first.
+ */
+cells?: number, };
+
+/**
  * Every document, score 0, in the order of insertion.
  */
 export type AllQuery = Record<symbol, never>;
@@ -657,7 +718,7 @@ depth?: number, };
 /**
  * A query is plain data: it can be logged, replayed, sent to a worker or compiled for another engine.
  */
-export type Query = { "kind": "match" } & MatchQuery | { "kind": "terms" } & TermsQuery | { "kind": "phrase" } & PhraseQuery | { "kind": "prefix" } & PrefixQuery | { "kind": "fuzzy" } & FuzzyQuery | { "kind": "boolean" } & BooleanQuery | { "kind": "near" } & NearQuery | { "kind": "maxsim" } & MaxSimQuery | { "kind": "all" } & AllQuery | { "kind": "fuse" } & FuseQuery;
+export type Query = { "kind": "match" } & MatchQuery | { "kind": "terms" } & TermsQuery | { "kind": "phrase" } & PhraseQuery | { "kind": "prefix" } & PrefixQuery | { "kind": "fuzzy" } & FuzzyQuery | { "kind": "boolean" } & BooleanQuery | { "kind": "near" } & NearQuery | { "kind": "maxsim" } & MaxSimQuery | { "kind": "expand" } & ExpandQuery | { "kind": "all" } & AllQuery | { "kind": "fuse" } & FuseQuery;
 
 /**
  * A search.

@@ -25,7 +25,8 @@ const SCALE_MAX: f32 = 1e12;
 
 /// Compiles a query by words; nothing for one of another kind.
 pub(in crate::search) fn compile(snapshot: &Snapshot, query: &Query) -> Result<Option<Clause>, TercetError> {
-    if matches!(query, Query::Near(_) | Query::MaxSim(_) | Query::Fuse(_) | Query::All(_)) {
+    if matches!(query, Query::Near(_) | Query::MaxSim(_) | Query::Expand(_) | Query::Fuse(_) | Query::All(_))
+    {
         return Ok(None);
     }
     bounded("clauses of a query", count(query) as i64, 0, CLAUSES_MAX as i64)?;
@@ -49,10 +50,11 @@ fn clause(snapshot: &Snapshot, query: &Query, scale: f32, nesting: usize) -> Res
             Clause::Boolean(boolean(snapshot, query, scaled(scale, query.boost)?, nesting)?)
         }
         Query::All(_) => Clause::All,
-        Query::Near(_) | Query::MaxSim(_) | Query::Fuse(_) => {
+        Query::Near(_) | Query::MaxSim(_) | Query::Expand(_) | Query::Fuse(_) => {
             let found = match query {
                 Query::Near(_) => "near",
                 Query::MaxSim(_) => "maxsim",
+                Query::Expand(_) => "expand",
                 _ => "fuse",
             };
             return Err(TercetError::new(

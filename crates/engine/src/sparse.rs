@@ -1,0 +1,183 @@
+//! Sparse vectors on their way in: `{ indices, values }`, each an array beside the JSON or plain numbers, or
+//! `{ "17": 0.5 }`. Checked, and sorted by term.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+use tercet_index::{SparseKind, StoredWeights, sparse_kind};
+
+use crate::api::Array;
+use crate::wire::{Code, SparseSpec, SparseWeights, TercetError, shown};
+
+/// The most terms of one vector of a document.
+pub(crate) const VECTOR_TERMS_MAX: usize = 65_536;
+
+/// A sparse vector: terms ascending, each once, weights finite and above zero.
+pub(crate) type SparseVector = Vec<(u32, f32)>;
+
+/// The kind of index of sparse fields.
+pub(crate) fn kind() -> Result<&'static SparseKind, TercetError> {
+    sparse_kind("lists").ok_or_else(|| TercetError::new(Code::Unsupported, "no sparse index in this build"))
+}
+
+/// The index crate's view of a sparse field.
+pub(crate) fn field_spec(spec: &SparseSpec) -> tercet_index::SparseSpec {
+    tercet_index::SparseSpec {
+        weights: match spec.weights {
+            SparseWeights::Exact => StoredWeights::Exact,
+            SparseWeights::F16 => StoredWeights::F16,
+            SparseWeights::Ones => StoredWeights::Ones,
+        },
+        top: spec.top,
+        mass: spec.mass,
+        ..tercet_index::SparseSpec::default()
+    }
+}
+
+/// Checks the settings of a field.
+pub(crate) fn check(name: &str, spec: &SparseSpec) -> Result<(), TercetError> {
+    let wrong = |what: &str, expected: &str, found: String| {
+        let message = format!("field `{name}`: {what} must be {expected}, found {found}");
+        Err(TercetError::new(Code::Schema, message).field(name).expected(expected, found))
+    };
+    if spec.terms == 0 {
+        return wrong("terms", "1 or more", String::from("0"));
+    }
+    if !(spec.mass > 0.0 && spec.mass <= 1.0) {
+        return wrong("mass", "above 0, at most 1", spec.mass.to_string());
+    }
+    Ok(())
+}
+
+/// A vector of a field with so many terms. At most `most` of them.
+pub(crate) fn vector(
+    name: &str,
+    spec: &SparseSpec,
+    value: &Value,
+    arrays: &[Array],
+    most: usize,
+) -> Result<SparseVector, TercetError> {
+    let wrong = || {
+        let expected = "a sparse vector ({ indices, values } or { term: weight })";
+        let message = format!("field `{name}` must be {expected}, found {}", shown(value));
+        TercetError::new(Code::Type, message).field(name).expected(expected, shown(value))
+    };
+    let object = value.as_object().ok_or_else(wrong)?;
+    let pairs = match (object.get("indices"), object.get("values")) {
+        (Some(indices), Some(values)) if object.len() == 2 => {
+            let indices = terms(indices, arrays).ok_or_else(wrong)?;
+            let values = weights(values, arrays).ok_or_else(wrong)?;
+            if indices.len() != values.len() {
+                let message = format!(
+                    "field `{name}`: {} indices of a sparse vector take as many values, found {}",
+                    indices.len(),
+                    values.len()
+                );
+                return Err(TercetError::new(Code::Dimension, message)
+                    .field(name)
+                    .expected(format!("{} values", indices.len()), values.len().to_string()));
+            }
+            indices.iter().copied().zip(values.iter().copied()).collect()
+        }
+        _ => keyed(object).ok_or_else(wrong)?,
+    };
+    checked(name, spec, pairs, most)
+}
+
+fn terms<'a>(value: &Value, arrays: &'a [Array]) -> Option<Cow<'a, [u32]>> {
+    if let Some(at) = value.get("$vector").and_then(Value::as_u64) {
+        return match arrays.get(usize::try_from(at).ok()?)? {
+            Array::U32(terms) => Some(Cow::Borrowed(terms)),
+            _ => None,
+        };
+    }
+    let number = |value: &Value| {
+        let number = value.as_f64()?;
+        (number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number)).then_some(number as u32)
+    };
+    value.as_array()?.iter().map(number).collect::<Option<Vec<u32>>>().map(Cow::Owned)
+}
+
+fn weights<'a>(value: &Value, arrays: &'a [Array]) -> Option<Cow<'a, [f32]>> {
+    if let Some(at) = value.get("$vector").and_then(Value::as_u64) {
+        return match arrays.get(usize::try_from(at).ok()?)? {
+            Array::F32(weights) => Some(Cow::Borrowed(weights)),
+            _ => None,
+        };
+    }
+    let numbers = value.as_array()?.iter().map(|x| x.as_f64().map(|x| x as f32));
+    numbers.collect::<Option<Vec<f32>>>().map(Cow::Owned)
+}
+
+/// Terms as keys: their numbers in decimal, without zeros in front.
+fn keyed(object: &Map<String, Value>) -> Option<SparseVector> {
+    let pair = |(key, value): (&String, &Value)| {
+        let term: u32 = key.parse().ok()?;
+        (term.to_string() == *key).then_some(())?;
+        Some((term, value.as_f64()? as f32))
+    };
+    object.iter().map(pair).collect()
+}
+
+fn checked(
+    name: &str,
+    spec: &SparseSpec,
+    mut pairs: SparseVector,
+    most: usize,
+) -> Result<SparseVector, TercetError> {
+    let wrong = |code: Code, message: String, expected: String, found: String| {
+        Err(TercetError::new(code, format!("field `{name}`: {message}"))
+            .field(name)
+            .expected(expected, found))
+    };
+    if pairs.len() > most {
+        let (expected, found) = (format!("at most {most} terms"), pairs.len().to_string());
+        return wrong(Code::Limit, format!("a sparse vector has {expected}, found {found}"), expected, found);
+    }
+    for (at, &(term, weight)) in pairs.iter().enumerate() {
+        let found = weight.to_string();
+        if !weight.is_finite() {
+            let message = format!("value {at} of the sparse vector is {found}");
+            return wrong(Code::NotFinite, message, String::from("finite values"), found);
+        }
+        if weight <= 0.0 {
+            let message = format!("value {at} of the sparse vector must be above 0, found {found}");
+            return wrong(Code::Limit, message, String::from("above 0"), found);
+        }
+        if spec.weights == SparseWeights::F16 && weight >= 65_520.0 {
+            let message = format!("value {at} of the sparse vector is too large for f16: {found}");
+            return wrong(Code::Limit, message, String::from("below 65520"), found);
+        }
+        if term >= spec.terms {
+            let (expected, found) = (format!("below {}", spec.terms), term.to_string());
+            let message = format!("index {at} of the sparse vector must be {expected}, found {found}");
+            return wrong(Code::Limit, message, expected, found);
+        }
+    }
+    if !pairs.is_sorted_by_key(|pair| pair.0) {
+        pairs.sort_by_key(|pair| pair.0);
+    }
+    if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let found = twice[0].0.to_string();
+        let message = format!("term {found} stands twice in the sparse vector");
+        return wrong(Code::Argument, message, String::from("each term once"), found);
+    }
+    Ok(pairs)
+}
+
+/// A vector as stored documents keep it.
+pub(crate) fn to_stored(vector: &SparseVector) -> Value {
+    let (indices, values): (Vec<u32>, Vec<f64>) =
+        vector.iter().map(|&(term, weight)| (term, f64::from(weight))).unzip();
+    json!({ "indices": indices, "values": values })
+}
+
+/// A stored vector with its numbers put into arrays.
+pub(crate) fn to_arrays(stored: &Value, arrays: &mut Vec<Array>) -> Option<Value> {
+    let indices = terms(stored.get("indices")?, &[])?.into_owned();
+    let values = weights(stored.get("values")?, &[])?.into_owned();
+    let at = arrays.len();
+    arrays.push(Array::U32(indices));
+    arrays.push(Array::F32(values));
+    Some(json!({ "indices": { "$vector": at }, "values": { "$vector": at + 1 } }))
+}
