@@ -133,11 +133,12 @@ impl<'a> Reused<'a> {
         work: &Work<'_>,
     ) -> Result<(), IndexError> {
         let stage = self.stage;
+        let plan = stage.whole_plan()?;
         let old = Old::new(stage)?;
-        let mut coded = Coded::new(&stage.plan, slots.len())?;
+        let mut coded = Coded::new(&plan, slots.len())?;
         let mut codes = vec![0; stage.plan.coding.loose()];
         // The list of each old entry, found by the end that lies behind it.
-        coded.code_with(&stage.plan, source, work, &mut |slot, take| {
+        coded.code_with(&plan, source, work, &mut |slot, take| {
             let entry = slots.get(slot).copied().unwrap_or(NONE);
             if entry == NONE {
                 return false;
@@ -162,7 +163,7 @@ impl<'a> Reused<'a> {
             drop(coded);
             return make(spec, source, sink, work);
         }
-        write(spec, &stage.plan, &coded, trained, sink)
+        write(spec, &plan, &coded, trained, sink)
     }
 }
 

@@ -12,6 +12,9 @@ use crate::values::Dtype;
 
 /// Vectors from which axes are found.
 const AXES_SAMPLE: usize = 4_096;
+/// Up to so many components all axes are kept, beyond them those that hold this share of the energy.
+const AXES_ALL: usize = 256;
+const AXES_SHARE: f64 = 0.98;
 /// Vectors that training looks at, for each list and at most.
 pub(super) const SAMPLE_OF_LIST: usize = 256;
 pub(super) const SAMPLE_MOST: usize = 1 << 17;
@@ -221,7 +224,8 @@ fn reduction(
             let shorter = make::projected(&first, &some, points, work)?;
             let axes = pca(&shorter, reduced, reduced, false, work)?;
             let turned = make::projected(&Reduction::Pca(axes.clone()), &shorter, reduced, work)?;
-            spread(axes, &turned, m.min(reduced))
+            let all = reduced <= AXES_ALL || spec.options.reduce != Reduce::Auto;
+            spread(axes, &turned, m.min(reduced), if all { 1.0 } else { AXES_SHARE })
         }
         (Rotate::Opq | Rotate::Random, _) => random_axes(reduced, reduced, spec.options.seed)?,
         (Rotate::None | Rotate::Auto, _) => return Ok(first),
@@ -231,7 +235,10 @@ fn reduction(
 
 /// Deals axes out to parts so that each holds about the same product of variances, which is what codes of so many bits
 /// lose least by where the data is normally distributed (the parametric solution of Ge et al., TPAMI 2014).
-fn spread(axes: Projection, turned: &[f32], m: usize) -> Projection {
+///
+/// Of the axes those are kept that hold `share` of the energy: what the others add to a distance is lost in the error of the
+/// codes, and each costs a query a row of the axes and a component of every centroid.
+fn spread(axes: Projection, turned: &[f32], m: usize, share: f64) -> Projection {
     let dims = axes.reduced;
     let mut energy = vec![0.0f64; dims];
     for point in turned.chunks_exact(dims) {
@@ -239,11 +246,20 @@ fn spread(axes: Projection, turned: &[f32], m: usize) -> Projection {
     }
     let mut order: Vec<usize> = (0..dims).collect();
     order.sort_by(|a, b| energy[*b].total_cmp(&energy[*a]).then(a.cmp(b)));
+    let total: f64 = energy.iter().sum();
+    let mut held = 0.0;
+    let enough = order.iter().position(|axis| {
+        held += energy[*axis];
+        held >= total * share
+    });
+    let kept = enough.map_or(dims, |last| (last + 1).next_multiple_of(8).max(m).min(dims));
+    let kept = if share < 1.0 { kept } else { dims };
+    order.truncate(kept);
     // Bits of a float are about its logarithm: sums of them order products.
     let weight = |axis: usize| (energy[axis].max(f64::MIN_POSITIVE).to_bits() >> 32) as i64;
     let mut full: Vec<(i64, Vec<usize>)> = vec![(0, Vec::new()); m];
     for axis in order {
-        let room = |part: usize| crate::quant::part_range(dims, m, part).len();
+        let room = |part: usize| crate::quant::part_range(kept, m, part).len();
         let next =
             (0..m).filter(|part| full[*part].1.len() < room(*part)).min_by_key(|part| (full[*part].0, *part));
         if let Some(part) = next {
@@ -253,7 +269,7 @@ fn spread(axes: Projection, turned: &[f32], m: usize) -> Projection {
     }
     let order: Vec<usize> = full.into_iter().flat_map(|(_, axes)| axes).collect();
     let matrix = axes.matrix.chunks_exact(dims).flat_map(|row| order.iter().map(|axis| row[*axis])).collect();
-    Projection { matrix, ..axes }
+    Projection { matrix, reduced: kept, ..axes }
 }
 
 /// One projection after the other.

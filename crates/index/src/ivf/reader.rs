@@ -26,7 +26,10 @@ pub struct IvfReader {
 /// The lists and their codes.
 pub(super) struct Stage {
     pub(super) head: Head,
+    /// Without its centroids.
     pub(super) plan: Plan,
+    pub(super) centroids: Array<f32>,
+    pub(super) coarse: Array<u8>,
     pub(super) ends: Array<u32>,
     pub(super) blocks: Array<u32>,
     pub(super) ids: Array<u32>,
@@ -81,10 +84,9 @@ impl Stage {
             return Err(corrupt("codes of other dimensions than the points"));
         }
         let (lists, entries) = (u64::from(head.lists), u64::from(head.entries));
-        let values = finite(source, "centroids", lists * reduced as u64)?;
         let coder = Coder::bits8(reduced);
-        let coarse = Array::<u8>::open_len(source, "coarse", lists * coder.stride() as u64)?;
-        let centroids = Centroids { dims: reduced, values, codes: coarse.all()?.to_vec(), coder };
+        // What searches do not need stays where it is.
+        let centroids = Centroids { dims: reduced, values: Vec::new(), codes: Vec::new(), coder };
         let coding = match head.form {
             Form::Vectors => Coding::Vectors,
             Form::Rows { bits: 8 } => Coding::Rows(Coder::bits8(reduced)),
@@ -102,6 +104,8 @@ impl Stage {
         let terms = u64::from(head.blocks) * BLOCK as u64;
         let judged = u64::from(count) * u64::from(head.judge_stride);
         Ok(Stage {
+            centroids: Array::open_len(source, "centroids", lists * reduced as u64)?,
+            coarse: Array::open_len(source, "coarse", lists * coder.stride() as u64)?,
             ends: Array::open_len(source, "list_ends", lists)?,
             blocks: Array::open_len(source, "list_blocks", lists)?,
             ids: Array::open_len(source, "ids", count.into())?,
@@ -117,6 +121,16 @@ impl Stage {
             head,
             plan,
         })
+    }
+
+    /// The plan with its centroids, to code by.
+    pub(super) fn whole_plan(&self) -> Result<Plan, IndexError> {
+        let values = self.centroids.all()?.to_vec();
+        if let Some(at) = values.iter().position(|x| !x.is_finite()) {
+            return Err(self.centroids.corrupt(format!("element {at} is not finite")));
+        }
+        let centroids = Centroids { values, codes: self.coarse.all()?.to_vec(), ..self.plan.centroids };
+        Ok(Plan { centroids, ..self.plan.clone() })
     }
 
     /// The entries of a list and its first block; none where the ends are damaged.
@@ -178,6 +192,7 @@ impl Stage {
         {
             return Err(entries.corrupt("an entry of no vector"));
         }
+        self.whole_plan()?;
         for bytes in [&self.codes, &self.judges].into_iter().flatten() {
             bytes.all()?;
         }

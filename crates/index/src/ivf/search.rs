@@ -27,6 +27,8 @@ use tercet_kernels::prefetch;
 /// Candidates of the usual search, and as many for each of the k.
 const CANDIDATES_USUAL: usize = 64;
 const CANDIDATES_OF_K: usize = 4;
+/// Candidates that a search of so many lists has beside a quarter of them, where it is not said how many.
+const CANDIDATES_BESIDE: usize = 48;
 /// Lists that are looked at for each candidate.
 const LISTS_OF_CANDIDATE: f64 = 0.75;
 /// Candidates with a filter, as a multiple of those without.
@@ -82,6 +84,8 @@ fn extent(stage: &Stage, effort: Effort, k: usize) -> Extent {
     let candidates = match effort {
         Effort::Ef(ef) => ef as usize,
         Effort::Probes { candidates, .. } if candidates > 0 => candidates as usize,
+        // More lists are for more recall, which more candidates serve too.
+        Effort::Probes { lists, .. } => usual.max(CANDIDATES_BESIDE + lists as usize / 4),
         _ => usual,
     };
     let lists = match effort {
@@ -246,8 +250,8 @@ impl Run<'_> {
             Reduction::None | Reduction::Prefix { .. } => reduced.extend_from_slice(&point[..width]),
         }
         plan.centroids.coder.query(reduced, 0.0, coarse);
-        distances.resize(plan.centroids.len(), 0.0);
-        plan.centroids.coder.distances_in_order(coarse, &plan.centroids.codes, distances);
+        distances.resize(self.stage.head.lists as usize, 0.0);
+        plan.centroids.coder.distances_in_order(coarse, self.stage.coarse.unverified(), distances);
         self.order(self.extent.lists, lists, distances);
         true
     }

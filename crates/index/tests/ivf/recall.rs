@@ -105,6 +105,17 @@ fn any_number_of_parts() {
 }
 
 #[test]
+fn of_long_vectors_the_axes_that_matter_are_kept() {
+    let (values, queries) = vectors(Distance::L2, COUNT, 300, 9);
+    let index = Index::dense(&floats(300, Distance::L2), Owned::F32(values));
+    let lists = index.section("list_ends").unwrap().len() / 4;
+    let axes = index.section("centroids").unwrap().len() / 4 / lists;
+    assert!((76..260).contains(&axes), "{axes}");
+    let recall = index.recall(&queries, 128, None);
+    assert!(recall >= 0.95, "{recall}");
+}
+
+#[test]
 fn without_the_vectors() {
     for metric in [Distance::Cosine, Distance::L2] {
         let (values, queries) = vectors(metric, COUNT, DIMS, 4);
