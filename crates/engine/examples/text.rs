@@ -106,7 +106,7 @@ fn search(
         }
     });
     let mut top = TopK::new(k);
-    acc.begin(reader.rows()).unwrap();
+    acc.begin_uncounted(reader.rows()).unwrap();
     reader.score(&terms, average, params, None, acc, &mut Counters::default()).unwrap();
     acc.top(None, 1, &mut top);
     top.into_sorted()

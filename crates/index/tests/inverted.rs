@@ -114,9 +114,14 @@ impl Search<'_> {
     fn run(&self, reader: &InvertedReader, acc: &mut Accumulators, least: u16, k: usize) -> Vec<Scored> {
         let (terms, average) = self.terms(reader);
         let (mut top, mut counters) = (TopK::new(k), Counters::default());
+        let mut uncounted = TopK::new(k);
+        acc.begin_uncounted(reader.rows()).unwrap();
+        reader.score(&terms, average, self.params, self.allowed, acc, &mut Counters::default()).unwrap();
+        acc.top(self.allowed, 1, &mut uncounted);
         acc.begin(reader.rows()).unwrap();
         reader.score(&terms, average, self.params, self.allowed, acc, &mut counters).unwrap();
         acc.top(self.allowed, least, &mut top);
+        assert!(least > 1 || uncounted.clone().into_sorted() == top.clone().into_sorted());
         let postings =
             terms.iter().map(|term| reader.doc_freq(term.term, self.allowed).unwrap()).sum::<u64>();
         assert_eq!(counters.postings_scored, postings);

@@ -24,6 +24,10 @@ pub struct Accumulators {
     matched: Vec<u16>,
     /// Per group, whether a row of it was touched. A byte, because setting one needs no reading.
     touched: Vec<u8>,
+    /// Per group, its best score; used while the best rows are collected.
+    best: Vec<f32>,
+    /// Whether matches are not counted: a row matches when its score is above 0.
+    uncounted: bool,
 }
 
 impl Accumulators {
@@ -46,12 +50,21 @@ impl Accumulators {
             // All or nothing, so that the arrays never differ in length.
             let whole = groups.checked_mul(GROUP).ok_or(IndexError::Memory { bytes: u64::MAX })?;
             let (scores, matched, touched) = (reserved(whole)?, reserved(whole)?, reserved(groups)?);
-            (self.scores, self.matched, self.touched) = (scores, matched, touched);
+            (self.best, self.scores) = (reserved(groups)?, scores);
+            (self.matched, self.touched) = (matched, touched);
             self.scores.resize(whole, 0.0);
             self.matched.resize(whole, 0);
             self.touched.resize(groups, 0);
         }
-        self.rows = rows;
+        (self.rows, self.uncounted) = (rows, false);
+        Ok(())
+    }
+
+    /// The same for a search that asks for no number of matched terms, only whether one did: that is told by a score above
+    /// 0, so no part that is added may be 0 or below.
+    pub fn begin_uncounted(&mut self, rows: u32) -> Result<(), IndexError> {
+        self.begin(rows)?;
+        self.uncounted = true;
         Ok(())
     }
 
@@ -65,26 +78,42 @@ impl Accumulators {
         (self.matched(row) > 0).then(|| self.scores[row as usize])
     }
 
-    /// How many query terms matched a row: terms scored, so that a term that matches in two fields counts twice.
+    /// How many query terms matched a row: terms scored, so that a term that matches in two fields counts twice. At most 1 when
+    /// they are not counted.
     pub fn matched(&self, row: u32) -> u16 {
+        if self.uncounted {
+            return self.scores.get(row as usize).is_some_and(|score| *score > 0.0).into();
+        }
         self.matched.get(row as usize).copied().unwrap_or(0)
     }
 
     /// Offers every allowed row that at least `min_matched` terms (and at least one) matched.
-    pub fn top(&self, allowed: Option<&Bitmap>, min_matched: u16, top: &mut TopK) {
+    ///
+    /// First the best score of every group is taken. Without conditions the k-th best of these is a score that k rows reach,
+    /// so only groups that reach it are looked at.
+    pub fn top(&mut self, allowed: Option<&Bitmap>, min_matched: u16, top: &mut TopK) {
         let least = min_matched.max(1);
+        let groups = self.scores.as_chunks::<GROUP>().0;
+        self.best.clear();
+        self.best.extend(self.touched.iter().zip(groups).map(|(&touched, scores)| match touched {
+            0 => f32::NEG_INFINITY,
+            _ => greatest(scores),
+        }));
         let mut floor = top.floor();
-        let groups = self.scores.as_chunks::<GROUP>().0.iter().zip(self.matched.as_chunks::<GROUP>().0);
-        for (group, (&touched, (scores, matched))) in self.touched.iter().zip(groups).enumerate() {
-            // Branch-free over the group, so that it becomes a few vector comparisons. NaN compares false.
-            if touched == 0 || !scores.iter().fold(false, |any, &score| any | (score >= floor)) {
+        if allowed.is_none() && least == 1 && (1..=self.best.len()).contains(&top.k()) {
+            floor = floor.max(reached(&self.best, top.k()).unwrap_or(floor));
+        }
+        for (group, scores) in groups.iter().enumerate() {
+            if self.best[group] < floor || self.best[group] == f32::NEG_INFINITY {
                 continue;
             }
             let filter = allowed.map_or(u64::MAX, |allowed| allowed.words().get(group).copied().unwrap_or(0));
-            for (at, (&score, &matched)) in scores.iter().zip(matched).enumerate() {
-                if score >= floor && matched >= least && filter >> at & 1 == 1 {
-                    top.push(score, (group * GROUP + at) as u32);
-                    floor = top.floor();
+            for (at, &score) in scores.iter().enumerate() {
+                let row = (group * GROUP + at) as u32;
+                // NaN compares false.
+                if score >= floor && filter >> at & 1 == 1 && self.matched(row) >= least {
+                    top.push(score, row);
+                    floor = floor.max(top.floor());
                 }
             }
         }
@@ -97,7 +126,7 @@ impl Accumulators {
         let groups = self.touched.len().min(other.touched.len());
         for group in (0..groups).filter(|group| other.touched[*group] != 0) {
             for row in group * GROUP..(group + 1) * GROUP {
-                if other.matched[row] >= least {
+                if other.matched(row as u32) >= least {
                     self.scores[row] += other.scores[row];
                     self.matched[row] = self.matched[row].saturating_add(1);
                     self.touched[group] = 1;
@@ -123,7 +152,9 @@ impl Accumulators {
         let least = min_matched.max(1);
         for group in (0..self.touched.len()).filter(|group| self.touched[*group] != 0) {
             for row in group * GROUP..(group + 1) * GROUP {
-                if self.matched[row] >= least && allowed.is_none_or(|allowed| allowed.contains(row as u32)) {
+                if self.matched(row as u32) >= least
+                    && allowed.is_none_or(|allowed| allowed.contains(row as u32))
+                {
                     each(row as u32, self.scores[row]);
                 }
             }
@@ -144,10 +175,16 @@ impl Accumulators {
             *part = weight * (tf / (tf + *part));
         }
         let (scores, matched) = (self.scores.as_mut_slice(), self.matched.as_mut_slice());
-        for (part, &row) in parts.iter().zip(rows) {
-            scores[row as usize] += part;
-            let matched = &mut matched[row as usize];
-            *matched = matched.saturating_add(1);
+        if self.uncounted {
+            for (part, &row) in parts.iter().zip(rows) {
+                scores[row as usize] += part;
+            }
+        } else {
+            for (part, &row) in parts.iter().zip(rows) {
+                scores[row as usize] += part;
+                let matched = &mut matched[row as usize];
+                *matched = matched.saturating_add(1);
+            }
         }
         self.touch(rows);
     }
@@ -163,4 +200,23 @@ impl Accumulators {
             rows.iter().for_each(|row| self.touched[(row >> GROUP_BITS) as usize] = 1);
         }
     }
+}
+
+/// The best of a group; eight lanes at once. NaN is never the best.
+#[inline]
+fn greatest(scores: &[f32; GROUP]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 8];
+    for chunk in scores.as_chunks::<8>().0 {
+        for (lane, &score) in lanes.iter_mut().zip(chunk) {
+            *lane = if score > *lane { score } else { *lane };
+        }
+    }
+    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// The `k`-th greatest (from 1) of the best scores of groups, if it is above 0, so that a matched row stands behind each.
+fn reached(best: &[f32], k: usize) -> Option<f32> {
+    let mut best = best.to_vec();
+    let (_, reached, _) = best.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+    (*reached > 0.0).then_some(*reached)
 }

@@ -16,6 +16,9 @@ use crate::search::rank::best;
 use crate::search::{Candidate, Context};
 use crate::wire::TercetError;
 
+/// With weights from here on no part of a score is 0, so that a score tells whether a row matched.
+const WEIGHT_MIN: f32 = 1e-20;
+
 thread_local! {
     /// Kept between searches: a search by words allocates nothing that grows with the collection.
     static SCRATCH: RefCell<Vec<Accumulators>> = RefCell::default();
@@ -55,7 +58,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn top(&mut self, query: &Clause, allowed: Option<&Bitmap>, top: &mut TopK) -> Result<(), IndexError> {
         if let Clause::Words(words) = query {
-            let sum = self.words(words, allowed)?;
+            let mut sum = self.words(words, allowed)?;
             sum.top(allowed, 1, top);
             self.scratch.push(sum);
             return Ok(());
@@ -91,6 +94,12 @@ impl Search<'_> {
     /// The scores of a list of words, summed over its fields.
     fn words(&mut self, query: &Words, allowed: Option<&Bitmap>) -> Result<Accumulators, IndexError> {
         let mut sum = self.begin()?;
+        let positive = |field: &WordsField| {
+            field.least <= 1 && field.terms.iter().all(|t| t.idf == 0.0 || t.weight >= WEIGHT_MIN)
+        };
+        if query.fields.iter().all(positive) {
+            sum.begin_uncounted(self.part.segment.rows)?;
+        }
         for field in &query.fields {
             if field.least <= 1 {
                 self.field(field, allowed, &mut sum)?;
