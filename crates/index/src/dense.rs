@@ -34,7 +34,8 @@ impl DenseSpec {
 
     /// The same vectors without codes of their own, for a kind that keeps them beside its codes.
     pub(crate) fn uncoded(&self) -> Self {
-        DenseSpec { options: DenseOptions { codec: Codec::Auto, keep: true, ..self.options }, ..*self }
+        let options = DenseOptions { codec: Codec::Auto, reduce: Reduce::None, keep: true, ..self.options };
+        DenseSpec { options, ..*self }
     }
 }
 

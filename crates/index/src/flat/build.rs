@@ -44,7 +44,9 @@ pub(super) fn build(
             sections.begin("codes")?;
             sections.write(half_bytes(input.values, &mut halves)?)?;
         }
-        Some(Codes::Lvq8) => lvq::write(spec, &Given { input, elements }, count, &mut sections, work)?,
+        Some(Codes::Lvq8 | Codes::Reduced) => {
+            lvq::write(spec, &Given { input, elements }, count, &mut sections, work)?;
+        }
     }
     beside.write(spec, form, (input.rows, count), input.present, &mut sections)?;
     Ok(sections)
@@ -100,7 +102,7 @@ pub(super) fn merge(
             return Err(IndexError::shape("vectors of the same stream", slots.len() as u64, coded as u64));
         }
     }
-    if form.codes == Some(Codes::Lvq8) {
+    if matches!(form.codes, Some(Codes::Lvq8 | Codes::Reduced)) {
         lvq::write(spec, vectors, slots.len() as u32, sink, work)?;
     }
     beside.write(spec, form, (rows, slots.len() as u32), Some(&slots), sink)
@@ -119,6 +121,10 @@ impl DenseStream for Given<'_> {
         (0..count)
             .filter_map(|slot| self.input.values.at(slot, self.elements))
             .try_for_each(|vector| each(0, vector))
+    }
+
+    fn queries(&self) -> Option<Values<'_>> {
+        self.input.queries
     }
 }
 

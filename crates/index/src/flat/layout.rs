@@ -6,7 +6,7 @@
 //! ```
 //! `given` and `kept` are places in [`Dtype::ALL`], `kept` [`NOTHING`] where only codes are there.
 
-use crate::dense::{Codec, DenseSpec, Distance};
+use crate::dense::{Codec, DenseSpec, Distance, Reduce};
 use crate::sections::array_bytes;
 use crate::values::Dtype;
 use crate::{Array, IndexError, SectionSource};
@@ -61,6 +61,8 @@ pub(super) enum Codes {
     Half,
     /// 8 bits a component (`lvq.rs`).
     Lvq8,
+    /// 8 bits a component of the reduced vector.
+    Reduced,
 }
 
 /// What is stored of the vectors.
@@ -80,7 +82,14 @@ impl Form {
         checked_dims(spec)?;
         let given = spec.dtype;
         let plain = Form { given, kept: Some(given), codes: None };
+        let reduced = !matches!(spec.options.reduce, Reduce::Auto | Reduce::None);
         Ok(match (spec.options.codec, given) {
+            (Codec::Auto | Codec::Lvq8, Dtype::F32 | Dtype::F16) if reduced => {
+                if !spec.options.keep {
+                    return Err(IndexError::Unsupported { what: "reduced vectors without whole ones" });
+                }
+                Form { codes: Some(Codes::Reduced), ..plain }
+            }
             (Codec::F16, Dtype::F32) if spec.options.keep => Form { codes: Some(Codes::Half), ..plain },
             (Codec::F16, Dtype::F32) => Form { kept: Some(Dtype::F16), ..plain },
             (Codec::Auto | Codec::F32 | Codec::F16, _) => plain,
@@ -138,6 +147,7 @@ impl Meta {
             None => 0,
             Some(Codes::Half) => 1,
             Some(Codes::Lvq8) => 2,
+            Some(Codes::Reduced) => 3,
         };
         let (given, kept) = (place(self.form.given), self.form.kept.map_or(NOTHING, place));
         array_bytes(&[TYPED, dims, self.count, flags, given, kept, codes, 0])
@@ -181,6 +191,7 @@ fn form(given: u32, kept: u32, codes: u32) -> Option<Form> {
         0 => None,
         1 => Some(Codes::Half),
         2 => Some(Codes::Lvq8),
+        3 => Some(Codes::Reduced),
         _ => return None,
     };
     let sound = match codes {
@@ -189,6 +200,7 @@ fn form(given: u32, kept: u32, codes: u32) -> Option<Form> {
         Some(Codes::Lvq8) => {
             matches!(given, Dtype::F32 | Dtype::F16) && kept.is_none_or(|kept| kept == given)
         }
+        Some(Codes::Reduced) => matches!(given, Dtype::F32 | Dtype::F16) && kept == Some(given),
     };
     sound.then_some(Form { given, kept, codes })
 }

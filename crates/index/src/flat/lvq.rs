@@ -1,9 +1,10 @@
-//! The codec `lvq8`: sections `center` and `codes`, written and scanned.
+//! The codec `lvq8`, of whole vectors or of reduced ones: sections `center`, `reduction` and `codes`, written and scanned.
 
 use super::compare::Scores;
 use super::query::Scratch;
-use crate::dense::{DenseSpec, DenseStream, Work};
+use crate::dense::{DenseSpec, DenseStream, Reduce, Work};
 use crate::quant::{CodeQuery, Coder, Space};
+use crate::reduce::{Reduction, SAMPLE, fit};
 use crate::sections::reserved;
 use crate::values::Values;
 use crate::{Array, IndexError, SectionSink, SectionSource};
@@ -19,6 +20,7 @@ const GATHERED: usize = 256;
 #[derive(Debug)]
 pub(super) struct Lvq {
     space: Space,
+    reduction: Reduction,
     coder: Coder,
     codes: Array<u8>,
 }
@@ -55,8 +57,13 @@ pub(super) fn write(
     };
     let space = Space::fit_on(metric(spec)?, spec.dims, &mut gather, work.parallel)?;
     space.write(sink)?;
-    let coder = Coder::bits8(space.points());
+    let reduction = reduction(spec, &space, vectors, count as usize, work)?;
+    let coder = Coder::bits8(reduction.as_ref().map_or(space.points(), |one| one.reduced(space.points())));
     let (mut point, mut row): (Vec<f32>, Vec<u8>) = (reserved(space.points())?, reserved(coder.stride())?);
+    let mut reduced = vec![0.0; coder.dims()];
+    if let Some(reduction) = &reduction {
+        reduction.write(space.points(), sink)?;
+    }
     point.resize(space.points(), 0.0);
     row.resize(coder.stride(), 0);
     let mut coded = 0;
@@ -64,7 +71,14 @@ pub(super) fn write(
     vectors.for_each(&mut |_, vector| {
         vector.write_f32(&mut floats);
         space.point(&floats, &mut point);
-        coder.encode(&point, Coder::norm(&point), &mut row);
+        let norm = Coder::norm(&point);
+        match &reduction {
+            None => coder.encode(&point, norm, &mut row),
+            Some(reduction) => {
+                reduction.apply(&point, &mut reduced);
+                coder.encode(&reduced, reduction.norm(&point, norm, &reduced), &mut row);
+            }
+        }
         coded += 1;
         if coded % REPORT == 0 {
             work.step(coded, count.into())?;
@@ -77,12 +91,65 @@ pub(super) fn write(
     Ok(())
 }
 
+/// The reduction that is asked for, fitted to the stream; it is asked once more where there is something to fit.
+fn reduction(
+    spec: &DenseSpec,
+    space: &Space,
+    vectors: &dyn DenseStream,
+    count: usize,
+    work: &Work<'_>,
+) -> Result<Option<Reduction>, IndexError> {
+    let (mut floats, mut point, mut sample) = (Vec::new(), vec![0.0; space.points()], Vec::new());
+    if matches!(spec.options.reduce, Reduce::Pca(_) | Reduce::LeanVec(_)) {
+        let (wanted, mut at) = (count.min(SAMPLE), 0);
+        sample = reserved(wanted.saturating_mul(space.points()))?;
+        vectors.for_each(&mut |_, vector| {
+            // Even distances, without the last ones of an uneven end.
+            if at % (count / wanted.max(1)).max(1) == 0 && sample.len() < wanted * space.points() {
+                vector.write_f32(&mut floats);
+                space.point(&floats, &mut point);
+                sample.extend_from_slice(&point);
+            }
+            at += 1;
+            Ok(())
+        })?;
+        if sample.is_empty() {
+            // Without a vector any axes will do.
+            sample.resize(space.points(), 0.0);
+        }
+    }
+    fit(spec, space, &sample, vectors.queries(), work)
+}
+
 impl Lvq {
     pub(super) fn open(spec: &DenseSpec, count: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
+        Self::of(Reduction::None, Space::open(metric(spec)?, spec.dims, source)?, count, source)
+    }
+
+    /// Codes of reduced vectors.
+    pub(super) fn open_reduced(
+        spec: &DenseSpec,
+        count: u32,
+        source: &dyn SectionSource,
+    ) -> Result<Self, IndexError> {
         let space = Space::open(metric(spec)?, spec.dims, source)?;
-        let coder = Coder::bits8(space.points());
+        Self::of(Reduction::open(source, space.points())?, space, count, source)
+    }
+
+    fn of(
+        reduction: Reduction,
+        space: Space,
+        count: u32,
+        source: &dyn SectionSource,
+    ) -> Result<Self, IndexError> {
+        let coder = Coder::bits8(reduction.reduced(space.points()));
         let bytes = u64::from(count) * coder.stride() as u64;
-        Ok(Lvq { codes: Array::open_len(source, "codes", bytes)?, space, coder })
+        Ok(Lvq { codes: Array::open_len(source, "codes", bytes)?, space, reduction, coder })
+    }
+
+    /// Whether vectors were reduced before they were coded.
+    pub(super) fn reduced(&self) -> bool {
+        self.reduction != Reduction::None
     }
 
     /// Bytes of a vector's codes.
@@ -122,14 +189,21 @@ impl Lvq {
         codes: &'a [u8],
         scratch: &'a mut Scratch,
     ) -> Option<LvqScores<'a>> {
-        let Scratch { floats, point, coded, .. } = scratch;
+        let Scratch { floats, point, reduced, coded, .. } = scratch;
         query.write_f32(floats);
         if floats.len() != self.space.dims() {
             return None;
         }
         point.resize(self.space.points(), 0.0);
         self.space.query(floats, point);
-        self.coder.query(point, Coder::norm(point), coded);
+        let norm = Coder::norm(point);
+        if self.reduced() {
+            reduced.resize(self.coder.dims(), 0.0);
+            self.reduction.apply_query(point, reduced);
+            self.coder.query(reduced, norm, coded);
+        } else {
+            self.coder.query(point, norm, coded);
+        }
         let length = floats.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         Some(LvqScores { lvq: self, codes, query: coded, length })
     }

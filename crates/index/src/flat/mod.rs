@@ -9,7 +9,7 @@
 //! - `terms`  u32: a sum over every vector, for integers that need one (`compare.rs`);
 //! - `codes`  u16: the vectors rounded to f16; only for f32 with the codec `f16` that are kept; or
 //! - `center` and `codes`, of the codec `lvq8` (`crates/index/src/quant`); `values` is left out when the vectors are not
-//!   kept.
+//!   kept; of reduced vectors also `reduction` and what belongs to it (`crates/index/src/reduce`).
 //!
 //! A vector's slot is its place in `values`; without `rows`, slot and row are the same. Cosine keeps the raw
 //! vectors so that they come back bit for bit: the query is scaled to length 1 once per search, and a score is

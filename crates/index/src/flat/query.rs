@@ -15,6 +15,7 @@ const GRAIN: usize = 32;
 pub(super) struct Scratch {
     pub(super) floats: Vec<f32>,
     pub(super) point: Vec<f32>,
+    pub(super) reduced: Vec<f32>,
     pub(super) coded: CodeQuery,
     codes: Vec<i8>,
     bits: Vec<u8>,

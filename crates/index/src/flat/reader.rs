@@ -15,8 +15,10 @@ use crate::values::{Dtype, Values};
 use crate::{Bitmap, Counters, IndexError, SectionSource, TopK, Work};
 use std::any::Any;
 
-/// Candidates that are compared again, for each result asked for.
+/// Candidates that are compared again, for each result asked for ...
 const OVERSAMPLE: usize = 4;
+/// ... and where codes are of reduced vectors.
+const OVERSAMPLE_REDUCED: usize = 8;
 /// Candidates at least.
 const CANDIDATES_MIN: usize = 32;
 
@@ -67,6 +69,7 @@ impl FlatReader {
             None => None,
             Some(Codes::Half) => Some(Coded::Half(Vectors::open(source, "codes", half, count)?)),
             Some(Codes::Lvq8) => Some(Coded::Lvq8(Lvq::open(spec, count, source)?)),
+            Some(Codes::Reduced) => Some(Coded::Lvq8(Lvq::open_reduced(spec, count, source)?)),
         };
         let kept = |dtype| Vectors::open(source, "values", Shape { dtype, ..shape }, count);
         Ok(FlatReader {
@@ -122,10 +125,21 @@ impl FlatReader {
     /// The candidates that are found by the codes, to be compared again; `None` where all vectors are compared at once:
     /// when that is asked for, and when no more rows are allowed.
     fn candidates(&self, search: &DenseSearch<'_>, top: &TopK) -> Option<usize> {
-        let candidates = top.k().saturating_mul(OVERSAMPLE).max(CANDIDATES_MIN);
+        let candidates = match search.effort {
+            Effort::Ef(candidates) => candidates as usize,
+            Effort::Probes { candidates, .. } if candidates > 0 => candidates as usize,
+            _ => self.usual(top.k()),
+        };
+        let candidates = candidates.max(top.k());
         let allowed = search.allowed.map_or(self.count, Bitmap::count).min(self.count);
         let exact = search.effort == Effort::Exact || top.radius().is_some();
         (!exact && candidates < allowed as usize).then_some(candidates)
+    }
+
+    /// Candidates of a search for `k`.
+    fn usual(&self, k: usize) -> usize {
+        let reduced = self.lvq().is_some_and(Lvq::reduced);
+        k.saturating_mul(if reduced { OVERSAMPLE_REDUCED } else { OVERSAMPLE }).max(CANDIDATES_MIN)
     }
 
     /// Scans vectors; a query of another length finds nothing.
@@ -299,7 +313,7 @@ impl DenseReader for FlatReader {
         };
         let mut cost = NS_PER_SEARCH + vectors * scanned;
         if self.codes.is_some() {
-            let candidates = (k.saturating_mul(OVERSAMPLE).max(CANDIDATES_MIN) as f64).min(vectors);
+            let candidates = (self.usual(k) as f64).min(vectors);
             cost += candidates * 2.0 * kept;
         }
         if allowed.is_some() {

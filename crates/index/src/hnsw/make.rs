@@ -9,7 +9,7 @@ use super::{GRAPH_FROM, VERSION};
 use crate::dense::{Codec, DenseInput, DenseSpec, Work};
 use crate::flat;
 use crate::sections::reserved;
-use crate::values::Dtype;
+use crate::values::{Dtype, Values};
 use crate::{IndexError, SectionSink, Sections};
 use tercet_kernels::Metric;
 
@@ -52,7 +52,7 @@ pub(super) fn build(
     let mut sections = (flat::KIND.build)(&kept(spec), input, work)?;
     let rows = Given { values: input.values, elements: spec.dtype.elements(spec.dims) };
     if rows.count() >= GRAPH_FROM {
-        make(spec, &rows, &mut sections, work)?;
+        make(spec, &rows, input.queries, &mut sections, work)?;
     }
     Ok(sections)
 }
@@ -61,6 +61,7 @@ pub(super) fn build(
 pub(super) fn make(
     spec: &DenseSpec,
     rows: &dyn Rows,
+    queries: Option<Values<'_>>,
     sink: &mut dyn SectionSink,
     work: &Work<'_>,
 ) -> Result<(), IndexError> {
@@ -69,7 +70,7 @@ pub(super) fn make(
         return Err(IndexError::too_large("vectors of a graph", (1 << 31) - 1));
     }
     let params = params(spec);
-    let plan = Plan::fit(spec, metric(spec), rows, work)?;
+    let plan = Plan::fit(spec, metric(spec), rows, queries, work)?;
     let codes = plan.encode(rows, work.parallel)?;
     work.step(0, count as u64)?;
     let queries = plan.queries(rows, work.parallel);

@@ -16,6 +16,7 @@ use crate::dense::{DenseSpec, DenseStream, Work};
 use crate::flat;
 use crate::parallel::in_parallel;
 use crate::sections::reserved;
+use crate::values::Values;
 use crate::{IndexError, SectionSink};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -26,12 +27,14 @@ const GROWTH: usize = 4;
 const SHARE: usize = 3;
 
 /// Vectors that came by a stream.
-struct Held {
+struct Held<'a> {
     values: Vec<f32>,
     dims: usize,
+    /// Queries that axes are fitted to.
+    queries: Option<Values<'a>>,
 }
 
-impl Rows for Held {
+impl Rows for Held<'_> {
     fn count(&self) -> usize {
         self.values.len() / self.dims.max(1)
     }
@@ -61,7 +64,7 @@ pub(super) fn merge(
     // Codes that are not stored, or that belong to the vectors as `flat` has them, are made again for all.
     let again = lent(spec) || raw(spec);
     // Otherwise those of the reused graph's rows are there.
-    let mut fresh = Held { values: Vec::new(), dims: spec.dims };
+    let mut fresh = Held { values: Vec::new(), dims: spec.dims, queries: vectors.queries() };
     let mut taken: Vec<u32> = Vec::new();
     let mut floats = Vec::new();
     vectors.for_each(&mut |row, vector| {
@@ -78,7 +81,7 @@ pub(super) fn merge(
     })?;
     match base {
         Some(base) => base.grow(spec, &taken, &fresh, again, sink, work),
-        None if taken.len() >= GRAPH_FROM => make(spec, &fresh, sink, work),
+        None if taken.len() >= GRAPH_FROM => make(spec, &fresh, fresh.queries, sink, work),
         None => Ok(()),
     }
 }
@@ -146,7 +149,7 @@ impl<'a> Reused<'a> {
         &self,
         spec: &DenseSpec,
         taken: &[u32],
-        fresh: &Held,
+        fresh: &Held<'_>,
         again: bool,
         sink: &mut dyn SectionSink,
         work: &Work<'_>,
@@ -155,7 +158,7 @@ impl<'a> Reused<'a> {
         let params = params(spec);
         let made;
         let (plan, planned) = if again {
-            made = Plan::fit(spec, metric(spec), fresh, work)?;
+            made = Plan::fit(spec, metric(spec), fresh, fresh.queries, work)?;
             (&made, taken.len())
         } else {
             (&stage.plan, stage.planned as usize)
@@ -182,7 +185,12 @@ impl<'a> Reused<'a> {
     }
 
     /// The codes of all, and the queries of the fresh ones.
-    fn codes(&self, taken: &[u32], fresh: &Held, work: &Work<'_>) -> Result<(Codes, Queries), IndexError> {
+    fn codes(
+        &self,
+        taken: &[u32],
+        fresh: &Held<'_>,
+        work: &Work<'_>,
+    ) -> Result<(Codes, Queries), IndexError> {
         let plan = &self.stage.plan;
         let made = plan.encode(fresh, work.parallel)?;
         let mut fresh_queries = match plan.queries(fresh, work.parallel) {

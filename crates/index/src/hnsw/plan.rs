@@ -4,15 +4,13 @@ use super::{WALK_BYTES, WALK_CANDIDATES, WALK_QUERIES, WALK_SAMPLE};
 use crate::dense::{Codec, DenseSpec, Parallel, Reduce, Work};
 use crate::parallel::{each_part, in_parallel};
 use crate::quant::{CodeQuery, Coder, Space};
-use crate::reduce::{PCA_DIMS_MAX, Reduction, pca, prefix, random_axes};
+use crate::reduce::{PCA_DIMS_MAX, Reduction, SAMPLE, fit, pca};
 use crate::sections::{reserved, zeros};
 use crate::values::{Dtype, Values};
 use crate::{IndexError, hnsw::build::Queries};
 use std::ops::Range;
 use tercet_kernels::Metric;
 
-/// Vectors from which axes are found.
-const AXES_SAMPLE: usize = 4_096;
 /// Vectors that are visited at once, and those that one piece of work takes.
 const VISITED: usize = 4_096;
 const PIECE: usize = 64;
@@ -33,6 +31,8 @@ pub(super) struct Plan {
     /// The axes as rows of 8-bit codes: projecting a query is a scan of them, a quarter of the time of the product with
     /// floats, and its error a tenth of the walk's codes'. Empty without axes.
     axes: Vec<u8>,
+    /// What is added to such a projection: that of the way between the origins of data and queries.
+    offset: Vec<f32>,
 }
 
 /// What a walk reads.
@@ -123,6 +123,7 @@ impl Plan {
         spec: &DenseSpec,
         metric: Metric,
         rows: &dyn Rows,
+        queries: Option<Values<'_>>,
         work: &Work<'_>,
     ) -> Result<Self, IndexError> {
         if matches!(spec.options.codec, Codec::Pq { .. } | Codec::RaBitQ { .. } | Codec::Binary) {
@@ -138,18 +139,15 @@ impl Plan {
         if raw(spec) {
             return Ok(whole(space));
         }
-        let reduction = match spec.options.reduce {
-            Reduce::Pca(axes) => Some(Reduction::Pca(axes_of(&space, rows, axes as usize, work)?)),
-            Reduce::Prefix(first) => Some(prefix(points, first as usize + space.added())?),
-            Reduce::Auto | Reduce::None => None,
-            Reduce::Random(axes) => {
-                let axes = (axes as usize).min(points);
-                Some(Reduction::Pca(random_axes(points, axes, spec.options.seed)?))
-            }
-            Reduce::LeanVec(_) => {
-                return Err(IndexError::Unsupported { what: "this reduction" });
-            }
-        };
+        let learnt = matches!(spec.options.reduce, Reduce::Pca(_) | Reduce::LeanVec(_));
+        let sample = if learnt { sample_of(&space, rows, work)? } else { Vec::new() };
+        let reduction = fit(
+            spec,
+            &space,
+            &sample,
+            queries,
+            &Work { parallel: work.parallel, progress: &go_on(rows, work) },
+        )?;
         Ok(match (spec.options.codec, reduction) {
             (Codec::Lvq4x8, Some(reduction)) => {
                 let walk = Coder::bits4(reduction.reduced(points));
@@ -176,7 +174,13 @@ impl Plan {
         let points = space.points();
         let many = Coder::dims_in(WALK_BYTES, 4).min(points);
         let few = Coder::dims_in(WALK_BYTES, 8).min(points);
-        let axes = axes_of(&space, rows, many, work)?;
+        let axes = pca(
+            &sample_of(&space, rows, work)?,
+            points,
+            many,
+            false,
+            &Work { parallel: work.parallel, progress: &go_on(rows, work) },
+        )?;
         let plan = |reduction, walk: Coder| Plan::new(space.clone(), reduction, walk.in_lines(), Over::Own);
         // The first axes of many are the few.
         let mut leading = axes.clone();
@@ -261,6 +265,7 @@ impl Plan {
             self.judge.encode(&point, norm, &mut coded.0[place * judge..(place + 1) * judge]);
             if self.over == Over::Own {
                 self.reduction.apply(&point, &mut reduced);
+                let norm = self.reduction.norm(&point, norm, &reduced);
                 self.walk.encode(&reduced, norm, &mut coded.1[place * walk..(place + 1) * walk]);
             }
         }
@@ -305,17 +310,19 @@ impl Plan {
         reduced.clear();
         reduced.resize(dims, 0.0);
         match &self.reduction {
-            Reduction::Pca(_) => {
+            Reduction::Pca(_) | Reduction::LeanVec(_) => {
                 self.judge.distances_in_order(judge, &self.axes, reduced);
                 // The axes were coded as of no length: what is left is minus the product.
-                reduced.iter_mut().for_each(|x| *x = -*x);
-                self.walk.query(reduced, norm, out);
+                reduced.iter_mut().zip(&self.offset).for_each(|(x, offset)| *x = offset - *x);
             }
-            Reduction::None | Reduction::Prefix { .. } => {
-                self.judge.components(judge, reduced);
-                self.walk.query(reduced, norm, out);
+            Reduction::None | Reduction::Prefix { .. } => self.judge.components(judge, reduced),
+            Reduction::UnitPrefix(_) => {
+                let mut point = vec![0.0; self.judge.dims()];
+                self.judge.components(judge, &mut point);
+                self.reduction.apply_query(&point, reduced);
             }
         }
+        self.walk.query(reduced, norm, out);
     }
 
     /// The walk's query of a stored vector, from its 8-bit codes.
@@ -329,15 +336,17 @@ impl Plan {
     /// From its parts.
     pub(super) fn new(space: Space, reduction: Reduction, walk: Coder, over: Over) -> Self {
         let judge = Coder::bits8(space.points());
-        let mut axes = Vec::new();
-        if let Reduction::Pca(projection) = &reduction {
+        let (mut axes, mut offset) = (Vec::new(), Vec::new());
+        if let Some(projection) = reduction.query_axes() {
+            offset.resize(projection.reduced, 0.0);
+            reduction.apply_query(&vec![0.0; space.points()], &mut offset);
             axes.resize(projection.reduced * judge.stride(), 0);
             for (at, row) in axes.chunks_exact_mut(judge.stride()).enumerate() {
                 let axis = projection.matrix.iter().skip(at).step_by(projection.reduced.max(1));
                 judge.encode(&axis.copied().collect::<Vec<f32>>(), 0.0, row);
             }
         }
-        Plan { space, reduction, walk, judge, over, axes }
+        Plan { space, reduction, walk, judge, over, axes, offset }
     }
 }
 
@@ -373,15 +382,16 @@ impl Rows for Sampled<'_> {
     }
 }
 
-/// The principal axes of a sample of the points.
-fn axes_of(
-    space: &Space,
-    rows: &dyn Rows,
-    axes: usize,
-    work: &Work<'_>,
-) -> Result<crate::reduce::Projection, IndexError> {
+/// Finding axes is a part of the work that has no measure of its own.
+fn go_on<'w>(rows: &dyn Rows, work: &'w Work<'_>) -> impl Fn(u64, u64) -> bool + Sync + 'w {
+    let total = rows.count() as u64;
+    move |_, _| (work.progress)(0, total)
+}
+
+/// Some points, at even distances, from which axes are found.
+fn sample_of(space: &Space, rows: &dyn Rows, work: &Work<'_>) -> Result<Vec<f32>, IndexError> {
     let points = space.points();
-    let count = rows.count().min(AXES_SAMPLE);
+    let count = rows.count().min(SAMPLE);
     let step = rows.count() / count.max(1);
     let mut sample: Vec<f32> = zeros(count.saturating_mul(points))?;
     each_part(work.parallel, sample.chunks_mut(points * PIECE), &|piece, part| {
@@ -391,8 +401,5 @@ fn axes_of(
             space.point(&vector, point);
         }
     });
-    // Finding axes is a part of the work that has no measure of its own.
-    let total = rows.count() as u64;
-    let go_on = |_, _| (work.progress)(0, total);
-    pca(&sample, points, axes, false, &Work { parallel: work.parallel, progress: &go_on })
+    Ok(sample)
 }

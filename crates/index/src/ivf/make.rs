@@ -3,13 +3,14 @@
 use super::LISTS_FROM;
 use super::layout::{BLOCK, Head, block_bytes};
 use super::plan::{Coding, Plan, SAMPLE_MOST, SAMPLE_OF_LIST, lists, terms};
+use super::source::{Given, Source};
 use crate::batch::in_parallel;
 use crate::cluster::{Members, Points, sampled};
 use crate::dense::{Codec, DenseInput, DenseSpec, Rerank, Work};
 use crate::quant::{Coder, Space};
 use crate::reduce::Reduction;
 use crate::sections::{ArraySink, reserved};
-use crate::values::{Dtype, Values};
+use crate::values::Dtype;
 use crate::{IndexError, SectionSink, Sections, flat};
 use tercet_kernels::Metric;
 
@@ -18,43 +19,6 @@ const PIECE: usize = 64;
 const ROUND_BYTES: usize = 16 << 20;
 /// Lists near a vector that its second one is chosen from.
 const SECOND_OF: usize = 12;
-
-/// Calls back with vectors.
-pub(super) type Each<'e> = dyn FnMut(usize, &[f32]) -> Result<(), IndexError> + 'e;
-
-/// Vectors that come one after the other, as often as they are asked for.
-pub(super) trait Source {
-    fn count(&self) -> usize;
-    /// Calls back with the slot and the components of each.
-    fn visit(&self, each: &mut Each<'_>) -> Result<(), IndexError>;
-}
-
-/// Vectors in one array.
-struct Given<'a> {
-    values: Values<'a>,
-    elements: usize,
-}
-
-impl Source for Given<'_> {
-    fn count(&self) -> usize {
-        self.values.len() / self.elements.max(1)
-    }
-
-    fn visit(&self, each: &mut Each<'_>) -> Result<(), IndexError> {
-        let mut vector = Vec::new();
-        for at in 0..self.count() {
-            match self.values.at(at, self.elements) {
-                Some(Values::F32(values)) => each(at, values)?,
-                Some(values) => {
-                    values.write_f32(&mut vector);
-                    each(at, &vector)?;
-                }
-                None => {}
-            }
-        }
-        Ok(())
-    }
-}
 
 /// What is kept of the vectors: codes are the lists' business, but where they stand for the vectors.
 pub(super) fn kept(spec: &DenseSpec) -> DenseSpec {
@@ -77,7 +41,8 @@ pub(super) fn build(
 ) -> Result<Sections, IndexError> {
     metric(spec)?;
     let mut sections = (flat::KIND.build)(&kept(spec), input, work)?;
-    let source = Given { values: input.values, elements: spec.dtype.elements(spec.dims) };
+    let elements = spec.dtype.elements(spec.dims);
+    let source = Given { values: input.values, elements, queries: input.queries };
     if source.count() >= LISTS_FROM {
         make(spec, &source, &mut sections, work)?;
     }
@@ -100,7 +65,7 @@ pub(super) fn make(
         })
     })?;
     let sample = sample(spec, &space, source)?;
-    let plan = Plan::fit(spec, space, &sample, count, work)?;
+    let plan = Plan::fit(spec, space, &sample, (count, source.queries()), work)?;
     drop(sample);
     let mut coded = Coded::new(&plan, count)?;
     coded.code_with(&plan, source, work, &mut |_, _| false)?;

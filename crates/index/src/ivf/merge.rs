@@ -3,11 +3,13 @@
 
 use super::LISTS_FROM;
 use super::layout::{BLOCK, block_bytes};
-use super::make::{Coded, Each, Source, Taken, Trained, check_count, kept, make, write};
+use super::make::{Coded, Taken, Trained, check_count, kept, make, write};
 use super::plan::{Coding, lists};
 use super::reader::{IvfReader, Stage};
+use super::source::{Each, Source};
 use crate::dense::{DenseSpec, DenseStream, Work};
 use crate::sections::reserved;
+use crate::values::Values;
 use crate::{IndexError, SectionSink, flat};
 
 /// Centroids are used again while the merged segment has at most so many times the vectors they were trained for.
@@ -25,6 +27,10 @@ struct Streamed<'a> {
 }
 
 impl Source for Streamed<'_> {
+    fn queries(&self) -> Option<Values<'_>> {
+        self.vectors.queries()
+    }
+
     fn count(&self) -> usize {
         self.count
     }

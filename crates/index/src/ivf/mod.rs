@@ -35,6 +35,7 @@ mod pool;
 mod reader;
 mod scan;
 mod search;
+mod source;
 
 use crate::dense::{Capabilities, DenseKind};
 

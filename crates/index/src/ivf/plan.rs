@@ -6,9 +6,10 @@ use crate::IndexError;
 use crate::cluster::{Centroids, Points, balanced, chance, kmeans, sampled};
 use crate::dense::{Codec, DenseOptions, DenseSpec, Reduce, Rerank, Rotate, Work};
 use crate::quant::{Codebook, Coder, Planes, Space};
-use crate::reduce::{PCA_DIMS_MAX, Projection, Reduction, pca, prefix, random_axes};
+use crate::reduce::{PCA_DIMS_MAX, Projection, Reduction, pca, prefix, random_axes, shared_axes};
 use crate::sections::reserved;
 use crate::values::Dtype;
+use crate::values::Values;
 
 /// Vectors from which axes are found.
 const AXES_SAMPLE: usize = 4_096;
@@ -126,18 +127,18 @@ fn parts(spec: &DenseSpec, points: usize) -> Option<(usize, u32)> {
 }
 
 impl Plan {
-    /// Fits a plan to a sample of the points of the space.
+    /// Fits a plan to a sample of the points of the space, and to sample queries where there are some.
     pub(super) fn fit(
         spec: &DenseSpec,
         space: Space,
         sample: &[f32],
-        count: usize,
+        (count, queries): (usize, Option<Values<'_>>),
         work: &Work<'_>,
     ) -> Result<Self, IndexError> {
         let points = space.points();
         let options = &spec.options;
         let parts = parts(spec, points);
-        let reduction = reduction(spec, &space, sample, parts, work)?;
+        let reduction = reduction(spec, &space, (sample, queries), parts, work)?;
         let reduced = reduction.reduced(points);
         let mut shorter = make::projected(&reduction, sample, points, work)?;
         let lists = lists(options, count);
@@ -196,7 +197,7 @@ impl Plan {
 fn reduction(
     spec: &DenseSpec,
     space: &Space,
-    sample: &[f32],
+    (sample, queries): (&[f32], Option<Values<'_>>),
     parts: Option<(usize, u32)>,
     work: &Work<'_>,
 ) -> Result<Reduction, IndexError> {
@@ -216,7 +217,10 @@ fn reduction(
         Reduce::Random(axes) => {
             Reduction::Pca(random_axes(points, (axes as usize).min(points), spec.options.seed)?)
         }
-        Reduce::LeanVec(_) => return Err(IndexError::Unsupported { what: "this reduction" }),
+        // Lists are of points that lie near each other: one set of axes for data and queries.
+        Reduce::LeanVec(axes) => {
+            Reduction::Pca(shared_axes(spec, space, (&some, queries), axes as usize, work)?)
+        }
     };
     let reduced = first.reduced(points);
     let turn = match (rotate, parts) {
@@ -285,6 +289,9 @@ fn compose(first: Reduction, turn: Projection, points: usize) -> Result<Reductio
             }
             Reduction::Pca(projection) => {
                 row.copy_from_slice(&projection.matrix[at * reduced..(at + 1) * reduced])
+            }
+            Reduction::LeanVec(_) | Reduction::UnitPrefix(_) => {
+                return Err(IndexError::Unsupported { what: "this reduction" });
             }
         }
         let start = matrix.len();

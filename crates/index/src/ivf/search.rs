@@ -248,6 +248,11 @@ impl Run<'_> {
                 reduced.iter_mut().for_each(|x| *x = -*x);
             }
             Reduction::None | Reduction::Prefix { .. } => reduced.extend_from_slice(&point[..width]),
+            // None that is built, but a file may say so.
+            Reduction::LeanVec(_) | Reduction::UnitPrefix(_) => {
+                reduced.resize(width, 0.0);
+                plan.reduction.apply_query(point, reduced);
+            }
         }
         plan.centroids.coder.query(reduced, 0.0, coarse);
         distances.resize(self.stage.head.lists as usize, 0.0);

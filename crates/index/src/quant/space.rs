@@ -134,6 +134,11 @@ impl Space {
         self.points() - self.dims
     }
 
+    /// What the center took from points, and the length that they had before it did, of vectors of one length (cosine).
+    pub(crate) fn sphere(&self) -> (impl Iterator<Item = f32> + '_, f32) {
+        (self.center.iter().map(|center| center * self.scale), self.scale)
+    }
+
     /// The point of a stored vector; `out` has `points()` components.
     pub fn point(&self, vector: &[f32], out: &mut [f32]) {
         self.place(vector, false, out);

@@ -1,25 +1,35 @@
 //! Linear reductions in front of an index: fewer dimensions to walk with, all of them to re-rank with.
 //!
-//! Two mechanisms: a prefix of the components, which embeddings trained for it allow (Matryoshka representation
-//! learning, arXiv 2205.13147), and a projection onto the principal axes of a sample (LeanVec-ID, arXiv 2312.16335).
+//! - a prefix of the components, which embeddings trained for it allow (Matryoshka representation learning, arXiv
+//!   2205.13147); of cosine vectors one of length 1 again;
+//! - a projection onto the principal axes of a sample (LeanVec-ID, arXiv 2312.16335);
+//! - one projection of data and another of queries, from samples of both (LeanVec-OOD, the same; `leanvec.rs`);
+//! - a projection onto random axes (`random.rs`).
 //!
 //! Invariants:
 //! - the same input gives the same bits on every machine, in finding the axes ([`pca`]) and in projecting
 //!   ([`Reduction::apply`]): one order of operations, no fused multiply-add, no function but the square root;
-//! - axes are orthonormal, so that distances of projected vectors never exceed the distances of the vectors
-//!   by more than rounding.
+//! - principal axes are orthonormal, so that distances of projected vectors never exceed the distances of the vectors
+//!   by more than rounding. Where queries have axes of their own only inner products are kept.
 //!
-//! Sections: `reduction` u32 x 5: layout version, kind (0 none, 1 prefix, 2 principal axes), dims, reduced, the bits of
-//! the kept share as f32; for principal axes also `mean` f32 x dims and `axes` f32 x dims x reduced, row-major.
+//! Sections: `reduction` u32 x 5: layout version, kind, dims, reduced, the bits of the kept share as f32; then by kind
+//! - 0 none, 1 prefix: nothing;
+//! - 2 principal axes: `mean` f32 x dims and `axes` f32 x dims x reduced, row-major;
+//! - 3 axes of data and queries: the same of the data, and `query_mean` and `query_axes` of queries;
+//! - 4 prefix of length 1: `mean` f32 x (reduced + 1), the length and what is added before a prefix is scaled.
 
 mod covariance;
 mod eigen;
+mod fit;
+mod leanvec;
 mod pca;
 mod random;
 mod stored;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use fit::{SAMPLE, fit, shared_axes};
+pub use leanvec::{Pair, leanvec, leanvec_shared};
 pub use pca::{PCA_DIMS_MAX, energy_share, pca, pca_keeping, spectrum};
 pub use random::random_axes;
 
@@ -58,6 +68,31 @@ pub enum Reduction {
     },
     /// A projection onto principal axes.
     Pca(Projection),
+    /// One projection of data, another of queries.
+    LeanVec(Pair),
+    /// The first components, scaled to one length.
+    UnitPrefix(UnitPrefix),
+}
+
+/// The first components of vectors that lie on a sphere about another point than the origin: they are brought back to the
+/// sphere of their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitPrefix {
+    /// What was taken off the vectors, as far as it is in the prefix.
+    pub mean: Vec<f32>,
+    /// The length of the vectors before that.
+    pub length: f32,
+}
+
+impl UnitPrefix {
+    fn apply(&self, vector: &[f32], out: &mut [f32]) {
+        let whole = || vector.iter().zip(&self.mean).map(|(x, mean)| x + mean);
+        let length = whole().map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        let factor = if length > 0.0 { (f64::from(self.length) / length) as f32 } else { 0.0 };
+        for ((out, x), mean) in out.iter_mut().zip(whole()).zip(&self.mean) {
+            *out = x * factor - mean;
+        }
+    }
 }
 
 /// The reduction to the first `reduced` of `dims` components. [`IndexError::Shape`] unless 1 <= reduced <= dims,
@@ -73,19 +108,37 @@ impl Reduction {
         match self {
             Reduction::None => dims,
             Reduction::Prefix { reduced } => *reduced,
-            Reduction::Pca(projection) => projection.reduced,
+            Reduction::Pca(projection) | Reduction::LeanVec(Pair { data: projection, .. }) => {
+                projection.reduced
+            }
+            Reduction::UnitPrefix(prefix) => prefix.mean.len(),
+        }
+    }
+
+    /// The squared length that counts beside the reduced form of a vector of the squared length `whole`: that one, where
+    /// only inner products are taken from the reduced form, or its own.
+    pub fn norm(&self, vector: &[f32], whole: f32, reduced: &[f32]) -> f32 {
+        match self {
+            Reduction::LeanVec(pair) => pair.norm(vector, whole),
+            Reduction::UnitPrefix(_) => {
+                reduced.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>() as f32
+            }
+            _ => whole,
         }
     }
 
     /// Writes the reduced form of a vector, [`Reduction::reduced`] components. Nothing is scaled: where lengths count
-    /// (cosine), a reduced vector is normalised by whoever needs it. Of slices of other lengths what fits is used.
-    /// Cost: dims x reduced multiplications for principal axes.
+    /// (cosine), a reduced vector is normalised by whoever needs it, but for [`Reduction::UnitPrefix`]. Of slices of other
+    /// lengths what fits is used. Cost: dims x reduced multiplications for axes.
     pub fn apply(&self, vector: &[f32], out: &mut [f32]) {
         match self {
             Reduction::None | Reduction::Prefix { .. } => {
                 out.iter_mut().zip(vector).for_each(|(out, &value)| *out = value);
             }
-            Reduction::Pca(projection) => projection.apply(vector, out),
+            Reduction::Pca(projection) | Reduction::LeanVec(Pair { data: projection, .. }) => {
+                projection.apply(vector, out);
+            }
+            Reduction::UnitPrefix(prefix) => prefix.apply(vector, out),
         }
     }
 
@@ -106,14 +159,32 @@ impl Reduction {
         }
     }
 
-    /// The same without a copy where there is nothing to compute.
+    /// The same of a query.
+    pub fn apply_query(&self, query: &[f32], out: &mut [f32]) {
+        match self {
+            Reduction::LeanVec(pair) => pair.queries.apply(query, out),
+            _ => self.apply(query, out),
+        }
+    }
+
+    /// The axes of queries, where they are projected.
+    pub fn query_axes(&self) -> Option<&Projection> {
+        match self {
+            Reduction::Pca(projection) | Reduction::LeanVec(Pair { queries: projection, .. }) => {
+                Some(projection)
+            }
+            _ => None,
+        }
+    }
+
+    /// [`apply`](Reduction::apply) without a copy where there is nothing to compute.
     pub fn applied<'v>(&self, vector: &'v [f32]) -> Result<Cow<'v, [f32]>, IndexError> {
         match self {
             Reduction::None => Ok(Cow::Borrowed(vector)),
             Reduction::Prefix { reduced } => Ok(Cow::Borrowed(vector.get(..*reduced).unwrap_or(vector))),
-            Reduction::Pca(projection) => {
-                let mut out = zeros(projection.reduced)?;
-                projection.apply(vector, &mut out);
+            Reduction::Pca(_) | Reduction::LeanVec(_) | Reduction::UnitPrefix(_) => {
+                let mut out = zeros(self.reduced(vector.len()))?;
+                self.apply(vector, &mut out);
                 Ok(Cow::Owned(out))
             }
         }

@@ -117,7 +117,7 @@ fn identity(sample: &Sample<'_>, reduced: usize) -> Result<Projection, IndexErro
 }
 
 /// 1 or -1, whichever makes the component of largest magnitude positive, as it is stored.
-fn sign_of(vector: &[f64]) -> f64 {
+pub(super) fn sign_of(vector: &[f64]) -> f64 {
     let (mut largest, mut sign) = (0.0, 1.0);
     for &component in vector {
         let stored = component as f32;

@@ -1,38 +1,50 @@
 //! A reduction as sections, and back.
 
-use super::{DIMS_MAX, Projection, Reduction};
-use crate::sections::{array_bytes, reserved};
+use super::{DIMS_MAX, Pair, Projection, Reduction, UnitPrefix};
+use crate::sections::reserved;
 use crate::{Array, IndexError, SectionSink, SectionSource, Sections};
 
 const VERSION: u32 = 1;
 const NONE: u32 = 0;
 const PREFIX: u32 = 1;
 const PCA: u32 = 2;
+const LEANVEC: u32 = 3;
+const UNIT_PREFIX: u32 = 4;
 
 const HEADER: &str = "reduction";
 const MEAN: &str = "mean";
 const AXES: &str = "axes";
+const QUERY_MEAN: &str = "query_mean";
+const QUERY_AXES: &str = "query_axes";
 
 impl Reduction {
     /// Its sections, for vectors of `dims` components.
     pub fn sections(&self, dims: usize) -> Result<Sections, IndexError> {
-        let mut sections = vec![(HEADER.to_owned(), array_bytes(&self.header(dims))?)];
-        if let Reduction::Pca(projection) = self {
-            sections.push((MEAN.to_owned(), array_bytes(&projection.mean)?));
-            sections.push((AXES.to_owned(), array_bytes(&projection.matrix)?));
-        }
+        let mut sections = Sections::new();
+        self.write(dims, &mut sections)?;
         Ok(sections)
     }
 
-    /// Writes the same to a sink.
+    /// Writes them to a sink.
     pub fn write(&self, dims: usize, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
-        sink.begin(HEADER)?;
-        sink.write(bytemuck::cast_slice(&self.header(dims)))?;
-        if let Reduction::Pca(projection) = self {
-            sink.begin(MEAN)?;
-            sink.write(bytemuck::cast_slice(&projection.mean))?;
-            sink.begin(AXES)?;
-            sink.write(bytemuck::cast_slice(&projection.matrix))?;
+        let mut section = |name: &str, bytes: &[u8]| {
+            sink.begin(name)?;
+            sink.write(bytes)
+        };
+        section(HEADER, bytemuck::cast_slice(&self.header(dims)))?;
+        match self {
+            Reduction::None | Reduction::Prefix { .. } => {}
+            Reduction::Pca(projection) | Reduction::LeanVec(Pair { data: projection, .. }) => {
+                section(MEAN, bytemuck::cast_slice(&projection.mean))?;
+                section(AXES, bytemuck::cast_slice(&projection.matrix))?;
+            }
+            Reduction::UnitPrefix(prefix) => {
+                section(MEAN, bytemuck::cast_slice(&[&[prefix.length], &*prefix.mean].concat()))?;
+            }
+        }
+        if let Reduction::LeanVec(pair) = self {
+            section(QUERY_MEAN, bytemuck::cast_slice(&pair.queries.mean))?;
+            section(QUERY_AXES, bytemuck::cast_slice(&pair.queries.matrix))?;
         }
         Ok(())
     }
@@ -60,10 +72,24 @@ impl Reduction {
         match kind {
             NONE => Ok(Reduction::None),
             PREFIX => Ok(Reduction::Prefix { reduced: reduced as usize }),
-            PCA => {
+            PCA | LEANVEC => {
+                let components = u64::from(of) * u64::from(reduced);
+                let reduced = reduced as usize;
                 let mean = finite(source, MEAN, of.into())?;
-                let matrix = finite(source, AXES, u64::from(of) * u64::from(reduced))?;
-                Ok(Reduction::Pca(Projection { mean, matrix, dims, reduced: reduced as usize, kept }))
+                let data =
+                    Projection { mean, matrix: finite(source, AXES, components)?, dims, reduced, kept };
+                if kind == PCA {
+                    return Ok(Reduction::Pca(data));
+                }
+                let matrix = finite(source, QUERY_AXES, components)?;
+                let mean = finite(source, QUERY_MEAN, of.into())?;
+                let queries = Projection { mean, matrix, dims, reduced, kept };
+                Ok(Reduction::LeanVec(Pair { data, queries }))
+            }
+            UNIT_PREFIX => {
+                let mut mean = finite(source, MEAN, u64::from(reduced) + 1)?;
+                let length = mean.remove(0);
+                Ok(Reduction::UnitPrefix(UnitPrefix { mean, length }))
             }
             _ => Err(header.corrupt(format!("unknown kind {kind}"))),
         }
@@ -74,7 +100,9 @@ impl Reduction {
             Reduction::None => (NONE, 1.0),
             // How much a prefix keeps depends on how the embedding was trained, not on a sample.
             Reduction::Prefix { .. } => (PREFIX, 1.0),
+            Reduction::UnitPrefix(_) => (UNIT_PREFIX, 1.0),
             Reduction::Pca(projection) => (PCA, projection.kept),
+            Reduction::LeanVec(pair) => (LEANVEC, pair.data.kept),
         };
         [VERSION, kind, dims as u32, self.reduced(dims) as u32, f32::to_bits(kept)]
     }

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod learnt;
+
 use super::*;
 use crate::dense::Work;
 use crate::parallel::Threads;
@@ -372,7 +374,7 @@ fn reductions_are_stored_and_read_back() {
     assert!(matches!(open_header(&sections, [2, 2, 12, 5, half]), Err(IndexError::Version { .. })));
     assert!(open_header(&sections, [1, 2, 12, 5, half]).is_ok());
     for header in [
-        [1, 3, 12, 5, half],
+        [1, 6, 12, 5, half],
         [1, 2, 12, 0, half],
         [1, 2, 12, 13, half],
         [1, 2, 12, 4, half],
