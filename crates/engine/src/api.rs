@@ -189,18 +189,22 @@ pub mod setting {
     pub const TIME_LIMIT_MS: usize = 4;
     /// Searches by this stored row, which is not found; below 0: by the query.
     pub const ROW: usize = 5;
+    /// Lists that are scanned; 0: the usual number.
+    pub const NPROBE: usize = 6;
+    /// Candidates that are ranked again; 0: the usual number.
+    pub const CANDIDATES: usize = 7;
     /// Answer: 1 when the true best were found.
-    pub const EXACT: usize = 6;
+    pub const EXACT: usize = 8;
     /// Answer: 1 when the search was not stopped.
-    pub const COMPLETE: usize = 7;
-    /// Answer: which way it took: 0 scan, 1 graph, 2 filtered graph.
-    pub const PATH: usize = 8;
+    pub const COMPLETE: usize = 9;
+    /// Answer: which way it took: 0 scan, 1 graph, 2 filtered graph, 3 lists.
+    pub const PATH: usize = 10;
     /// Answer: distances computed.
-    pub const DISTANCES: usize = 9;
+    pub const DISTANCES: usize = 11;
     /// Answer: nodes whose links were followed.
-    pub const HOPS: usize = 10;
+    pub const HOPS: usize = 12;
     /// How many settings there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
 }
 
 /// Runs work beside the calls. Every piece needs a thread that no call occupies: calls may wait for it.
@@ -249,7 +253,8 @@ impl Parallel for Threads<'_> {
     }
 }
 
-/// The handle that opens others: verbs `info`, `open`, `import`, `repair`, `index.build`, `index.open`, `evaluate`.
+/// The handle that opens others: verbs `info`, `open`, `import`, `repair`, `index.build`, `index.open`, `recommend`,
+/// `evaluate`.
 /// Merges run at the end of the calls that make them due.
 pub fn root(env: Arc<dyn Env>) -> Arc<dyn Handle> {
     crate::root::root(env, None)

@@ -7,6 +7,7 @@ mod batch;
 mod collection;
 mod dense;
 mod document;
+mod effort;
 mod error;
 pub mod evaluate;
 mod evolve;

@@ -7,15 +7,14 @@
 use serde::{Deserialize, Serialize};
 use tercet_index::Effort;
 
+use crate::effort::EF_MAX;
 use crate::wire::{Curve, CurvePoint};
 
 /// The efforts that are measured, from `k` on.
 const LADDER: [u32; 19] =
     [10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1_024, 1_536, 2_048, 4_096];
 /// Rungs without a better recall after which the ladder ends.
-const FLAT_RUNGS: usize = 3;
-/// The largest effort.
-pub(crate) const EF_MAX: u32 = 100_000;
+pub(crate) const FLAT_RUNGS: usize = 3;
 /// The normal quantile of a 95 % interval.
 const Z: f64 = 1.959_963_984_540_054;
 

@@ -9,7 +9,7 @@ use tercet_store::Env;
 use crate::api::{Array, Control, Executor, Handle, Reply, components};
 use crate::collection::{CollectionHandle, open};
 use crate::evaluate::{Metric, Options, Order, evaluate};
-use crate::level1::IndexHandle;
+use crate::level1::{IndexHandle, recommend};
 use crate::multi;
 use crate::repair::repair;
 use crate::snapshot;
@@ -89,6 +89,7 @@ impl Handle for Root {
             "fde" => multi::encoding(&parse(json)?, &arrays),
             "evaluate" => reply(&evaluated(parse(json)?)?),
             "index.build" => IndexHandle::build(&self.env, self.executor.as_ref(), json, &arrays, control),
+            "recommend" => recommend(&self.env, self.executor.as_ref(), json, &arrays, control),
             "index.open" => IndexHandle::open(&self.env, self.executor.as_ref(), json),
             other => Err(unknown_verb(other, "the root")),
         }
@@ -99,7 +100,7 @@ impl Handle for Root {
             "info" => 1,
             "fde" => components(arrays) / 100,
             // It computes, and waits for nothing.
-            "index.build" => u64::MAX - 1,
+            "index.build" | "recommend" => u64::MAX - 1,
             _ => u64::MAX,
         }
     }

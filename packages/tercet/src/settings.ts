@@ -16,18 +16,22 @@ export const PATIENCE = 3;
 export const TIME_LIMIT_MS = 4;
 /** Searches by this stored row, which is not found; below 0: by the query. */
 export const ROW = 5;
+/** Lists that are scanned; 0: the usual number. */
+export const NPROBE = 6;
+/** Candidates that are ranked again; 0: the usual number. */
+export const CANDIDATES = 7;
 /** 1 when the true best were found. */
-export const EXACT = 6;
+export const EXACT = 8;
 /** 1 when the search was not stopped. */
-export const COMPLETE = 7;
+export const COMPLETE = 9;
 /** Which way it took, a place in {@link PATHS}. */
-export const PATH = 8;
+export const PATH = 10;
 /** Distances computed. */
-export const DISTANCES = 9;
+export const DISTANCES = 11;
 /** Nodes whose links were followed. */
-export const HOPS = 10;
+export const HOPS = 12;
 /** How many there are. */
-export const COUNT = 11;
+export const COUNT = 13;
 
 /** The ways to answer, by number. */
 export const PATHS: readonly SearchPath[] = [

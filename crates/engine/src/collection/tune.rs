@@ -11,9 +11,10 @@ use super::{Collection, FieldCurves, Snapshot};
 use crate::api::{Array, Control};
 use crate::dense;
 use crate::document::check_vector;
+use crate::effort::Steps;
 use crate::probe::{self, Probe};
 use crate::recall::{self, Climb, Curves};
-use crate::search::near::{self, Near, dense_field, effort};
+use crate::search::near::{self, Asked, Near, dense_field, effort};
 use crate::search::{Context, allowed, bounded};
 use crate::wire::{
     Code, Curve, DenseSpec, MeasureReply, MeasureRequest, MetricName, TercetError, TuneRequest,
@@ -128,7 +129,14 @@ impl Collection {
         let clock = || self.env.now_ms();
         let (mut measured, spec) =
             Measured::new(&snapshot, (&request.field, request.k, request.sample), arrays, &clock, control)?;
-        let effort = effort(&snapshot, measured.field, (request.ef, request.recall, false), measured.k)?;
+        let steps = Steps {
+            ef: request.ef.map(|ef| ef as f64),
+            nprobe: request.nprobe.map(|lists| lists as f64),
+            candidates: request.candidates.map(|candidates| candidates as f64),
+            oversample: None,
+        };
+        let asked = Asked { steps, recall: request.recall, exact: false };
+        let effort = effort(&snapshot, measured.field, &asked, measured.k)?;
         control.begin(3 * measured.queries.len() as u64);
         measured.reach(spec.metric)?;
         let truth = measured.run(Effort::Exact)?;

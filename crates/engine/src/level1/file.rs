@@ -1,5 +1,5 @@
-//! An index as one file: a section file of kind `index` with the sections of its kind, `about` (JSON) and, where rows
-//! were removed, `live` (a bitmap of u64 words).
+//! An index as one file: a section file of kind `index` with the sections of its kind, `about` (JSON), where rows were
+//! removed `live` (a bitmap of u64 words), and where axes were taught by queries `samples` (f32).
 
 use std::sync::Arc;
 
@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use tercet_index::{Work, array_bytes};
 use tercet_store::{Env, SectionFile, SectionFileWriter, parent};
 
-use super::merge;
+use super::merge::{self, Teaching};
 use super::parts::{IndexPart, KIND};
+use super::samples::{self, Samples};
 use super::{Spec, State, VectorIndex};
 use crate::error::index_error;
 use crate::recall::Curves;
@@ -54,7 +55,7 @@ impl VectorIndex {
         let mut bodies = Vec::new();
         if let Some(part) = part {
             let file = &part.stored.file;
-            for name in file.names().filter(|name| !["about", "live"].contains(name)) {
+            for name in file.names().filter(|name| !["about", "live", samples::SECTION].contains(name)) {
                 bodies.push((name, file.section(name)?));
             }
         }
@@ -63,6 +64,9 @@ impl VectorIndex {
         }
         if let Some(live) = part.and_then(|part| part.live.as_ref()) {
             writer.add("live", array_bytes(live.words()).map_err(|e| index_error(e, path))?);
+        }
+        if let Some(samples) = state.samples.bytes() {
+            writer.add(samples::SECTION, samples);
         }
         let fresh = format!("{path}.{:016x}.new", self.env.random_u64());
         let written = writer.finish(self.env.as_ref(), &fresh).and_then(|_| self.env.rename(&fresh, path));
@@ -79,7 +83,8 @@ impl VectorIndex {
         let (_writer, mut state) = self.write()?;
         if state.parts.len() > 1 {
             let parts: Vec<&IndexPart> = state.parts.iter().collect();
-            state.parts = merge::merge(&self.spec, &parts, None, None, work)?.into_iter().collect();
+            let teaching = Teaching::as_before(&state.samples);
+            state.parts = merge::merge(&self.spec, &parts, None, None, teaching, work)?.into_iter().collect();
             self.publish(state.clone())?;
         }
         Ok(state)
@@ -110,11 +115,17 @@ impl VectorIndex {
         let source = Within::whole(&file);
         let live = source.has("live").then(|| sections::bitmap(&source, "live", about.rows)).transpose();
         let live = live.map_err(|e| index_error(e, path))?;
+        let samples = match source.has(samples::SECTION) {
+            true => Samples::open(&spec, &source)
+                .map_err(|e| index_error(e, path))?
+                .ok_or_else(|| corrupt(String::from("its sample queries are none of such an index")))?,
+            false => Samples::default(),
+        };
         let parts = match about.rows {
             0 => Vec::new(),
             span => vec![IndexPart::open(&spec, about.first, span, live, file)?],
         };
-        let state = State { parts, rows, curves: Arc::new(about.curves.unwrap_or_default()) };
+        let state = State { parts, rows, curves: Arc::new(about.curves.unwrap_or_default()), samples };
         Ok(Self::over(env, spec, state.swept()))
     }
 }

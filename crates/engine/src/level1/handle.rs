@@ -34,7 +34,7 @@ pub(crate) struct IndexHandle {
 }
 
 /// Threads for a call, its progress and its end.
-fn with_work<T>(
+pub(super) fn with_work<T>(
     executor: Option<&Arc<dyn Executor>>,
     threads: Option<u32>,
     control: &Control,
@@ -55,11 +55,12 @@ impl IndexHandle {
         arrays: &[Array],
         control: &Control,
     ) -> Result<Reply, TercetError> {
-        let IndexBuildRequest { dims, metric, dtype, index, threads } = parse(json)?;
+        let IndexBuildRequest { dims, metric, dtype, index, queries, threads } = parse(json)?;
         let spec = Spec::new(dims, metric, dtype, index)?;
         let vectors = arrays.first().map(Array::view);
+        let queries = arrays.get(1).filter(|_| queries).map(Array::view);
         let index = with_work(executor, threads, control, |work| {
-            VectorIndex::build(env.clone(), spec, vectors, work)
+            VectorIndex::build(env.clone(), spec, vectors, queries, work)
         })?;
         IndexHandle { index, executor: executor.cloned() }.into_reply()
     }
@@ -303,6 +304,11 @@ impl Handle for IndexHandle {
                 let json = to_json(&IndexCompactReply { rows })?;
                 Ok(Reply { json, arrays: vec![Array::U32(map)], handle: None })
             }
+            "retrain" => {
+                let IndexWorkRequest { threads } = parse(json)?;
+                self.work(threads, control, |work| index.retrain(vectors, work))?;
+                Ok(Reply { json: String::from("{}"), ..Reply::default() })
+            }
             "save" => {
                 let request: IndexSaveRequest = parse(json)?;
                 self.work(None, control, |work| index.save(&request.path, work))?;
@@ -374,6 +380,12 @@ impl Settings<'_> {
         self.0.get(at).copied().filter(|value| *value > 0.0)
     }
 
+    /// A number that is not 0: NaN and infinity are refused like any other wrong one.
+    #[inline]
+    fn given(&self, at: usize) -> Option<f64> {
+        self.0.get(at).copied().filter(|value| *value != 0.0)
+    }
+
     fn row(&self) -> Option<u32> {
         self.0.get(setting::ROW).filter(|row| **row >= 0.0).map(|row| *row as u32)
     }
@@ -388,10 +400,11 @@ impl Settings<'_> {
     #[inline]
     fn effort(&self, index: &VectorIndex, state: &State, k: usize) -> Result<Effort, TercetError> {
         let ef = self.0.get(setting::EF).copied().unwrap_or(0.0);
-        // NaN and infinity are asked for, and refused, like any other wrong number.
         let asked = IndexEffort {
             ef: if ef == 0.0 { None } else { Some(ef) },
-            recall: self.0.get(setting::RECALL).copied().filter(|recall| *recall != 0.0),
+            nprobe: self.given(setting::NPROBE),
+            candidates: self.given(setting::CANDIDATES),
+            recall: self.given(setting::RECALL),
             exact: ef < 0.0,
         };
         index.effort(state, &asked, k)

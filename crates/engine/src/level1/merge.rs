@@ -7,10 +7,11 @@
 
 use std::iter::Peekable;
 
-use tercet_index::{Bitmap, DenseSource, DenseStream, EachVector, IndexError, Work};
+use tercet_index::{Bitmap, DenseSource, DenseStream, EachVector, IndexError, Values, Work};
 use tercet_store::{AlignedBuf, SectionFile, SectionStream};
 
 use super::parts::{IndexPart, KIND};
+use super::samples::Samples;
 use super::spec::{Spec, Vectors};
 use crate::api::Control;
 use crate::error::index_error;
@@ -58,8 +59,27 @@ impl Fresh<'_> {
     }
 }
 
+/// What a merge is taught by.
+#[derive(Clone, Copy)]
+pub(super) struct Teaching<'a> {
+    samples: &'a Samples,
+    /// Nothing that was trained before is used again.
+    anew: bool,
+}
+
+impl<'a> Teaching<'a> {
+    pub(super) fn as_before(samples: &'a Samples) -> Self {
+        Teaching { samples, anew: false }
+    }
+
+    pub(super) fn anew(samples: &'a Samples) -> Self {
+        Teaching { samples, anew: true }
+    }
+}
+
 /// What is merged, as the kind sees it.
 struct Merging<'a> {
+    teaching: Teaching<'a>,
     parts: Vec<&'a IndexPart>,
     fresh: Option<&'a Fresh<'a>>,
     /// The merged part's first row.
@@ -129,7 +149,14 @@ impl DenseStream for Merging<'_> {
         Ok(())
     }
 
+    fn queries(&self) -> Option<Values<'_>> {
+        self.teaching.samples.values()
+    }
+
     fn sources(&self) -> Vec<DenseSource<'_>> {
+        if self.teaching.anew {
+            return Vec::new();
+        }
         self.parts.iter().copied().map(|part| self.source(part)).collect()
     }
 }
@@ -141,13 +168,14 @@ pub(super) fn merge(
     parts: &[&IndexPart],
     fresh: Option<&Fresh<'_>>,
     renumbered: Option<&[u32]>,
+    teaching: Teaching<'_>,
     work: &Work<'_>,
 ) -> Result<Option<IndexPart>, TercetError> {
     let bounds = parts.iter().filter_map(|part| part.bounds()).chain(fresh.and_then(Fresh::bounds));
     let Some((low, high)) = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return Ok(None) };
     let count: u32 = parts.iter().map(|part| part.size).sum::<u32>() + fresh.map_or(0, Fresh::len);
     let (base, span) = if renumbered.is_some() { (0, count) } else { (low, high - low + 1) };
-    let merging = Merging { parts: parts.to_vec(), fresh, base, renumbered };
+    let merging = Merging { teaching, parts: parts.to_vec(), fresh, base, renumbered };
     let mut buffer = AlignedBuf::new();
     let control = Control::new();
     let mut sink = FileSink::new(SectionStream::in_buffer(&mut buffer, KIND)?, &control);
@@ -174,6 +202,7 @@ pub(super) fn settle(
     spec: &Spec,
     parts: &[IndexPart],
     fresh: &Fresh<'_>,
+    samples: &Samples,
     work: &Work<'_>,
 ) -> Result<Vec<IndexPart>, TercetError> {
     let mut from = parts.len();
@@ -190,9 +219,12 @@ pub(super) fn settle(
     let last = match (&fresh.rows, from == parts.len()) {
         (FreshRows::From(first), true) => {
             let Vectors { values, count, .. } = fresh.vectors;
-            Some(IndexPart::build(spec, *first, count, values, work)?)
+            Some(IndexPart::build(spec, (*first, count), values, samples, work)?)
         }
-        _ => merge(spec, &parts[from..].iter().collect::<Vec<_>>(), Some(fresh), None, work)?,
+        _ => {
+            let parts: Vec<&IndexPart> = parts[from..].iter().collect();
+            merge(spec, &parts, Some(fresh), None, Teaching::as_before(samples), work)?
+        }
     };
     Ok(parts[..from].iter().cloned().chain(last).collect())
 }

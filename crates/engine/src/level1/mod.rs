@@ -6,11 +6,14 @@
 //! Readers take the present state and are never disturbed; a writer makes a new one beside it. So a search never waits,
 //! whatever is being added. Nothing here asks which kind an index is of: the registry's entry says what it can do.
 
+mod candidates;
 mod file;
 mod handle;
 mod merge;
 mod parts;
 mod recall;
+mod recommend;
+mod samples;
 mod search;
 mod spec;
 
@@ -21,12 +24,15 @@ use tercet_index::Work;
 use tercet_store::Env;
 
 use crate::api::View;
+use crate::dense;
 use crate::recall::Curves;
 use crate::wire::{Code, IndexInfo, IndexPartInfo, TercetError};
 
 pub(crate) use handle::IndexHandle;
-use merge::{Fresh, FreshRows};
+use merge::{Fresh, FreshRows, Teaching};
 use parts::IndexPart;
+pub(crate) use recommend::recommend;
+use samples::Samples;
 pub(crate) use spec::Spec;
 
 /// An open index.
@@ -47,6 +53,8 @@ struct State {
     rows: u32,
     /// What `tune` measured.
     curves: Arc<Curves>,
+    /// What axes are taught by.
+    samples: Samples,
 }
 
 impl State {
@@ -73,20 +81,24 @@ impl State {
 }
 
 impl VectorIndex {
-    /// Builds an index over row-major vectors.
+    /// Builds an index over row-major vectors, its axes taught by sample queries where there are some.
     pub(crate) fn build(
         env: Arc<dyn Env>,
         spec: Spec,
         vectors: Option<View<'_>>,
+        queries: Option<View<'_>>,
         work: &Work<'_>,
     ) -> Result<Self, TercetError> {
         let vectors = spec.vectors("vectors", vectors)?;
+        let queries = queries.map(|queries| spec.queries("queries", Some(queries))).transpose()?;
+        let samples = Samples::new(&spec, queries)?;
         let rows = vectors.count;
+        dense::check_trained(&spec.index, rows)?;
         let parts = match rows {
             0 => Vec::new(),
-            _ => vec![IndexPart::build(&spec, 0, rows, vectors.values, work)?],
+            _ => vec![IndexPart::build(&spec, (0, rows), vectors.values, &samples, work)?],
         };
-        Ok(Self::over(env, spec, State { parts, rows, curves: Arc::default() }))
+        Ok(Self::over(env, spec, State { parts, rows, curves: Arc::default(), samples }))
     }
 
     fn over(env: Arc<dyn Env>, spec: Spec, state: State) -> Self {
@@ -148,7 +160,7 @@ impl VectorIndex {
             let end = first.checked_add(count).filter(|end| *end < u32::MAX).ok_or_else(too_many_rows)?;
             let fresh = Fresh { vectors, rows: FreshRows::From(first) };
             state = state.swept();
-            state.parts = merge::settle(&self.spec, &state.parts, &fresh, work)?;
+            state.parts = merge::settle(&self.spec, &state.parts, &fresh, &state.samples, work)?;
             state.rows = end;
             self.publish(state)?;
         }
@@ -192,7 +204,7 @@ impl VectorIndex {
         if updated > 0 {
             let fresh = Fresh { vectors, rows: FreshRows::Listed(listed) };
             state = state.swept();
-            state.parts = merge::settle(&self.spec, &state.parts, &fresh, work)?;
+            state.parts = merge::settle(&self.spec, &state.parts, &fresh, &state.samples, work)?;
             self.publish(state)?;
         }
         Ok((updated, missing))
@@ -222,13 +234,29 @@ impl VectorIndex {
         };
         if !whole {
             let parts: Vec<&IndexPart> = state.parts.iter().collect();
-            state.parts = merge::merge(&self.spec, &parts, None, Some(&map), work)?.into_iter().collect();
+            let teaching = Teaching::as_before(&state.samples);
+            let merged = merge::merge(&self.spec, &parts, None, Some(&map), teaching, work)?;
+            state.parts = merged.into_iter().collect();
         }
         if !whole || count != state.rows {
             state.rows = count;
             self.publish(state)?;
         }
         Ok(map)
+    }
+
+    /// Trains everything anew on what is there now, with other sample queries where some are given: centroids, codebooks,
+    /// axes and graphs. Rows keep their numbers; what `tune` measured is gone.
+    fn retrain(&self, queries: Option<View<'_>>, work: &Work<'_>) -> Result<(), TercetError> {
+        let queries = queries.map(|queries| self.spec.queries("queries", Some(queries))).transpose()?;
+        let taught = queries.map(|queries| Samples::new(&self.spec, Some(queries))).transpose()?;
+        let (_writer, mut state) = self.write()?;
+        state.samples = taught.unwrap_or(state.samples);
+        let parts: Vec<&IndexPart> = state.parts.iter().collect();
+        let teaching = Teaching::anew(&state.samples);
+        state.parts = merge::merge(&self.spec, &parts, None, None, teaching, work)?.into_iter().collect();
+        state.curves = Arc::default();
+        self.publish(state)
     }
 
     fn close(&self) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tercet_index::{Bitmap, DenseInput, DenseReader, Values, Work};
 use tercet_store::{SectionFile, SectionFileWriter};
 
+use super::samples::Samples;
 use super::spec::Spec;
 use crate::error::index_error;
 use crate::sections::Within;
@@ -37,15 +38,15 @@ pub(super) struct Stored {
 }
 
 impl IndexPart {
-    /// Builds a part over vectors of the rows from `first` on.
+    /// Builds a part over vectors of so many rows from `first` on.
     pub(super) fn build(
         spec: &Spec,
-        first: u32,
-        rows: u32,
+        (first, rows): (u32, u32),
         values: Values<'_>,
+        samples: &Samples,
         work: &Work<'_>,
     ) -> Result<Self, TercetError> {
-        let input = DenseInput { queries: None, rows, present: None, values };
+        let input = DenseInput { queries: samples.values(), rows, present: None, values };
         let sections = (spec.kind.build)(&spec.dense, &input, work).map_err(|e| index_error(e, "(index)"))?;
         let mut writer = SectionFileWriter::new(KIND);
         for (name, bytes) in &sections {

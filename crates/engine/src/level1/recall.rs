@@ -8,9 +8,10 @@ use tercet_index::{Effort, Values, Work};
 use super::search::{Ask, Query, Scratch, stored};
 use super::spec::Vectors;
 use super::{State, VectorIndex};
+use crate::effort::Steps;
 use crate::error::index_error;
 use crate::probe::{self, Probe};
-use crate::recall::{self, Climb, EF_MAX};
+use crate::recall::{self, Climb};
 use crate::wire::{Code, Curve, IndexEffort, MeasureReply, MetricName, TercetError};
 
 impl VectorIndex {
@@ -20,16 +21,10 @@ impl VectorIndex {
         match *asked {
             IndexEffort { exact: true, .. } => Ok(Effort::Exact),
             IndexEffort { recall: Some(recall), .. } => self.effort_for(state, recall, k),
-            IndexEffort { ef: Some(ef), .. } => {
-                if !(1.0..=f64::from(EF_MAX)).contains(&ef) || ef.fract() != 0.0 {
-                    let expected = format!("a whole number from 1 to {EF_MAX}");
-                    return Err(TercetError::new(Code::Limit, format!("ef must be {expected}, found {ef}"))
-                        .field("ef")
-                        .expected(expected, ef.to_string()));
-                }
-                Ok(Effort::Ef(ef as u32))
+            IndexEffort { ef, nprobe, candidates, .. } => {
+                let steps = Steps { ef, nprobe, candidates, oversample: None };
+                Ok(steps.effort(k)?.unwrap_or_default())
             }
-            _ => Ok(Effort::Usual),
         }
     }
 
@@ -136,7 +131,7 @@ impl VectorIndex {
     }
 
     /// Searches for every query, side by side. `step` says which of how many such rounds this is.
-    fn measure(
+    pub(super) fn measure(
         &self,
         state: &State,
         queries: &Queries<'_>,
@@ -181,13 +176,13 @@ fn side_by_side<T: Default + Send>(
 
 /// What one search of a measurement found.
 #[derive(Default)]
-struct Found {
-    scores: Vec<f32>,
+pub(super) struct Found {
+    pub(super) scores: Vec<f32>,
     distances: u64,
 }
 
 /// What is searched for: queries that were given, or probes of stored rows, each with how far its k-th neighbour lies.
-enum Queries<'a> {
+pub(super) enum Queries<'a> {
     Given(Vectors<'a>),
     Rows(&'a State, Vec<(u32, f64)>),
 }
@@ -228,7 +223,7 @@ fn evenly(state: &State, sample: usize) -> Vec<u32> {
 }
 
 /// Of each query's true nearest, the share that was found; queries without any are left out.
-fn shares(truth: &[Found], found: &[Found]) -> Vec<f64> {
+pub(super) fn shares(truth: &[Found], found: &[Found]) -> Vec<f64> {
     let pairs = truth.iter().zip(found);
     pairs.filter_map(|(truth, found)| recall::share(&truth.scores, found.scores.iter().copied())).collect()
 }

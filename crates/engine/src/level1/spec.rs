@@ -1,6 +1,6 @@
 //! What an index is made of, and whether vectors fit it.
 
-use tercet_index::{DenseKind, Values};
+use tercet_index::{DenseKind, Reduce, Values};
 
 use super::too_many_rows;
 use crate::api::View;
@@ -48,6 +48,11 @@ impl Spec {
         let dense =
             tercet_index::DenseSpec { dtype: dtype.dtype(), ..dense::index_spec(dims, metric, &index) };
         Ok(Spec { dims, metric, dtype, index, kind, dense })
+    }
+
+    /// Whether sample queries have something to teach.
+    pub(super) fn is_taught(&self) -> bool {
+        matches!(self.dense.options.reduce, Reduce::LeanVec(_))
     }
 
     /// Elements of the array that a vector takes.

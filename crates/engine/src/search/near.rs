@@ -15,8 +15,8 @@ use crate::api::Array;
 use crate::collection::Snapshot;
 use crate::dense;
 use crate::document::dense_vector;
+use crate::effort::Steps;
 use crate::id;
-use crate::recall::EF_MAX;
 use crate::wire::{
     Code, DenseSpec, FieldSpec, MetricName, NearQuery, SegmentStep, TercetError, VectorRef, shown,
 };
@@ -108,7 +108,17 @@ pub(super) fn compile<'a>(
         }
     };
     let mut near = Near::usual(field, &query.field, vector, k);
-    near.effort = effort(snapshot, field, (query.ef, query.recall, query.exact), k.min(depth))?;
+    let asked = Asked {
+        steps: Steps {
+            ef: query.ef.map(|ef| ef as f64),
+            nprobe: query.nprobe.map(|lists| lists as f64),
+            candidates: query.candidates.map(|candidates| candidates as f64),
+            oversample: query.oversample,
+        },
+        recall: query.recall,
+        exact: query.exact,
+    };
+    near.effort = effort(snapshot, field, &asked, k.min(depth))?;
     if let Some(radius) = query.radius {
         near.least = least_score(spec.metric, radius)?;
     }
@@ -151,21 +161,32 @@ fn stored_vector(
     Ok((place, vector.into_owned()))
 }
 
-/// How hard to try: at most one of `ef`, `recall` and `exact`.
+/// How hard to try, as it was asked for.
+pub(crate) struct Asked {
+    pub(crate) steps: Steps,
+    pub(crate) recall: Option<f64>,
+    pub(crate) exact: bool,
+}
+
+/// How hard to try: by steps, by the recall wanted, or exactly.
 pub(crate) fn effort(
     snapshot: &Snapshot,
     field: usize,
-    asked: (Option<i64>, Option<f64>, bool),
+    asked: &Asked,
     k: usize,
 ) -> Result<Effort, TercetError> {
-    match asked {
+    let steps = asked.steps.effort(k)?;
+    match (steps, asked.recall, asked.exact) {
         (None, None, false) => Ok(Effort::Usual),
-        (Some(ef), None, false) => Ok(Effort::Ef(bounded("ef", ef, 1, EF_MAX.into())? as u32)),
+        (Some(effort), None, false) => Ok(effort),
         (None, Some(recall), false) => effort_for(snapshot, field, recall, k),
         (None, None, true) => Ok(Effort::Exact),
-        _ => Err(TercetError::new(Code::Query, "a near takes at most one of ef, recall and exact")
-            .field(&snapshot.schema.fields[field].name)
-            .expected("one of ef, recall, exact", "several")),
+        _ => Err(TercetError::new(
+            Code::Query,
+            "a near takes at most one of ef, nprobe (with candidates), recall and exact",
+        )
+        .field(&snapshot.schema.fields[field].name)
+        .expected("one of ef, nprobe, recall, exact", "several")),
     }
 }
 

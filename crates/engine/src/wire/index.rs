@@ -52,6 +52,10 @@ pub struct IndexBuildRequest {
     pub dtype: DtypeName,
     /// The kind.
     pub index: DenseIndexSpec,
+    /// Whether sample queries come in `arrays[1]`, for axes that are taught by them.
+    #[serde(default)]
+    #[ts(optional, as = "Option<_>")]
+    pub queries: bool,
     /// Threads that may work on it. Default: all.
     #[serde(default)]
     #[ts(optional)]
@@ -156,14 +160,22 @@ pub struct IndexSearchRequest {
     pub threads: Option<u32>,
 }
 
-/// How hard an approximate search tries: at most one of these; none: the kind's usual way.
+/// How hard an approximate search tries: `ef`, `nprobe` and `candidates`, `recall` or `exact`; none: the kind's usual way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct IndexEffort {
-    /// Candidates kept while a graph is walked, 1 to 100,000.
+    /// Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again; 1 to 100,000.
     #[serde(default)]
     #[ts(optional)]
     pub ef: Option<f64>,
+    /// Lists that are scanned, 1 to 100,000.
+    #[serde(default)]
+    #[ts(optional)]
+    pub nprobe: Option<f64>,
+    /// Candidates that are ranked again, 1 to 100,000; with `nprobe` or alone.
+    #[serde(default)]
+    #[ts(optional)]
+    pub candidates: Option<f64>,
     /// The recall wanted, by the curve that `tune` measured; above 0, up to 1.
     #[serde(default)]
     #[ts(optional)]
@@ -215,7 +227,7 @@ pub enum SearchPath {
     Blocks,
 }
 
-/// `add`. `arrays[0]`: vectors, row-major.
+/// `add`: `arrays[0]`: vectors, row-major. `compact`. `retrain`: `arrays[0]`: sample queries, row-major, or no array.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct IndexWorkRequest {

@@ -7,10 +7,12 @@
 mod error;
 mod evaluate;
 mod index;
+mod ivf;
 mod multi;
 mod open;
 mod query;
 mod recall;
+mod recommend;
 mod schema;
 mod verbs;
 mod versions;
@@ -18,10 +20,12 @@ mod versions;
 pub use error::{Code, TercetError, WireError, shown};
 pub use evaluate::*;
 pub use index::*;
+pub use ivf::*;
 pub use multi::*;
 pub use open::*;
 pub use query::*;
 pub use recall::*;
+pub use recommend::*;
 pub use schema::*;
 pub use verbs::*;
 pub use versions::*;
@@ -43,7 +47,7 @@ macro_rules! exported {
 #[rustfmt::skip]
 exported!(
     Code, WireError, Id,
-    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, SparseSpec, SparseWeights, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, ReduceSpec, ReducedSpec, MetricName,
+    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, SparseSpec, SparseWeights, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, IvfSpec, IvfCodecName, RotateName, RerankName, ReduceSpec, ReducedSpec, MetricName,
     MultiSpec, TokenMetric, TokenCodecName, MultiIndexSpec, MuveraSpec, MatrixName, TokensRef, MaxSimQuery, FdeSide, FdeRequest,
     VectorRef, FieldBoosts, Operator, MatchQuery, TermsQuery, PhraseQuery, PrefixQuery, FuzzyQuery, BooleanQuery, NearQuery, ExpandQuery, AllQuery, FuseMethod, FuseQuery, Query,
     SearchRequest, HitExplain, SegmentStep, PlanStep, PageExplain, WireHit, SearchReply,
@@ -55,6 +59,7 @@ exported!(
     SearchPath, IndexWorkRequest, IndexAddReply, IndexUpdateReply, IndexRemoveRequest, IndexRemoveReply, IndexVectorRequest,
     IndexCompactReply, IndexSaveRequest, IndexTuneRequest, IndexVerifyRequest,
     Curve, CurvePoint, TuneRequest, MeasureRequest, MeasureReply,
+    RecommendRequest, RecommendRow, RecommendSkipped, RecommendReply,
     EvaluateRequest, EvaluateReply,
 );
 

@@ -228,11 +228,24 @@ pub struct NearQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub k: Option<i64>,
-    /// Candidates kept while a graph is walked, 1 to 100,000, and at least k. More find more of the true nearest, and take
-    /// longer. At most one of `ef`, `recall` and `exact`; the larger of 64 and k without any.
+    /// Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again; 1 to 100,000, and
+    /// at least k. More find more of the true nearest, and take longer. At most one of `ef`, `nprobe` (with `candidates` or
+    /// `oversample`), `recall` and `exact`; as is usual for the kind without any (a graph: the larger of 64 and k).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub ef: Option<i64>,
+    /// Lists that are scanned, 1 to 100,000. For an index without lists the candidates say it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub nprobe: Option<i64>,
+    /// Candidates that are ranked again, 1 to 100,000; with `nprobe` or alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub candidates: Option<i64>,
+    /// The same as a multiple of k, 1 to 10,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub oversample: Option<f64>,
     /// The share of the true nearest that is to be found on average, above 0 and up to 1, by the curve that `tune`
     /// measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -434,7 +447,7 @@ pub struct PlanStep {
 pub struct SegmentStep {
     /// Its position, the oldest first.
     pub segment: u32,
-    /// `scan`, `graph` or `filtered graph`.
+    /// `scan`, `graph`, `filtered graph` or `lists`.
     pub path: String,
     /// Whether its answer is exact.
     pub exact: bool,

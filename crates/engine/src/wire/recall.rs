@@ -35,7 +35,7 @@ pub struct Curve {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct CurvePoint {
-    /// Candidates kept while a graph is walked.
+    /// Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again.
     pub ef: u32,
     /// Of the true `k` nearest, the share that was found.
     pub recall: f64,
@@ -87,6 +87,14 @@ pub struct MeasureRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub ef: Option<i64>,
+    /// Lists that are scanned, 1 to 100,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub nprobe: Option<i64>,
+    /// Candidates that are ranked again, 1 to 100,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub candidates: Option<i64>,
     /// The recall that was asked for, by the curve that `tune` measured; above 0, up to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tercet_index::Distance;
 use ts_rs::TS;
 
-use super::MultiSpec;
+use super::{IvfSpec, MultiSpec};
 
 fn standard() -> String {
     String::from("standard")
@@ -189,6 +189,8 @@ pub enum DenseIndexSpec {
     Flat(FlatSpec),
     /// A navigable graph (Malkov & Yashunin, arXiv 1603.09320): approximate, and fast where there are many vectors.
     Hnsw(HnswSpec),
+    /// Inverted lists of short codes (Jegou et al., TPAMI 2011): approximate, small, and quick to build.
+    Ivf(IvfSpec),
 }
 
 /// Settings of a `flat` index.
@@ -199,6 +201,10 @@ pub struct FlatSpec {
     #[serde(skip_serializing_if = "is_default")]
     #[ts(optional, as = "Option<_>")]
     pub codec: CodecName,
+    /// What makes vectors shorter before they are coded, in 8 bits a component; answers are re-ranked by whole vectors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub reduce: Option<ReduceSpec>,
     /// Keep the vectors themselves beside codes, to re-rank by and to give back bit for bit.
     #[serde(skip_serializing_if = "is_true")]
     #[ts(optional, as = "Option<_>")]
@@ -257,8 +263,14 @@ pub enum ReduceSpec {
     None {},
     /// The leading principal axes of the data (arXiv 2312.16335).
     Pca(ReducedSpec),
-    /// The first components of every vector, for embeddings that were trained so (Matryoshka, arXiv 2205.13147).
+    /// The first components of every vector, for embeddings that were trained so (Matryoshka, arXiv 2205.13147); under the
+    /// cosine scaled to length 1 again.
     Prefix(ReducedSpec),
+    /// Axes for data and others for queries, taught by sample queries (LeanVec-OOD, arXiv 2312.16335). Where none were given
+    /// the principal axes.
+    LeanVec(ReducedSpec),
+    /// Random axes.
+    Random(ReducedSpec),
 }
 
 /// How short vectors become.
@@ -269,9 +281,22 @@ pub struct ReducedSpec {
     pub dims: u32,
 }
 
+impl ReduceSpec {
+    /// How short vectors become; `None` where they stay as they are.
+    pub(crate) fn dims(self) -> Option<u32> {
+        match self {
+            ReduceSpec::None {} => None,
+            ReduceSpec::Pca(to)
+            | ReduceSpec::Prefix(to)
+            | ReduceSpec::LeanVec(to)
+            | ReduceSpec::Random(to) => Some(to.dims),
+        }
+    }
+}
+
 impl Default for FlatSpec {
     fn default() -> Self {
-        FlatSpec { codec: CodecName::Auto, keep: true }
+        FlatSpec { codec: CodecName::Auto, reduce: None, keep: true }
     }
 }
 
@@ -287,6 +312,7 @@ impl DenseIndexSpec {
         match self {
             DenseIndexSpec::Flat(_) => "flat",
             DenseIndexSpec::Hnsw(_) => "hnsw",
+            DenseIndexSpec::Ivf(_) => "ivf",
         }
     }
 }

@@ -174,7 +174,7 @@ export type SparseWeights = "exact" | "f16" | "ones";
 /**
  * A dense index kind and its settings.
  */
-export type DenseIndexSpec = { "kind": "flat" } & FlatSpec | { "kind": "hnsw" } & HnswSpec;
+export type DenseIndexSpec = { "kind": "flat" } & FlatSpec | { "kind": "hnsw" } & HnswSpec | { "kind": "ivf" } & IvfSpec;
 
 /**
  * Settings of a `flat` index.
@@ -184,6 +184,10 @@ export type FlatSpec = {
  * The codes that are compared. With any but `auto` and `f32` answers are as exact as the codes.
  */
 codec?: CodecName, 
+/**
+ * What makes vectors shorter before they are coded, in 8 bits a component; answers are re-ranked by whole vectors.
+ */
+reduce?: ReduceSpec, 
 /**
  * Keep the vectors themselves beside codes, to re-rank by and to give back bit for bit.
  */
@@ -226,9 +230,79 @@ seed?: number, };
 export type CodecName = "auto" | "f32" | "f16" | "lvq8" | "lvq4x8";
 
 /**
+ * Settings of an `ivf` index.
+ */
+export type IvfSpec = { 
+/**
+ * Lists, 1 to 65,536; chosen by the number of vectors when absent. A segment with few vectors has fewer, or none and is
+ * scanned.
+ */
+lists?: number, 
+/**
+ * The codes that lists hold.
+ */
+codec?: IvfCodecName, 
+/**
+ * Parts of a vector, each with a codebook of its own: 1 to dims, by default dims / 4. Only for `pq`. Dimensions that it
+ * does not divide are filled up with zeros.
+ */
+m?: number, 
+/**
+ * Bits a part (`pq`: 4 or 8, by default 4) or a component (`rabitq`: 1 to 8, by default 1). Not for other codecs.
+ */
+bits?: number, 
+/**
+ * Code the difference from a list's centroid instead of the vector; what suits the codec when absent.
+ */
+residual?: boolean, 
+/**
+ * What turns vectors before they are coded in parts.
+ */
+rotate?: RotateName, 
+/**
+ * What makes vectors shorter before they are coded; nothing when absent.
+ */
+reduce?: ReduceSpec, 
+/**
+ * Put every vector into a second list as well, across the border from the first (SOAR, arXiv 2404.00774).
+ */
+spill?: boolean, 
+/**
+ * Let no list become much longer than the mean: even times, for a little recall.
+ */
+balance?: boolean, 
+/**
+ * What candidates of the codes are ranked by again.
+ */
+rerank?: RerankName, 
+/**
+ * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from the codes.
+ */
+keep?: boolean, 
+/**
+ * What decides where training begins, 0 to 2^53 - 1: the same vectors and seed give the same bytes.
+ */
+seed?: number, };
+
+/**
+ * The codes of inverted lists.
+ */
+export type IvfCodecName = "auto" | "f32" | "f16" | "lvq8" | "lvq4x8" | "pq" | "rabitq" | "binary";
+
+/**
+ * What turns vectors before they are coded.
+ */
+export type RotateName = "auto" | "none" | "random" | "opq";
+
+/**
+ * What candidates are ranked by again.
+ */
+export type RerankName = "auto" | "none" | "lvq8" | "f16" | "vectors";
+
+/**
  * What makes vectors shorter before they are coded.
  */
-export type ReduceSpec = { "kind": "none", } | { "kind": "pca" } & ReducedSpec | { "kind": "prefix" } & ReducedSpec;
+export type ReduceSpec = { "kind": "none", } | { "kind": "pca" } & ReducedSpec | { "kind": "prefix" } & ReducedSpec | { "kind": "leanvec" } & ReducedSpec | { "kind": "random" } & ReducedSpec;
 
 /**
  * How short vectors become.
@@ -618,10 +692,23 @@ vector: VectorRef,
  */
 k?: number, 
 /**
- * Candidates kept while a graph is walked, 1 to 100,000, and at least k. More find more of the true nearest, and take
- * longer. At most one of `ef`, `recall` and `exact`; the larger of 64 and k without any.
+ * Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again; 1 to 100,000, and
+ * at least k. More find more of the true nearest, and take longer. At most one of `ef`, `nprobe` (with `candidates` or
+ * `oversample`), `recall` and `exact`; as is usual for the kind without any (a graph: the larger of 64 and k).
  */
 ef?: number, 
+/**
+ * Lists that are scanned, 1 to 100,000. For an index without lists the candidates say it all.
+ */
+nprobe?: number, 
+/**
+ * Candidates that are ranked again, 1 to 100,000; with `nprobe` or alone.
+ */
+candidates?: number, 
+/**
+ * The same as a multiple of k, 1 to 10,000.
+ */
+oversample?: number, 
 /**
  * The share of the true nearest that is to be found on average, above 0 and up to 1, by the curve that `tune`
  * measured.
@@ -791,7 +878,7 @@ export type SegmentStep = {
  */
 segment: number, 
 /**
- * `scan`, `graph` or `filtered graph`.
+ * `scan`, `graph`, `filtered graph` or `lists`.
  */
 path: string, 
 /**
@@ -1490,6 +1577,10 @@ dtype?: DtypeName,
  */
 index: DenseIndexSpec, 
 /**
+ * Whether sample queries come in `arrays[1]`, for axes that are taught by them.
+ */
+queries?: boolean, 
+/**
  * Threads that may work on it. Default: all.
  */
 threads?: number, };
@@ -1613,13 +1704,21 @@ timeLimitMs?: number,
 threads?: number, };
 
 /**
- * How hard an approximate search tries: at most one of these; none: the kind's usual way.
+ * How hard an approximate search tries: `ef`, `nprobe` and `candidates`, `recall` or `exact`; none: the kind's usual way.
  */
 export type IndexEffort = { 
 /**
- * Candidates kept while a graph is walked, 1 to 100,000.
+ * Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again; 1 to 100,000.
  */
 ef?: number, 
+/**
+ * Lists that are scanned, 1 to 100,000.
+ */
+nprobe?: number, 
+/**
+ * Candidates that are ranked again, 1 to 100,000; with `nprobe` or alone.
+ */
+candidates?: number, 
 /**
  * The recall wanted, by the curve that `tune` measured; above 0, up to 1.
  */
@@ -1660,7 +1759,7 @@ hops: number, };
 export type SearchPath = "scan" | "graph" | "filtered graph" | "lists" | "term at a time" | "blocks by bounds";
 
 /**
- * `add`. `arrays[0]`: vectors, row-major.
+ * `add`: `arrays[0]`: vectors, row-major. `compact`. `retrain`: `arrays[0]`: sample queries, row-major, or no array.
  */
 export type IndexWorkRequest = { 
 /**
@@ -1813,7 +1912,7 @@ points: Array<CurvePoint>, };
  */
 export type CurvePoint = { 
 /**
- * Candidates kept while a graph is walked.
+ * Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again.
  */
 ef: number, 
 /**
@@ -1874,6 +1973,14 @@ sample?: number,
  */
 ef?: number, 
 /**
+ * Lists that are scanned, 1 to 100,000.
+ */
+nprobe?: number, 
+/**
+ * Candidates that are ranked again, 1 to 100,000.
+ */
+candidates?: number, 
+/**
  * The recall that was asked for, by the curve that `tune` measured; above 0, up to 1.
  */
 recall?: number, };
@@ -1902,6 +2009,130 @@ queries: number,
  * Distances computed a query.
  */
 distances: number, };
+
+/**
+ * `recommend` on the root handle. `arrays[0]`: a sample of the vectors, row-major, in the array of their dtype;
+ * `arrays[1]`, where `queries` says so: queries as they will be asked. Without them some vectors are taken out of the sample and
+ * searched for.
+ */
+export type RecommendRequest = { 
+/**
+ * Components a vector.
+ */
+dims: number, 
+/**
+ * How two vectors are compared.
+ */
+metric: MetricName, 
+/**
+ * The type of the components; bits have nothing to be chosen from.
+ */
+dtype?: DtypeName, 
+/**
+ * Whether queries come with the sample.
+ */
+queries?: boolean, 
+/**
+ * Neighbours a query, 1 to 1,000.
+ */
+k?: number, 
+/**
+ * The recall wanted, above 0, up to 1.
+ */
+recall?: number, 
+/**
+ * The most bytes a vector that a search may need in memory, 1 or more; without it all are measured.
+ */
+bytesPerVector?: number, 
+/**
+ * Threads that may build and measure recall; speed is measured on one. Default: all.
+ */
+threads?: number, };
+
+/**
+ * An index that was measured.
+ */
+export type RecommendRow = { 
+/**
+ * What it is, in a few words.
+ */
+name: string, 
+/**
+ * The same as a schema takes it.
+ */
+index: DenseIndexSpec, 
+/**
+ * Bytes a vector that a search goes through: codes, links and lists, and the vectors where they are scanned. Vectors that
+ * are only looked at to rank a few candidates again may stay on the disk and are not counted.
+ */
+bytes: number, 
+/**
+ * Bytes a vector of the file, kept vectors too.
+ */
+fileBytes: number, 
+/**
+ * Of the true `k` nearest the share that was found.
+ */
+recall: number, 
+/**
+ * The effort that this took; absent for what has none.
+ */
+ef?: number, 
+/**
+ * Queries a second on one thread with that effort, one after the other.
+ */
+qps: number, 
+/**
+ * Milliseconds to train and build it over the sample.
+ */
+buildMs: number, 
+/**
+ * Whether it reaches the recall wanted within the bytes wanted.
+ */
+fits: boolean, };
+
+/**
+ * An index that was not measured.
+ */
+export type RecommendSkipped = { 
+/**
+ * What it is, in a few words.
+ */
+name: string, 
+/**
+ * Why not.
+ */
+why: string, };
+
+/**
+ * What was measured, and what to take.
+ */
+export type RecommendReply = { 
+/**
+ * What to take: of those that fit the fastest (of nearly as fast ones the smallest); where none fits, of those within
+ * the bytes the one of the best recall. A place in `rows`; absent where nothing was measured.
+ */
+choice?: number, 
+/**
+ * What was measured, in the order of measuring.
+ */
+rows: Array<RecommendRow>, 
+/**
+ * What was not.
+ */
+skipped: Array<RecommendSkipped>, 
+/**
+ * Vectors that were searched among.
+ */
+vectors: number, 
+/**
+ * Queries that were measured.
+ */
+queries: number, 
+/**
+ * Whether they were taken out of the sample.
+ */
+heldOut: boolean, };
 
 /**
  * Rankings and judgements.
