@@ -125,7 +125,8 @@ export class Encoder {
     const { vector, queries, ...rest } = query as Record<string, unknown>;
     const out = this.value(rest, "query", depth) as Record<string, unknown>;
     if (rest.kind === "near") {
-      for (const name of ["k", "ef", "patience", "timeLimitMs"]) integerArgument(rest[name], name);
+      for (const name of ["k", "ef", "nprobe", "candidates", "patience", "timeLimitMs"])
+        integerArgument(rest[name], name);
     }
     if (rest.kind === "maxsim") for (const name of ["k", "candidates"]) integerArgument(rest[name], name);
     if (rest.kind === "expand") for (const name of ["k", "cells"]) integerArgument(rest[name], name);

@@ -1,5 +1,6 @@
 /** The flat index: every vector is compared with the query, so its answers are exact. */
 import { callSite } from "./errors.js";
+import { type ReduceOption, reduction } from "./reduce.js";
 import {
   buildRequest,
   type IndexOpenOptions,
@@ -19,6 +20,11 @@ export interface FlatOptions extends VectorIndexOptions {
    * kept). Default: the vectors themselves.
    */
   readonly codec?: FlatSpec["codec"] | undefined;
+  /**
+   * What makes vectors shorter before they are coded, in 8 bits a component; the best are ranked again by the vectors, which
+   * must be kept. Default: nothing.
+   */
+  readonly reduce?: ReduceOption | undefined;
   /** Keep the vectors beside their codes. Default true. */
   readonly keep?: boolean | undefined;
 }
@@ -37,11 +43,18 @@ export class FlatIndex extends VectorIndex<SearchOptions> {
    */
   static async build(vectors: Vectors, options: FlatOptions): Promise<FlatIndex> {
     const site = callSite(FlatIndex.build);
-    const { codec, keep, dtype = dtypeOf(vectors, "vectors", site) } = options;
-    const index = { kind: "flat", ...(codec && { codec }), ...(keep === false && { keep }) } as const;
-    const request = buildRequest(dtype, index, options, site);
-    const given = components(vectors, dtype, "vectors", site);
-    return new FlatIndex(await openIndex("index.build", request, [given], options, site));
+    const { codec, reduce, keep, dtype = dtypeOf(vectors, "vectors", site) } = options;
+    const taught = reduce === undefined ? undefined : reduction(reduce, dtype, site);
+    const index = {
+      kind: "flat",
+      ...(codec && { codec }),
+      ...(taught && { reduce: taught.spec }),
+      ...(keep === false && { keep }),
+    } as const;
+    const queries = taught?.queries ?? [];
+    const request = buildRequest(dtype, index, options, site, queries.length > 0);
+    const given = [components(vectors, dtype, "vectors", site), ...queries];
+    return new FlatIndex(await openIndex("index.build", request, given, options, site));
   }
 
   /**

@@ -2,28 +2,19 @@
  * The graph index: approximate nearest neighbours by a hierarchical navigable small world (Malkov & Yashunin, arXiv
  * 1603.09320), walked over short codes and re-ranked by whole vectors.
  */
-import { answer } from "./call.js";
+import { ApproximateIndex } from "./approximate-index.js";
 import { callSite } from "./errors.js";
+import { type ReduceOption, reduction } from "./reduce.js";
 import {
   type ApproximateSearchOptions,
   buildRequest,
-  checkThreads,
-  type EffortOptions,
-  effortOf,
   type IndexOpenOptions,
-  type IndexWorkOptions,
   type OpenedIndex,
   openIndex,
-  VectorIndex,
   type VectorIndexOptions,
 } from "./vector-index.js";
-import { components, dtypeOf, integer, outside, queryComponents, type Vectors } from "./vectors.js";
-import type { CodecName, Curve, HnswSpec, MeasureReply, ReduceSpec } from "./wire/index.js";
-
-/** The most neighbours that recall is measured for. */
-const MEASURED_MAX = 10_000;
-/** Stored rows that are searched for where no queries are given. */
-const SAMPLE = 256;
+import { components, dtypeOf, integer, type Vectors } from "./vectors.js";
+import type { CodecName, HnswSpec } from "./wire/index.js";
 
 /** How to build a graph index. */
 export interface HnswOptions extends VectorIndexOptions {
@@ -34,35 +25,12 @@ export interface HnswOptions extends VectorIndexOptions {
   /** The codes that the graph is walked by. Default `auto`: what suits the vectors. */
   readonly codec?: CodecName | undefined;
   /** What makes vectors shorter before they are coded; answers are re-ranked by whole vectors. Default: what suits the codec. */
-  readonly reduce?: ReduceSpec | undefined;
+  readonly reduce?: ReduceOption | undefined;
   /** Keep the vectors, to re-rank by and to give back; without them scores come from the codes. Default true. */
   readonly keep?: boolean | undefined;
   /** What decides levels and order, 0 to 2^53 - 1: the same vectors and seed give the same bytes. Default 0. */
   readonly seed?: number | undefined;
 }
-
-/** Settings of {@link HnswIndex.tune}. */
-export interface TuneOptions extends IndexWorkOptions {
-  /** Neighbours a query, 1 to 10,000. Default 10. */
-  readonly k?: number | undefined;
-  /** The measurement ends where this recall is reached, above 0, up to 1. Default 0.999. */
-  readonly target?: number | undefined;
-  /** Probes that are made of stored rows where no queries are given, 1 to 100,000. Default 256. */
-  readonly sample?: number | undefined;
-}
-
-/** Settings of {@link HnswIndex.verify}. */
-export interface VerifyRecallOptions extends IndexWorkOptions, Omit<EffortOptions, "patience"> {
-  /** Neighbours a query, 1 to 10,000. Default 10. */
-  readonly k?: number | undefined;
-  /** Probes that are made of stored rows where no queries are given, 1 to 100,000. Default 256. */
-  readonly sample?: number | undefined;
-  /** Queries to measure with, row-major. Default: probes, as in {@link HnswIndex.tune}. */
-  readonly queries?: Vectors | undefined;
-}
-
-/** What {@link HnswIndex.verify} measured: the recall, and the 95 % interval that it lies in. */
-export type MeasuredRecall = MeasureReply;
 
 /**
  * An approximate index. What is added is searched at once and becomes part of the graph with time; what is removed leaves
@@ -73,7 +41,7 @@ export type MeasuredRecall = MeasureReply;
  * await index.tune();
  * const { rows, scores, exact } = index.search(query, 10, { recall: 0.95 });
  */
-export class HnswIndex extends VectorIndex<ApproximateSearchOptions> {
+export class HnswIndex extends ApproximateIndex<ApproximateSearchOptions> {
   private constructor(opened: OpenedIndex) {
     super(opened);
   }
@@ -95,12 +63,14 @@ export class HnswIndex extends VectorIndex<ApproximateSearchOptions> {
     if (M !== undefined) settings.m = M;
     if (efConstruction !== undefined) settings.efConstruction = efConstruction;
     if (codec !== undefined) settings.codec = codec;
-    if (reduce !== undefined) settings.reduce = reduce;
+    const taught = reduce === undefined ? undefined : reduction(reduce, dtype, site);
+    if (taught !== undefined) settings.reduce = taught.spec;
     if (keep !== undefined) settings.keep = keep;
     if (seed !== undefined) settings.seed = seed;
-    const request = buildRequest(dtype, { kind: "hnsw", ...settings }, options, site);
-    const given = components(vectors, dtype, "vectors", site);
-    return new HnswIndex(await openIndex("index.build", request, [given], options, site));
+    const queries = taught?.queries ?? [];
+    const request = buildRequest(dtype, { kind: "hnsw", ...settings }, options, site, queries.length > 0);
+    const given = [components(vectors, dtype, "vectors", site), ...queries];
+    return new HnswIndex(await openIndex("index.build", request, given, options, site));
   }
 
   /**
@@ -110,54 +80,5 @@ export class HnswIndex extends VectorIndex<ApproximateSearchOptions> {
   static async open(path: string, options: IndexOpenOptions = {}): Promise<HnswIndex> {
     const site = callSite(HnswIndex.open);
     return new HnswIndex(await openIndex("index.open", { path, index: { kind: "hnsw" } }, [], options, site));
-  }
-
-  /** What {@link tune} measured, a curve a `k`; `save` keeps them. */
-  get curves(): readonly Curve[] {
-    return this.measured;
-  }
-
-  /**
-   * Measures recall and cost for rising efforts against exact searches, and keeps the curve with the index: `search` then
-   * takes a `recall`, for which it counts on the measured recall less two standard errors. Cost: one exact search and some
-   * approximate ones a query.
-   * @param queries n x dims components, row-major, as they will be asked. Default: probes, which are stored rows moved in a
-   * random direction, by 1.25 times the distance of their k-th neighbour: queries are rarely as near to the data as the data
-   * is to itself. Queries unlike even these (other texts, another language) need to be given
-   * @returns the curve of this `k`
-   * @throws TercetError ERR_LIMIT, ERR_DIMENSION, ERR_NOT_FINITE, ERR_ABORTED
-   */
-  async tune(queries?: Vectors, options: TuneOptions = {}): Promise<Curve> {
-    const site = this.tune;
-    const { k = 10, target = 0.999, sample = SAMPLE, threads } = options;
-    if (!(typeof target === "number" && target > 0 && target <= 1)) {
-      throw outside(target, "target", "a number above 0, up to 1", site);
-    }
-    this.#checkMeasure(k, sample, threads, site);
-    const arrays = queries === undefined ? [] : [queryComponents(queries, this.dtype, "queries", site)];
-    const request = JSON.stringify({ k, target, sample, threads });
-    const curve = answer<Curve>(await this.call("tune", request, arrays, options, site));
-    this.measured = [...this.measured.filter((one) => one.k !== k), curve].sort((a, b) => a.k - b.k);
-    return curve;
-  }
-
-  /**
-   * Measures the recall that searches reach now, against exact ones.
-   * @returns the recall and its 95 % interval (Wilson)
-   * @throws TercetError as {@link tune}; ERR_ARGUMENT for a `recall` without a curve
-   */
-  async verify(options: VerifyRecallOptions = {}): Promise<MeasuredRecall> {
-    const site = this.verify;
-    const { k = 10, sample = SAMPLE, queries, threads } = options;
-    this.#checkMeasure(k, sample, threads, site);
-    const arrays = queries === undefined ? [] : [queryComponents(queries, this.dtype, "queries", site)];
-    const request = JSON.stringify({ k, sample, effort: effortOf(options, site), threads });
-    return answer(await this.call("verify", request, arrays, options, site));
-  }
-
-  #checkMeasure(k: unknown, sample: unknown, threads: unknown, site: typeof this.tune | typeof this.verify) {
-    integer(k, "k", 1, MEASURED_MAX, site);
-    integer(sample, "sample", 1, 100_000, site);
-    if (threads !== undefined) checkThreads(threads, site);
   }
 }

@@ -3,17 +3,27 @@
  *
  * @packageDocumentation
  */
+export {
+  ApproximateIndex,
+  type MeasuredRecall,
+  type RetrainOptions,
+  type TuneOptions,
+  type VerifyOptions,
+} from "./approximate-index.js";
 export type { Backend, BackendChoice } from "./backend.js";
 export type { CallOptions, LongCallOptions, Progress } from "./call.js";
 export { TercetError } from "./errors.js";
 export { FlatIndex, type FlatOptions } from "./flat-index.js";
+export { HnswIndex, type HnswOptions } from "./hnsw-index.js";
+export { IvfPqIndex, type IvfPqOptions, type IvfSearchOptions } from "./ivf-index.js";
 export {
-  HnswIndex,
-  type HnswOptions,
-  type MeasuredRecall,
-  type TuneOptions,
-  type VerifyRecallOptions,
-} from "./hnsw-index.js";
+  type BuildIndexOptions,
+  buildIndex,
+  type Recommendation,
+  type RecommendOptions,
+  recommend,
+} from "./recommend.js";
+export type { ReduceOption } from "./reduce.js";
 export type {
   AddedRows,
   ApproximateSearchOptions,
@@ -22,6 +32,7 @@ export type {
   EffortOptions,
   IndexOpenOptions,
   IndexWorkOptions,
+  ProbeOptions,
   RemovedRows,
   RowOptions,
   SearchArrays,
@@ -46,10 +57,16 @@ export type {
   CodecName,
   Curve,
   CurvePoint,
+  DenseIndexSpec,
   DtypeName,
   IndexInfo,
   IndexPartInfo,
+  IvfCodecName,
   MetricName,
+  RecommendRow,
+  RecommendSkipped,
   ReduceSpec,
+  RerankName,
+  RotateName,
   SearchPath,
 } from "./wire/index.js";

@@ -6,7 +6,8 @@ import type { MeasureOptions, TuneOptions } from "./types.js";
 /** The wire form of a measurement: its queries in one array beside. */
 export function sampleRequest(field: unknown, options: TuneOptions & MeasureOptions) {
   const { signal: _, onProgress: __, queries, ...settings } = options;
-  for (const name of ["k", "sample", "ef"] as const) integerArgument(settings[name], name);
+  for (const name of ["k", "sample", "ef", "nprobe", "candidates"] as const)
+    integerArgument(settings[name], name);
   const rest = new Encoder().value(settings, "options", 0) as Record<string, unknown>;
   const request = JSON.stringify({ ...rest, field: textArgument(field, "field", "a dense field") });
   return { request, arrays: queries === undefined ? [] : [joined(queries)] };

@@ -374,9 +374,16 @@ export interface NearOptions {
   readonly k?: number;
   /**
    * Candidates kept while a graph is walked, 1 to 100,000, and at least `k`: more find more of the true nearest and take
-   * longer. Default: the larger of 64 and `k`. At most one of `ef`, `recall` and `exact`.
+   * longer. Default: the larger of 64 and `k`. Of lists: candidates that are ranked again, and as many lists as go with
+   * them. At most one of `ef`, `nprobe` (with `candidates` or `oversample`), `recall` and `exact`.
    */
   readonly ef?: number;
+  /** Lists that are scanned, 1 to 100,000; more than there are is all of them. Default: a share of them. */
+  readonly nprobe?: number;
+  /** Candidates of the codes that are ranked again, 1 to 100,000; with `nprobe` or alone. Default: some a result. */
+  readonly candidates?: number;
+  /** The same as a multiple of `k`, 1 to 10,000. */
+  readonly oversample?: number;
   /**
    * The share of the true nearest that is to be found on average, above 0 and up to 1. Needs a curve that the collection's
    * `tune` has measured (else ERR_ARGUMENT); what no effort reached is searched exactly.

@@ -9,10 +9,13 @@ import type {
   DenseIndexSpec,
   FieldSpec,
   Id,
+  IvfCodecName,
   MatrixName,
   MetricName,
   MultiIndexSpec,
   ReduceSpec,
+  RerankName,
+  RotateName,
   SparseWeights,
   TokenCodecName,
   TokenMetric,
@@ -255,6 +258,8 @@ export function sparse<const O extends SparseOptions>(options: O): FieldOf<"spar
 export interface FlatSettings {
   /** The codes that are compared. Default `auto`: the vectors themselves. */
   readonly codec?: CodecName;
+  /** What makes vectors shorter before they are coded, in 8 bits a component; the best are ranked again by the vectors. */
+  readonly reduce?: ReduceSpec;
   /** Keep the vectors beside codes, to re-rank by and to give back bit for bit. Default true. */
   readonly keep?: boolean;
 }
@@ -272,6 +277,34 @@ export interface HnswSettings {
   /** Keep the vectors, to re-rank by and to give back bit for bit; without them both come from the codes. Default true. */
   readonly keep?: boolean;
   /** What decides levels and order, 0 to 2^53 - 1: the same vectors and seed give the same graph. Default 0. */
+  readonly seed?: number;
+}
+
+/** Settings of {@link ivf}. */
+export interface IvfSettings {
+  /** Lists, 1 to 65,536. Default: by the number of vectors. A segment with few vectors has fewer, or none and is scanned. */
+  readonly lists?: number;
+  /** The codes that lists hold. Default `auto`: what suits the vectors. */
+  readonly codec?: IvfCodecName;
+  /** Parts of a vector, 1 to dims; only for `pq`. Dimensions that it does not divide are filled up. Default: dims / 4. */
+  readonly m?: number;
+  /** Bits a part (`pq`: 4 or 8, default 4) or a component (`rabitq`: 1 to 8, default 1). */
+  readonly bits?: number;
+  /** Code the difference from a list's centroid instead of the vector. Default: what suits the codec. */
+  readonly residual?: boolean;
+  /** What turns vectors before they are coded. Default: what suits the codec. */
+  readonly rotate?: RotateName;
+  /** What makes vectors shorter before they are coded. Default: nothing. */
+  readonly reduce?: ReduceSpec;
+  /** Put every vector into a second list as well (SOAR). Default false. */
+  readonly spill?: boolean;
+  /** Let no list become much longer than the mean. Default false. */
+  readonly balance?: boolean;
+  /** What candidates are ranked by again. Default: what suits the codec. */
+  readonly rerank?: RerankName;
+  /** Keep the vectors, to re-rank by and to give back bit for bit; without them both come from the codes. Default true. */
+  readonly keep?: boolean;
+  /** What decides where training begins, 0 to 2^53 - 1: the same vectors and seed give the same bytes. Default 0. */
   readonly seed?: number;
 }
 
@@ -298,6 +331,17 @@ export function flat<const O extends FlatSettings = Record<never, never>>(
 export function hnsw<const O extends HnswSettings = Record<never, never>>(settings?: O): HnswOf<O> {
   const { M, ...rest } = (settings ?? {}) as HnswSettings;
   return { kind: "hnsw", ...(M === undefined ? undefined : { m: M }), ...rest } as unknown as HnswOf<O>;
+}
+
+/**
+ * The index kind of inverted lists (Jegou, Douze & Schmid): approximate, with codes of some tens of bytes a vector, quick to
+ * build. For collections whose graph would not fit in memory. Small segments are scanned all the same.
+ * @example vector: dense({ dims: 384, metric: "cosine", index: ivf({ codec: "pq", m: 96, bits: 4 }) })
+ */
+export function ivf<const O extends IvfSettings = Record<never, never>>(
+  settings?: O,
+): Merge<{ readonly kind: "ivf" } & O> {
+  return { kind: "ivf", ...settings } as Merge<{ readonly kind: "ivf" } & O>;
 }
 
 /** The fields of a collection's documents beside `id`: name to kind. Made with {@link text} and its sisters. */

@@ -84,10 +84,14 @@ export interface TuneOptions extends SampleOptions {
   readonly target?: number | undefined;
 }
 
-/** Options of `measure`: how hard the searches try, at most one of the two. Default: as a search does. */
+/** Options of `measure`: how hard the searches try, said in one way. Default: as a search does. */
 export interface MeasureOptions extends SampleOptions {
-  /** Candidates kept while a graph is walked. */
+  /** Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again. */
   readonly ef?: number | undefined;
+  /** Lists that are scanned. */
+  readonly nprobe?: number | undefined;
+  /** Candidates that are ranked again; with `nprobe` or alone. */
+  readonly candidates?: number | undefined;
   /** The recall that was asked for, by the curve that `tune` measured. */
   readonly recall?: number | undefined;
 }

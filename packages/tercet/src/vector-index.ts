@@ -26,6 +26,7 @@ import type {
   DtypeName,
   IndexAddReply,
   IndexCompactReply,
+  IndexEffort,
   IndexInfo,
   IndexRemoveReply,
   IndexSearchReply,
@@ -34,8 +35,10 @@ import type {
   SearchPath,
 } from "./wire/index.js";
 
-/** The most neighbours one search gives, and the largest `ef`. */
+/** The most neighbours one search gives, the largest `ef`, and the most lists and candidates. */
 export const K_MAX = 100_000;
+/** The most candidates a result. */
+const OVERSAMPLE_MAX = 10_000;
 /** Up to here results are copied out of arrays that are used again and again: small fresh arrays are cheap, but not to hand over. */
 const COPIED_MAX = 256;
 /** Rows that `within` gives unless another limit is set. */
@@ -122,7 +125,7 @@ export interface SearchOptions extends RowOptions {
   readonly counters?: boolean | undefined;
 }
 
-/** How hard an approximate search tries. At most one of `ef`, `recall` and `exact`. */
+/** How hard a search through a graph tries. At most one of `ef`, `recall` and `exact`. */
 export interface EffortOptions {
   /** Candidates that are kept while the graph is walked, 1 to 100,000, at least `k`. Default: the larger of 64 and `k`. */
   readonly ef?: number | undefined;
@@ -132,6 +135,25 @@ export interface EffortOptions {
   readonly exact?: boolean | undefined;
   /** Stops the walk after so many nodes that did not change the best `k`. Default: none. */
   readonly patience?: number | undefined;
+}
+
+/**
+ * How hard a search through lists tries: `nprobe` and `candidates` (or `oversample`), each as is usual where it is left out;
+ * or one of `ef`, `recall` and `exact`.
+ */
+export interface ProbeOptions {
+  /** Lists that are scanned, 1 to 100,000; more than there are is all of them. Default: a share of them. */
+  readonly nprobe?: number | undefined;
+  /** Candidates of the codes that are ranked again, 1 to 100,000, at least `k`. Default: some a result. */
+  readonly candidates?: number | undefined;
+  /** The same as a multiple of `k`, 1 to 10,000. */
+  readonly oversample?: number | undefined;
+  /** Both in one number, 1 to 100,000: candidates, and as many lists as go with them. */
+  readonly ef?: number | undefined;
+  /** The recall wanted, above 0, up to 1: the least effort that reached it when `tune` measured. Needs `tune`. */
+  readonly recall?: number | undefined;
+  /** Compare all vectors instead. */
+  readonly exact?: boolean | undefined;
 }
 
 /** Settings of a search through a graph. */
@@ -201,11 +223,13 @@ export function buildRequest(
   index: DenseIndexSpec,
   options: VectorIndexOptions,
   site: Site,
+  queries = false,
 ): object {
   const { dims, metric = dtype === "bits" ? "hamming" : "cosine", threads } = options;
   integer(dims, "dims", 1, 65_535, site);
   if (threads !== undefined) checkThreads(threads, site);
-  return { dims, metric, dtype, index, ...(threads === undefined ? undefined : { threads }) };
+  const request = { dims, metric, dtype, index, ...(queries && { queries }) };
+  return threads === undefined ? request : { ...request, threads };
 }
 
 /** ERR_LIMIT unless it is a number of threads. */
@@ -213,7 +237,7 @@ export function checkThreads(threads: unknown, site: Site): void {
   integer(threads, "threads", 1, 1_024, site);
 }
 
-type AnySearchOptions = ApproximateSearchOptions;
+type AnySearchOptions = ApproximateSearchOptions & ProbeOptions;
 
 /** An index over vectors, without documents: vectors in, row numbers and scores out. */
 export abstract class VectorIndex<O extends SearchOptions> implements AsyncDisposable, Disposable {
@@ -322,7 +346,7 @@ export abstract class VectorIndex<O extends SearchOptions> implements AsyncDispo
       k,
       filtered: settings.filter !== undefined,
       excluded: settings.exclude !== undefined,
-      effort: effortOf(settings, site),
+      effort: effortOf(settings, k, site),
       leastScore: radius === undefined ? undefined : leastScore(this.metric, radius, site),
       patience,
       timeLimitMs: timeLimitMs === undefined ? undefined : Math.ceil(timeLimitMs),
@@ -457,7 +481,7 @@ export abstract class VectorIndex<O extends SearchOptions> implements AsyncDispo
     site: Site,
   ): SearchResult {
     if (!(k >= 1 && k <= K_MAX && Number.isInteger(k))) integer(k, "k", 1, K_MAX, site);
-    this.#set(options, row, radius, site);
+    this.#set(options, k, row, radius, site);
     const { into, filter, exclude } = options;
     if (filter !== undefined) checkedFilter(filter, site);
     const left = exclude === undefined ? undefined : rowList(exclude, site, "exclude");
@@ -487,10 +511,15 @@ export abstract class VectorIndex<O extends SearchOptions> implements AsyncDispo
     return { ...result, counters: { distances, hops } };
   }
 
-  #set(options: AnySearchOptions, row: number, radius: number | undefined, site: Site): void {
+  #set(options: AnySearchOptions, k: number, row: number, radius: number | undefined, site: Site): void {
     const settings = this.#settings;
-    const { ef, recall, exact, patience, timeLimitMs } = options;
-    if (recall !== undefined || exact !== undefined) effortOf(options, site);
+    const { ef, nprobe, candidates, oversample, recall, exact, patience, timeLimitMs } = options;
+    settings[at.NPROBE] = nprobe ?? 0;
+    settings[at.CANDIDATES] = candidates ?? 0;
+    if (recall !== undefined || exact !== undefined) effortOf(options, k, site);
+    if (nprobe !== undefined || candidates !== undefined || oversample !== undefined) {
+      settings[at.CANDIDATES] = effortOf(options, k, site).candidates ?? 0;
+    }
     if (ef !== undefined && !(ef >= 1 && ef <= K_MAX && Number.isInteger(ef))) {
       integer(ef, "ef", 1, K_MAX, site);
     }
@@ -513,22 +542,35 @@ export abstract class VectorIndex<O extends SearchOptions> implements AsyncDispo
 }
 
 /** How hard to try, as the core takes it; ERR_ARGUMENT when it is said in two ways. */
-export function effortOf(options: EffortOptions, site: Site): EffortOptions {
-  const { ef, recall, exact } = options;
-  const said = [ef !== undefined && "ef", recall !== undefined && "recall", exact === true && "exact"].filter(
-    (name) => name !== false,
-  );
+export function effortOf(options: EffortOptions & ProbeOptions, k: number, site: Site): IndexEffort {
+  const { ef, nprobe, candidates, oversample, recall, exact } = options;
+  const probes = nprobe !== undefined || candidates !== undefined || oversample !== undefined;
+  const said = [
+    ef !== undefined && "ef",
+    probes && (nprobe !== undefined ? "nprobe" : candidates !== undefined ? "candidates" : "oversample"),
+    recall !== undefined && "recall",
+    exact === true && "exact",
+    candidates !== undefined && oversample !== undefined && "oversample",
+  ].filter((name) => name !== false);
   if (said.length > 1) {
     const message = `\`${said.join("` and `")}\` say the same thing in two ways`;
-    throw argument(said[1] as string, "one of ef, recall and exact", said.join(" and "), site, message);
+    throw argument(said[1] as string, "one of them", said.join(" and "), site, message);
   }
   if (ef !== undefined) integer(ef, "ef", 1, K_MAX, site);
+  if (nprobe !== undefined) integer(nprobe, "nprobe", 1, K_MAX, site);
+  if (candidates !== undefined) integer(candidates, "candidates", 1, K_MAX, site);
+  if (oversample !== undefined && !(oversample >= 1 && oversample <= OVERSAMPLE_MAX)) {
+    throw outside(oversample, "oversample", `a number from 1 to ${OVERSAMPLE_MAX}`, site);
+  }
   if (recall !== undefined && !(typeof recall === "number" && recall > 0 && recall <= 1)) {
     throw outside(recall, "recall", "a number above 0, up to 1", site);
   }
+  const ranked = oversample === undefined ? candidates : Math.min(K_MAX, Math.ceil(oversample * k));
   return {
     ...(exact === true && { exact }),
     ...(ef !== undefined && { ef }),
+    ...(nprobe !== undefined && { nprobe }),
+    ...(ranked !== undefined && { candidates: ranked }),
     ...(recall !== undefined && { recall }),
   };
 }

@@ -20,9 +20,11 @@ import { history } from "./suites/history.js";
 import { indexes } from "./suites/indexes.js";
 import { ingest } from "./suites/ingest.js";
 import { lexical } from "./suites/lexical.js";
+import { lists } from "./suites/lists.js";
 import { locks } from "./suites/locks.js";
 import { lateInteraction } from "./suites/maxsim.js";
 import { nearest } from "./suites/near.js";
+import { recommending } from "./suites/recommending.js";
 import { root } from "./suites/root.js";
 import { snapshots } from "./suites/snapshots.js";
 import { sparseVectors } from "./suites/sparse.js";
@@ -64,6 +66,8 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       locks,
       flatIndex,
       indexes,
+      lists,
+      recommending,
       history,
     ]) {
       suite(kit);

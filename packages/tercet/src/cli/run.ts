@@ -8,6 +8,7 @@ import { evaluateQueries } from "./commands/evaluate.js";
 import { get } from "./commands/get.js";
 import { indexSources } from "./commands/index-sources.js";
 import { compact, count, stats, verify } from "./commands/maintain.js";
+import { recommend } from "./commands/recommend.js";
 import { search } from "./commands/search.js";
 import { exportFile, importFile, repairFolder } from "./commands/snapshot.js";
 import { tune } from "./commands/tune.js";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   stats,
   evaluateQueries,
   tune,
+  recommend,
   versions,
   tag,
   exportFile,

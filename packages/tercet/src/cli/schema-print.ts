@@ -1,6 +1,6 @@
 /** A schema as the TypeScript that one would write for it. */
 import type { Schema } from "../schema.js";
-import type { FieldSpec } from "../wire/index.js";
+import type { DenseIndexSpec, FieldSpec } from "../wire/index.js";
 
 // What a setting is when it is not said; a stored schema says everything.
 const DEFAULTS: Readonly<Record<string, unknown>> = {
@@ -46,16 +46,21 @@ function printField(spec: FieldSpec): string {
 }
 
 function printValue(key: string, value: unknown): string {
-  if (key === "index" && typeof value === "object" && value !== null && "kind" in value) {
-    const { kind, m: M, ...others } = value as Record<string, unknown>;
-    const rest = Object.fromEntries(
-      Object.entries({ M, ...others }).filter(
-        ([name, it]) => it !== undefined && it !== INDEX_DEFAULTS[name],
-      ),
-    );
-    return Object.keys(rest).length === 0 ? `${String(kind)}()` : `${String(kind)}(${JSON.stringify(rest)})`;
-  }
-  return JSON.stringify(value);
+  const index = key === "index" && typeof value === "object" && value !== null && "kind" in value;
+  return index ? printIndex(value as DenseIndexSpec) : JSON.stringify(value);
+}
+
+/** The builder of an index kind: `hnsw({"M":24})`. */
+export function printIndex(index: DenseIndexSpec): string {
+  const { kind, m, ...others } = index as { kind: string } & Record<string, unknown>;
+  // A graph's links have the literature's name where people write.
+  const settings = kind === "hnsw" ? { M: m, ...others } : { ...others, m };
+  const rest = Object.fromEntries(
+    Object.entries(settings).filter(
+      ([name, it]) => it !== undefined && it !== null && it !== INDEX_DEFAULTS[name],
+    ),
+  );
+  return Object.keys(rest).length === 0 ? `${kind}()` : `${kind}(${JSON.stringify(rest)})`;
 }
 
 function printKey(name: string): string {

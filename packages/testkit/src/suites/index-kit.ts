@@ -1,23 +1,35 @@
 /** What the suites of level-1 indexes share. */
-import { FlatIndex, type FlatOptions, HnswIndex, type HnswOptions, type Vectors } from "tercet/index";
+import {
+  FlatIndex,
+  type FlatOptions,
+  HnswIndex,
+  type HnswOptions,
+  IvfPqIndex,
+  type IvfPqOptions,
+  type SearchPath,
+  type Vectors,
+} from "tercet/index";
 import { random } from "../kit.js";
 import { ranked, SCORES } from "../oracle.js";
 export const DIMS = 16;
-/** Enough for a graph: up to about a thousand vectors are scanned whatever the kind. */
+/** Enough for a graph or lists: up to about a thousand vectors are scanned whatever the kind. */
 export const COUNT = 1_500;
 
-export type Index = FlatIndex | HnswIndex;
-export type Options = FlatOptions & HnswOptions;
+export type Index = FlatIndex | HnswIndex | IvfPqIndex;
+export type Options = FlatOptions & HnswOptions & IvfPqOptions;
 
 export interface Kind {
   readonly name: string;
+  /** The way that its searches take where there are many vectors. */
+  readonly path: SearchPath;
   build(vectors: Vectors, options: Options): Promise<Index>;
   open(path: string, options: { backend: Options["backend"] }): Promise<Index>;
 }
 
 export const KINDS: readonly Kind[] = [
-  { name: "flat", build: FlatIndex.build, open: FlatIndex.open },
-  { name: "hnsw", build: HnswIndex.build, open: HnswIndex.open },
+  { name: "flat", path: "scan", build: FlatIndex.build, open: FlatIndex.open },
+  { name: "hnsw", path: "graph", build: HnswIndex.build, open: HnswIndex.open },
+  { name: "ivf", path: "lists", build: IvfPqIndex.build, open: IvfPqIndex.open },
 ];
 
 export function vectors(count: number, seed: number, dims = DIMS): Float32Array {

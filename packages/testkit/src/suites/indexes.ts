@@ -1,5 +1,12 @@
 /** Level 1, whatever the kind: every promise of the shared class, held by each class in front of it. */
-import { HnswIndex, NO_ROW, rowSet, type Vectors } from "tercet/index";
+import {
+  ApproximateIndex,
+  type HnswIndex,
+  type IvfPqIndex,
+  NO_ROW,
+  rowSet,
+  type Vectors,
+} from "tercet/index";
 import { describe, expect, test } from "vitest";
 import { failure, type Kit, random } from "../kit.js";
 import { SCORES } from "../oracle.js";
@@ -34,7 +41,7 @@ export function indexes(kit: Kit): void {
     reaching({ build, rows, live, queries, query });
     changing({ build, rows, query });
     churning({ build, rows });
-    if (kind.name === "hnsw") measuring(build as never, rows, queries);
+    if (kind.name !== "flat") measuring(build as never, rows, queries);
     typed(build);
     bits(build);
     mistyped(build);
@@ -71,7 +78,7 @@ function searching(kind: Kind, { build, rows, live, queries, query }: Given): vo
     expect(found.complete).toBe(true);
     expect(found.counters?.distances).toBeGreaterThan(9);
     expect(found.exact).toBe(found.path === "scan");
-    expect(found.path).toBe(kind.name === "flat" ? "scan" : "graph");
+    expect(found.path).toBe(kind.path);
     expect(index.search(query, 10)).not.toHaveProperty("counters");
     const scanned = index.search(query, 10, { exact: true, counters: true } as never);
     expect(scanned).toMatchObject({ exact: true, path: "scan" });
@@ -268,7 +275,7 @@ function churning({ build, rows }: Pick<Given, "build" | "rows">): void {
 }
 
 function measuring(
-  build: (given: Vectors) => Promise<HnswIndex>,
+  build: (given: Vectors) => Promise<HnswIndex | IvfPqIndex>,
   rows: Float32Array,
   queries: Float32Array,
 ): void {
@@ -373,7 +380,7 @@ function refused(kit: Kit, kind: Kind, build: Given["build"]): void {
     expect(await failure(() => index.searchRow(-1, 1))).toMatchObject({ code: "ERR_ARGUMENT" });
     expect(await failure(() => index.vector(0.5))).toMatchObject({ code: "ERR_ARGUMENT", field: "row" });
     // Also what comes past the TypeScript in front.
-    const settings = new Float64Array(11);
+    const settings = new Float64Array(13);
     const [rows, scores] = [new Uint32Array(1), new Float32Array(1)];
     const handle = (index as unknown as { handle: typeof kit.binding.root }).handle;
     for (const [place, value] of [
@@ -382,6 +389,8 @@ function refused(kit: Kit, kind: Kind, build: Given["build"]): void {
       [1, 2],
       [1, -1],
       [5, 77],
+      [6, 0.5],
+      [7, -1],
     ] as const) {
       settings.fill(0).fill(-1, 5, 6)[place] = value;
       expect(handle.searchInto(query, 1, rows, scores, settings)).toBe(-1);
@@ -429,11 +438,11 @@ function files(kit: Kit, kind: Kind, build: Given["build"], rows: Float32Array):
 
   test("keeps what was measured", async () => {
     const index = await build(rows);
-    if (!(index instanceof HnswIndex)) return;
+    if (!(index instanceof ApproximateIndex)) return;
     const curve = await index.tune(undefined, { sample: 20 });
     const path = `${await kit.folder()}/tuned`;
     await index.save(path);
-    const again = kit.kept(await HnswIndex.open(path, { backend: kit.binding }));
+    const again = kit.kept(await kind.open(path, { backend: kit.binding })) as HnswIndex;
     expect(again.curves).toEqual([curve]);
     expect(again.search(at(rows, 4), 10, { recall: 0.9 }).rows[0]).toBe(4);
   });

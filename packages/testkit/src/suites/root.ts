@@ -35,7 +35,7 @@ export function root(kit: Kit): void {
       expect(reply.version).toBe(VERSION);
       expect([...reply.analyzers].sort()).toEqual(Object.keys(ANALYZERS).sort());
       expect([...reply.metrics].sort()).toEqual(["cosine", "dot", "l2"]);
-      expect(reply.denseKinds).toEqual(["flat", "hnsw"]);
+      expect(reply.denseKinds).toEqual(["flat", "hnsw", "ivf"]);
       expect(reply.available).toContain(reply.isa);
     });
 
