@@ -5,7 +5,7 @@
  *   node bench/dense.mjs --full         the whole sets, three rounds: the numbers of the records
  *   node bench/dense.mjs --from F.jsonl the tables of an earlier run again
  *
- * Parts (`--do build,search,node,filter,churn,cold,scaling`):
+ * Parts (`--do build,search,node,filter,churn,cold,scaling,codes,resident`):
  *   build    CPU seconds on one thread, bytes of the file. The other parts open what was built: a peer's index stays in
  *            the data folder from run to run, tercet's is built anew in each unless `--keep` is given
  *   search   recall@10 against queries a second, batches and single calls, p50 and p99 of single calls
@@ -14,6 +14,8 @@
  *   churn    recall after a fifth was replaced, three times; for tercet also after everything was, five times
  *   cold     opening and the first answer, files out of the page cache
  *   scaling  building with two threads beside two processes with one
+ *   codes    recall of product codes of some sizes alone, beside Faiss's with and without OPQ (not part of --full)
+ *   resident what lies in memory of a mapped file after its searches (not part of --full)
  *
  * Each job is a process of its own on one pinned core, and the engines take turns. Peers come from the harness beside the
  * project, `../shared/bench-peers/dense` or the folder TERCET_SHARED; it names their packages. TERCET_BENCH_PYTHON is an

@@ -1,22 +1,30 @@
-/** What is wanted of the graph index, beside what this run measured: each ratio to the best peer of the same run. */
+/** What is wanted of the indexes, beside what this run measured: each ratio to the best peer of the same run. */
 import { median, rounded } from "../durable/report.mjs";
 import { byEngine, filtered, graph, own, speed, speedAt } from "./curves.mjs";
+import { listRows } from "./lists.mjs";
 import { markdown } from "./markdown.mjs";
 
 export function bar(here) {
   const rows = [...searching(here), ...nodes(here), ...building(here), ...filtering(here), ...late(here)];
+  rows.push(...listRows(here));
   if (rows.length > 0) markdown(`${here.set}: the bar`, ["", "wanted", "measured", "against", "met"], rows);
 }
 
-const row = (what, wanted, met, measured, against) => [what, wanted, measured, against, met ? "yes" : "no"];
+export const row = (what, wanted, met, measured, against) => [
+  what,
+  wanted,
+  measured,
+  against,
+  met ? "yes" : "no",
+];
 
-/** Tercet's best index against the best peer, within each round; the median of the ratios. */
-function best(lines, recall, key) {
+/** Tercet's best index (of those that are `ours`) against the best peer, within each round; the median of the ratios. */
+export function best(lines, recall, key, ours = graph) {
   const top = (some) => {
     const all = [...byEngine(some)].map(([engine, of]) => [engine, speed(of, recall, key).value ?? 0]);
     return all.sort((a, b) => b[1] - a[1])[0];
   };
-  const mine = top(lines.filter((line) => graph(line.engine)));
+  const mine = top(lines.filter((line) => ours(line.engine)));
   const theirs = top(lines.filter((line) => !own(line.engine)));
   if (mine === undefined || theirs === undefined || theirs[1] === 0) return undefined;
   const rounds = new Map();
@@ -35,7 +43,7 @@ function best(lines, recall, key) {
   };
 }
 
-function shown({ ratio, from, to }) {
+export function shown({ ratio, from, to }) {
   return from < to ? `${ratio.toFixed(2)} (${from.toFixed(2)}..${to.toFixed(2)})` : ratio.toFixed(2);
 }
 

@@ -7,6 +7,9 @@ export const own = (engine) => engine.startsWith("tercet");
 /** Tercet's graph index, which the bar is about. */
 export const graph = (engine) => engine.startsWith("tercet hnsw");
 
+/** Tercet's index of inverted lists. */
+export const lists = (engine) => engine.startsWith("tercet ivf");
+
 /**
  * The speed at a recall: between the points around it on a logarithmic scale of the speed, or that of a later point with
  * more recall where that is faster. `least` says that the least effort has more recall already.

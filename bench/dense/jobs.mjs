@@ -44,6 +44,16 @@ export async function tercet(settings, set, index, what, more = {}) {
   return { engine: `tercet ${index}`, do: what, threads, ...result };
 }
 
+/** Recall of Faiss's codes alone, by codes.py. */
+export async function codesOfPeers(settings, set, budgets) {
+  const args = [join(import.meta.dirname, "codes.py"), set.folder, budgets.join(",")];
+  const { stdout, stderr, why } = await run(settings.python, args, settings.core, process.env);
+  const line = stdout.split("\n").find((one) => one.startsWith("RESULT "));
+  const result =
+    line === undefined ? { error: `${why}: ${stderr.trim().split("\n").at(-1)}` } : JSON.parse(line.slice(7));
+  return { engine: "faiss", do: "codes", threads: 1, ...result };
+}
+
 /** One job of a peer, through the peers' own harness; `node:` begins the names of npm peers. */
 export async function peer(settings, set, name, what, more = {}) {
   const { cores = settings.core, threads = 1, data = set.folder, efs = "64,256" } = more;

@@ -5,13 +5,13 @@ import { basename, join } from "node:path";
 import { makeCold } from "../durable/watch.mjs";
 import { available } from "./adapters.mjs";
 import { effortAt } from "./curves.mjs";
-import { peer, tercet } from "./jobs.mjs";
+import { codesOfPeers, peer, tercet } from "./jobs.mjs";
 
 const TARGET = 0.95;
 const REMOVES = /^(hnswlib|usearch|svs-dynamic|zvec)/;
 const NODE_FILTERS = /^zvec/;
 
-export const PARTS = { build, search, node, filter, churn, cold, scaling };
+export const PARTS = { build, search, node, filter, churn, cold, scaling, codes, resident };
 
 /** Engines that have failed at something, so that it is said once. */
 const failed = new Set();
@@ -153,6 +153,24 @@ async function cold(settings, report, set) {
       const left = makeCold(saved(set, `tercet-${index.replaceAll(":", "-")}`), false);
       await measured(report, set, "cold", tercet(settings, set, index, "cold"), { round, left });
     }
+  }
+}
+
+/** Codes of some sizes, alone: what their bytes are worth. */
+async function codes(settings, report, set) {
+  const budgets = [0.0625, 0.125, 0.25].map((part) => Math.round(set.meta.dim * part));
+  await measured(report, set, "codes", codesOfPeers(settings, set, budgets));
+  await measured(report, set, "codes", tercet(settings, set, "ivf", "codes", { budgets }));
+}
+
+/** What lies in memory of a mapped file that was searched. */
+async function resident(settings, report, set) {
+  await ready(settings, report, set, []);
+  for (const index of indexes(settings)) {
+    const effort = set.efforts?.[`tercet ${index}`];
+    makeCold(saved(set, `tercet-${index.replaceAll(":", "-")}`), false);
+    const job = tercet(settings, set, index, "resident", { ef: Math.ceil(effort ?? settings.ef) });
+    await measured(report, set, "resident", job, { effort });
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * One job of tercet's in a process of its own: `worker.mjs JOB`, a JSON object; prints one line, as the peers' worker.py
- * does: `RESULT` and what it measured. Jobs (`do`): build, search, node, filter, churn, cold.
+ * does: `RESULT` and what it measured. Jobs (`do`): build, search, node, filter, churn, cold, codes, resident.
  */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const metric = meta.metric === "ip" ? "dot" : "l2";
 const queries = raw(join(job.data, "query.f32"), Float32Array);
 const truth = rowsOf(raw(join(job.data, "gt.i32"), Int32Array), meta.gtk);
 const asked = { queries, dims, truth };
-const JOBS = { build, search, node, filter, churn, cold };
+const JOBS = { build, search, node, filter, churn, cold, codes, resident };
 
 let result;
 try {
@@ -115,4 +115,55 @@ async function cold(adapter) {
   const open_ms = performance.now() - again;
   adapter.one(query, K);
   return { cold: { load_ms, first_query_ms, open_ms, warm_ms: performance.now() - again } };
+}
+
+/** Recall of codes of some sizes alone, every list scanned: product quantization of 8 and 4 bits, rotated and not. */
+async function codes() {
+  const vectors = raw(join(job.data, "base.f32"), Float32Array);
+  const found = [];
+  for (const bytes of job.budgets)
+    for (const bits of [8, 4])
+      for (const rotate of ["opq", "none"]) {
+        const name = `ivf:codec=pq:m=${(bytes * 8) / bits}:bits=${bits}:rotate=${rotate}:rerank=none:keep=false`;
+        const adapter = adapterOf(name);
+        await adapter.build(vectors, dims, metric, 1);
+        adapter.set(100_000);
+        const out = await adapter.batch(queries, K);
+        const reached = recall(rowsOf(out, K), truth, truth.length);
+        found.push({ name: `pq ${(bytes * 8) / bits}x${bits} ${rotate}`, bytes, recall: reached });
+        adapter.close();
+      }
+  return { codes: found };
+}
+
+/** The parent has taken the file out of the page cache; the searches map what they need of it. */
+async function resident(adapter) {
+  const anonymous = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]) / 1e3;
+  const before = anonymous();
+  await adapter.open(job.save);
+  adapter.set(job.ef);
+  const found = rowsOf(queries, dims).map((query) => adapter.one(query, K));
+  const anon_mb = anonymous() - before;
+  const { parts } = await adapter.stats();
+  const sections = Object.entries(parts[0].sections);
+  const sum = (some) => some.reduce((all, [, bytes]) => all + bytes, 0) / 1e6;
+  return {
+    resident: {
+      recall: recall(found, truth, truth.length),
+      file_mb: mappedOf(job.save),
+      anon_mb,
+      codes_mb: sum(sections.filter(([name]) => name !== "values")),
+      whole_mb: sum(sections),
+    },
+  };
+}
+
+/** Megabytes of a mapped file that are in memory. */
+function mappedOf(path) {
+  let [here, kb] = [false, 0];
+  for (const line of readFileSync("/proc/self/smaps", "utf8").split("\n")) {
+    if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) here = line.endsWith(path);
+    else if (here && line.startsWith("Rss:")) kb += Number(/\d+/.exec(line)[0]);
+  }
+  return (kb * 1024) / 1e6;
 }

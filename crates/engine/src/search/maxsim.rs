@@ -8,8 +8,8 @@ use super::rank::{Ranking, best};
 use super::{Context, DEPTH_MAX, Place, bounded};
 use crate::api::Array;
 use crate::collection::Snapshot;
+use crate::effort::EF_MAX;
 use crate::multi::{self, index_spec};
-use crate::recall::EF_MAX;
 use crate::wire::{self, Code, FieldSpec, HitExplain, MaxSimQuery, MultiIndexSpec, SegmentStep, TercetError};
 
 /// A compiled `maxsim`.

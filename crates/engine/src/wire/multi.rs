@@ -15,7 +15,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 fn codes() -> DenseIndexSpec {
-    DenseIndexSpec::Flat(FlatSpec { codec: CodecName::Lvq8, keep: false })
+    DenseIndexSpec::Flat(FlatSpec { codec: CodecName::Lvq8, reduce: None, keep: false })
 }
 fn is_codes(value: &DenseIndexSpec) -> bool {
     *value == codes()
