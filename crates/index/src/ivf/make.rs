@@ -30,6 +30,14 @@ pub(super) fn kept(spec: &DenseSpec) -> DenseSpec {
     kept
 }
 
+/// The section of the space of lists. Codes that stand for the vectors have a space of their own, which a merge fits anew
+/// while the one of lists stays.
+pub(super) fn center(spec: &DenseSpec) -> &'static str {
+    let kept = kept(spec);
+    let coded = kept.options.codec == Codec::Lvq8 && !kept.options.keep;
+    if coded { "list_center" } else { "center" }
+}
+
 pub(super) fn metric(spec: &DenseSpec) -> Result<Metric, IndexError> {
     spec.metric.on_numbers().ok_or(IndexError::Unsupported { what: "a distance of bits" })
 }
@@ -433,7 +441,7 @@ pub(super) fn write(
     };
     sink.begin("ivf")?;
     sink.write(bytemuck::cast_slice(&head.numbers()))?;
-    plan.space.write(sink)?;
+    plan.space.write_as(center(spec), sink)?;
     plan.reduction.write(points, sink)?;
     sink.begin("centroids")?;
     sink.write(bytemuck::cast_slice(&plan.centroids.values))?;

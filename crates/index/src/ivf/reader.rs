@@ -1,7 +1,7 @@
 //! Opening an inverted file, and what it answers beside searches (`search.rs`).
 
 use super::layout::{BLOCK, Form, Head, block_bytes};
-use super::make::{kept, metric};
+use super::make::{center, kept, metric};
 use super::plan::{Coding, Plan};
 use super::{CAPABILITIES, LISTS_FROM, search};
 use crate::batch;
@@ -72,7 +72,7 @@ impl Stage {
     fn open(spec: &DenseSpec, rows: u32, count: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
         let head = Head::open(source, count)?;
         let corrupt = |what: &str| IndexError::corrupt("ivf", what);
-        let space = Space::open(metric(spec)?, spec.dims, source)?;
+        let space = Space::open_as(center(spec), metric(spec)?, spec.dims, source)?;
         let points = space.points();
         let reduction = Reduction::open(source, points)?;
         let reduced = reduction.reduced(points);

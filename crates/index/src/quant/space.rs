@@ -191,7 +191,12 @@ impl Space {
 
     /// Writes it as the section `center`: scale, unit and the two halves of the bound, then the center.
     pub fn write(&self, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
-        sink.begin(CENTER)?;
+        self.write_as(CENTER, sink)
+    }
+
+    /// The same under another name, where `center` is that of other codes.
+    pub fn write_as(&self, name: &str, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
+        sink.begin(name)?;
         let bound = self.bound.to_bits();
         let head = [
             self.scale,
@@ -205,8 +210,18 @@ impl Space {
 
     /// Reads it back. Every byte is checked and copied.
     pub fn open(metric: Metric, dims: usize, source: &dyn SectionSource) -> Result<Self, IndexError> {
+        Self::open_as(CENTER, metric, dims, source)
+    }
+
+    /// The same under another name.
+    pub fn open_as(
+        name: &str,
+        metric: Metric,
+        dims: usize,
+        source: &dyn SectionSource,
+    ) -> Result<Self, IndexError> {
         let points = dims + usize::from(metric == Metric::Dot);
-        let array = Array::<f32>::open_len(source, CENTER, points as u64 + 4)?;
+        let array = Array::<f32>::open_len(source, name, points as u64 + 4)?;
         let &[scale, unit, low, high, ref center @ ..] = array.all()? else {
             return Err(array.corrupt("too short"));
         };
