@@ -38,7 +38,7 @@ pub(crate) fn params(dims: u32, muvera: &MuveraSpec) -> FdeParams {
         repetitions: muvera.repetitions,
         bits: muvera.bits,
         projection: match (muvera.projection, muvera.matrix) {
-            (0, _) => Projection::None,
+            (to, _) if to == 0 || to >= dims => Projection::None,
             (to, MatrixName::Dense) => Projection::Dense(to),
             (to, MatrixName::Sketch) => Projection::Sketch(to),
         },
@@ -111,11 +111,11 @@ pub(crate) fn check_muvera(field: Option<&str>, dims: u32, muvera: &MuveraSpec) 
     use tercet_index::multi::{BITS_MAX, FDE_DIMS_MAX, REPETITIONS_MAX};
     dense::within(field, "repetitions", muvera.repetitions, 1, REPETITIONS_MAX)?;
     dense::within(field, "bits", muvera.bits, 0, BITS_MAX)?;
-    dense::within(field, "projection", muvera.projection, 0, dims)?;
+    dense::within(field, "projection", muvera.projection, 0, dense::DIMS_MAX)?;
     dense::within(field, "final", muvera.fold.unwrap_or(1), 1, dense::DIMS_MAX)?;
     dense::within(field, "seed", muvera.seed, 0, SAFE_INTEGER_MAX as u64)?;
-    let block = if muvera.projection == 0 { dims } else { muvera.projection };
-    let whole = u64::from(muvera.repetitions) * (1 << muvera.bits) * u64::from(block);
+    let block = params(dims, muvera).block() as u64;
+    let whole = u64::from(muvera.repetitions) * (1 << muvera.bits) * block;
     dense::within(field, "components of an encoding", whole, 1, FDE_DIMS_MAX as u64)?;
     let len = muvera.fold.map_or(whole, u64::from);
     dense::within(field, "components of an encoding that an index holds", len, 1, dense::DIMS_MAX.into())

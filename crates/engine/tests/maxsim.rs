@@ -215,7 +215,7 @@ fn bad_tokens_are_named_and_change_nothing() {
     }
     for index in [
         json!({ "kind": "muvera", "repetitions": 0 }),
-        json!({ "kind": "muvera", "projection": 9 }),
+        json!({ "kind": "muvera", "projection": 65_536 }),
         json!({ "kind": "muvera", "bits": 10, "repetitions": 256 }),
     ] {
         let opened = root(memory()).call(

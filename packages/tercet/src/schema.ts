@@ -191,7 +191,7 @@ export interface MuveraSettings {
   readonly repetitions?: number;
   /** Directions that decide a token's bucket, 0 to 10. Default 5: 32 buckets. */
   readonly bits?: number;
-  /** Components that a bucket's vector is projected to; 0: not projected. Default 16. */
+  /** Components that a bucket's vector is projected to; not projected where that is 0 or no fewer than a token has. Default 16. */
   readonly projection?: number;
   /** The matrix that projects. Default `dense`. */
   readonly matrix?: MatrixName;

@@ -100,7 +100,7 @@ pub struct MuveraSpec {
     /// Directions that decide a token's bucket, 0 to 10: there are `2^bits` buckets.
     #[ts(optional, as = "Option<_>")]
     pub bits: u32,
-    /// Components that a bucket's vector is projected to, at most those of a token; 0: not projected.
+    /// Components that a bucket's vector is projected to; not projected where that is 0 or no fewer than a token has.
     #[ts(optional, as = "Option<_>")]
     pub projection: u32,
     /// The matrix that projects.

@@ -382,7 +382,7 @@ repetitions?: number,
  */
 bits?: number, 
 /**
- * Components that a bucket's vector is projected to, at most those of a token; 0: not projected.
+ * Components that a bucket's vector is projected to; not projected where that is 0 or no fewer than a token has.
  */
 projection?: number, 
 /**
