@@ -69,7 +69,8 @@ function searching(kind: Kind, { build, rows, live, queries, query }: Given): vo
       }
       if (found.exact) expect(list(found)).toEqual(truth);
     }
-    expect(mean).toBeGreaterThan(kind.name === "flat" ? 0.9999 : 0.97);
+    const least = { flat: 0.9999, hnsw: 0.97, ivf: 0.94 }[kind.name] as number;
+    expect(mean).toBeGreaterThan(least);
   });
 
   test("says how it was answered, and what it cost when asked", async () => {

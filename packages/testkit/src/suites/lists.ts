@@ -99,7 +99,7 @@ export function lists(kit: Kit): void {
         [{ nprobe: 3, ef: 10 }, "ERR_ARGUMENT"],
         [{ nprobe: 3, exact: true }, "ERR_QUERY"],
         [{ candidates: 30, oversample: 2 }, "ERR_ARGUMENT"],
-        [{ nprobe: 1.5 }, "ERR_ARGUMENT"],
+        [{ nprobe: 1.5 }, "ERR_LIMIT"],
       ] as const) {
         expect(await failure(collection.search({ query: near("v", query, effort) }))).toMatchObject({ code });
       }
