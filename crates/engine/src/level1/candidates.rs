@@ -2,8 +2,13 @@
 
 use crate::wire::{CodecName, DenseIndexSpec, FlatSpec, HnswSpec, IvfCodecName, IvfSpec, RerankName};
 
-/// Of lists: the number of the row.
-const ROW_BYTES: f64 = 4.0;
+/// Of lists: the row, its place, and what is added to its distance.
+const ROW_BYTES: f64 = 10.0;
+/// Blocks of codes are filled up, the more the shorter lists are.
+const PADDED: f64 = 1.2;
+/// The vectors behind codes, and behind lists what stands for them.
+const VECTORS: &[&str] = &["values", "norms"];
+const STORED: &[&str] = &["values", "norms", "codes"];
 /// Beside the codes of a vector: its scale, its length, what a bound needs.
 const TAIL_BYTES: f64 = 8.0;
 /// Links of a node of a graph with the usual `m`, and its part of the levels above.
@@ -17,8 +22,8 @@ pub(super) struct Candidate {
     pub(super) index: DenseIndexSpec,
     /// Bytes a vector that a search goes through, about.
     pub(super) bytes: f64,
-    /// Whether the vectors stand behind codes, and are only looked at to rank again.
-    pub(super) behind: bool,
+    /// Sections that are only looked at to rank a few candidates again.
+    pub(super) behind: &'static [&'static str],
 }
 
 /// Every candidate for vectors of so many components of `component` bytes; where there is a budget, codes of a size that
@@ -38,7 +43,7 @@ fn scans(dims: f64, component: f64, all: &mut Vec<Candidate>) {
             name: format!("flat {name}"),
             index,
             bytes,
-            behind: keep && codec != CodecName::Auto,
+            behind: if keep && codec != CodecName::Auto { VECTORS } else { &[] },
         });
     };
     push("f32", CodecName::Auto, true, dims * component);
@@ -52,7 +57,7 @@ fn scans(dims: f64, component: f64, all: &mut Vec<Candidate>) {
 fn graphs(dims: f64, component: f64, all: &mut Vec<Candidate>) {
     let mut push = |name: &str, codec, keep, bytes: f64| {
         let index = DenseIndexSpec::Hnsw(HnswSpec { codec, keep, ..HnswSpec::default() });
-        let behind = keep && codec != CodecName::F32;
+        let behind = if keep && codec != CodecName::F32 { VECTORS } else { &[] };
         all.push(Candidate { name: format!("hnsw {name}"), index, bytes: bytes + LINK_BYTES, behind });
     };
     push("f32", CodecName::F32, true, dims * component);
@@ -63,14 +68,14 @@ fn graphs(dims: f64, component: f64, all: &mut Vec<Candidate>) {
 
 fn lists(dims: u32, component: f64, budget: Option<f64>, all: &mut Vec<Candidate>) {
     let wide = f64::from(dims);
-    let room = budget.map(|budget| (budget - ROW_BYTES).max(1.0));
+    let room = budget.map(|budget| ((budget - ROW_BYTES) / PADDED).max(1.0));
     let mut push = |name: String, spec: IvfSpec, bytes: f64| {
         for (rerank, keep, how) in
-            [(RerankName::None, false, "alone"), (RerankName::Vectors, true, "ranked again")]
+            [(RerankName::None, false, ", no vectors"), (RerankName::Vectors, true, ", ranked again")]
         {
             let spec = IvfSpec { rerank, keep, ..spec.clone() };
-            let (name, index) = (format!("ivf {name} {how}"), DenseIndexSpec::Ivf(spec));
-            all.push(Candidate { name, index, bytes: bytes + ROW_BYTES, behind: keep });
+            let (name, index) = (format!("ivf {name}{how}"), DenseIndexSpec::Ivf(spec));
+            all.push(Candidate { name, index, bytes: bytes + ROW_BYTES, behind: STORED });
         }
     };
     let plain = |codec| IvfSpec { codec, ..IvfSpec::default() };
@@ -131,8 +136,8 @@ mod tests {
     fn codes_of_a_size_that_can_be_chosen_fit_the_budget() {
         let all = candidates(384, 4.0, Some(64.0));
         let of = |name: &str| all.iter().find(|one| one.name.starts_with(name)).unwrap();
-        assert!(of("ivf pq 60x8").bytes <= 64.0 && of("ivf pq 120x4").bytes <= 64.0);
-        assert!(of("ivf rabitq 1 bits").bytes <= 64.0 && of("ivf binary").bytes <= 64.0);
+        assert!(of("ivf pq 45x8").bytes <= 64.0 && of("ivf pq 90x4").bytes <= 64.0);
+        assert!(of("ivf binary").bytes <= 64.0);
         assert!(of("hnsw auto").bytes > 64.0);
     }
 }

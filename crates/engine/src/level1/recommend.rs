@@ -39,6 +39,20 @@ const TIMED_MS: u64 = 150;
 const ROUNDS_MAX: u64 = 50;
 /// Of those that fit, one that is this share as fast as the fastest is as good where it is smaller.
 const AS_FAST: f64 = 0.9;
+/// Sections that all vectors share: beside those of a whole collection they are nothing, beside a sample they would be much.
+const SHARED: [&str; 11] = [
+    "axes",
+    "center",
+    "centroids",
+    "coarse",
+    "codebook",
+    "list_blocks",
+    "list_center",
+    "list_ends",
+    "mean",
+    "query_axes",
+    "query_mean",
+];
 /// Steps of progress a candidate.
 const STEPS: u64 = 100;
 
@@ -207,9 +221,9 @@ impl Bench<'_> {
         let state = index.state()?;
         let (recall, effort) = self.climb(&index, &state, work)?;
         let qps = self.speed(&index, &state, effort)?;
-        let (file_bytes, vector_bytes) = bytes(&state)?;
+        let (file_bytes, bytes) = bytes(&state, candidate.behind)?;
         let each = |bytes: u64| bytes as f64 / f64::from(self.vectors.max(1));
-        let bytes = each(if candidate.behind { file_bytes - vector_bytes } else { file_bytes });
+        let bytes = each(bytes);
         let within = self.request.bytes_per_vector.is_none_or(|budget| bytes <= budget);
         Ok(RecommendRow {
             name: candidate.name.clone(),
@@ -298,18 +312,18 @@ fn choose(rows: &[RecommendRow], budget: Option<f64>) -> Option<u32> {
     smallest(places(&|row| within(row) && row.recall >= best)).map(|at| at as u32)
 }
 
-/// Bytes of all sections, and of the vectors among them.
-fn bytes(state: &State) -> Result<(u64, u64), TercetError> {
-    let (mut all, mut vectors) = (0, 0);
+/// Bytes of all sections, and of those that grow with the vectors and that a search goes through.
+fn bytes(state: &State, behind: &[&str]) -> Result<(u64, u64), TercetError> {
+    let (mut all, mut walked) = (0, 0);
     for part in &state.parts {
         let file = &part.stored.file;
         for name in file.names() {
             let len = file.section_len(name)?;
             all += len;
-            vectors += if name == "values" { len } else { 0 };
+            walked += if behind.contains(&name) || SHARED.contains(&name) { 0 } else { len };
         }
     }
-    Ok((all, vectors))
+    Ok((all, walked))
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ pub struct RecommendRow {
     /// The same as a schema takes it.
     pub index: DenseIndexSpec,
     /// Bytes a vector that a search goes through: codes, links and lists, and the vectors where they are scanned. Vectors that
-    /// are only looked at to rank a few candidates again may stay on the disk and are not counted.
+    /// are only looked at to rank a few candidates again may stay on the disk and are not counted, nor is what all vectors
+    /// share (centroids, codebooks, axes).
     pub bytes: f64,
     /// Bytes a vector of the file, kept vectors too.
     pub file_bytes: f64,

@@ -2063,7 +2063,8 @@ name: string,
 index: DenseIndexSpec, 
 /**
  * Bytes a vector that a search goes through: codes, links and lists, and the vectors where they are scanned. Vectors that
- * are only looked at to rank a few candidates again may stay on the disk and are not counted.
+ * are only looked at to rank a few candidates again may stay on the disk and are not counted, nor is what all vectors
+ * share (centroids, codebooks, axes).
  */
 bytes: number, 
 /**
