@@ -28,8 +28,8 @@ use crate::sections::{reserved, zeros};
 
 /// The share of data among queries is `dims / (dims + queries)`, but no less than this: a graph is built with the data.
 const DATA_SHARE_MIN: f64 = 0.1;
-/// ... and no more: a hundred queries say more about queries than data does.
-const DATA_SHARE_MAX: f64 = 0.5;
+/// ... and no more: a few queries say something about queries.
+const DATA_SHARE_MAX: f64 = 0.95;
 
 /// The share of data among so many queries.
 pub(super) fn data_share(dims: usize, queries: usize) -> f64 {
