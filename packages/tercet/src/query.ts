@@ -541,7 +541,7 @@ function portable(query: Query): Query {
     if ("data" in tokens) return { ...query, tokens: { ...tokens, data: floats(tokens.data, field) } };
     return { ...query, tokens: tokens.map((token) => floats(token, field)) };
   }
-  if (query.kind !== "near" || "id" in query.vector) return query;
+  if (query.kind !== "near" || "id" in query.vector || "$f32" in query.vector) return query;
   return { ...query, vector: floats(query.vector, query.field) };
 }
 
