@@ -5,12 +5,14 @@
 //! whether it was followed. Comparing candidates is comparing integers, and ties go to the lower node: what is found does
 //! not depend on the order in which links are read.
 
+use super::build::Params;
 use super::graph::Layer;
 use super::walk::Walk;
 use crate::Counters;
 
-/// Links that one hop may score at once: more than a node has.
-const HOP: usize = 128;
+/// Links that one hop may score at once: as many as a node of the widest graph has places while it is built.
+const HOP: usize = 160;
+const _: () = assert!(HOP >= Params::WIDEST.spare_width());
 /// Words of marks that are cleared whole: clearing them one by one would cost more.
 const CLEARED_WHOLE: usize = 2_048;
 /// Pools up to this long are searched from the end.
@@ -264,7 +266,7 @@ fn unseen<L: Layer, W: Walk>(layer: &L, walk: &W, current: u32, scratch: &mut Sc
             break;
         }
         let slot = layer.slot(link);
-        if slot >= slots {
+        if slot >= slots || count == HOP {
             break;
         }
         scratch.nodes[count] = link;

@@ -43,13 +43,16 @@ pub(super) struct Params {
 }
 
 impl Params {
+    /// Those of the widest graph.
+    pub(super) const WIDEST: Params = Params { m: 64, ef_construction: 0, seed: 0 };
+
     /// Links on the lowest level.
     pub(super) fn base_width(&self) -> usize {
         self.m * 2
     }
 
     /// Places for them while building: links are chosen again when these are full, not at every link.
-    fn spare_width(&self) -> usize {
+    pub(super) const fn spare_width(&self) -> usize {
         self.m * 2 + self.m / 2
     }
 

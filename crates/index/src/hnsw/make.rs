@@ -38,7 +38,7 @@ pub(super) fn lent(spec: &DenseSpec) -> bool {
 pub(super) fn params(spec: &DenseSpec) -> Params {
     let options = &spec.options;
     Params {
-        m: usize::from(options.m).clamp(2, 64),
+        m: usize::from(options.m).clamp(2, Params::WIDEST.m),
         ef_construction: usize::from(options.ef_construction.max(options.m)),
         seed: options.seed,
     }

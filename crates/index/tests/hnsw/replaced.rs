@@ -121,3 +121,20 @@ fn graphs_come_and_go() {
     let empty = Merge { parts }.run(&spec, &Work::inline()).unwrap();
     assert!(empty.ten(Values::F32(&[1.0; DIMS]), 64, None).0.is_empty());
 }
+
+/// A node of a graph with many links has more of them while it is built.
+#[test]
+fn graphs_as_wide_as_they_come() {
+    for m in [52, 64] {
+        let mut rng = Rng(37);
+        let mut vectors = |count: usize| Owned::F32((0..count * DIMS).map(|_| normal(&mut rng)).collect());
+        let mut spec = floats(DIMS, Distance::L2);
+        (spec.options.m, spec.options.ef_construction) = (m, 200);
+        let (old, new, queries) = (vectors(3_000), vectors(700), vectors(30));
+        let (old, new) = (Index::dense(&spec, old), Index::dense(&spec, new));
+        assert!(old.recall(&queries, 64, None) > 0.95, "m {m}");
+        let parts = vec![(&old, without(&old, |row| row % 9 == 0)), (&new, Bitmap::full(new.rows))];
+        let merged = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+        assert!(merged.recall(&queries, 64, None) > 0.95, "m {m}, merged");
+    }
+}
