@@ -350,10 +350,12 @@ fn place(word: u32, to: u32) -> (u32, f32) {
 }
 
 /// Groups query tokens that are near each other and sums each group: the paper's ball carving. A token opens a group and
-/// takes the later ones whose inner product with it is at least `least`. Fewer tokens to compare, and scores that are no
-/// higher than MaxSim. Gives the sums, and the number of each group's first token.
-pub fn carve(tokens: &[f32], dims: usize, least: f32) -> (Vec<f32>, Vec<usize>) {
+/// takes the later ones whose inner product with it is at least `least`; a group's sum has each token times its factor, 1
+/// where `factors` are at an end. Fewer tokens to compare, and scores that are no higher than MaxSim. Gives the sums, and
+/// the number of each group's first token.
+pub fn carve(tokens: &[f32], factors: &[f32], dims: usize, least: f32) -> (Vec<f32>, Vec<usize>) {
     let all: Vec<&[f32]> = tokens.chunks_exact(dims.max(1)).collect();
+    let factor = |at: usize| factors.get(at).copied().unwrap_or(1.0);
     let mut taken = vec![false; all.len()];
     let (mut out, mut firsts) = (Vec::new(), Vec::new());
     for first in 0..all.len() {
@@ -361,13 +363,14 @@ pub fn carve(tokens: &[f32], dims: usize, least: f32) -> (Vec<f32>, Vec<usize>) 
             continue;
         }
         let from = out.len();
-        out.extend_from_slice(all[first]);
+        out.extend(all[first].iter().map(|x| x * factor(first)));
         firsts.push(first);
         for later in first + 1..all.len() {
             let dot: f32 = all[first].iter().zip(all[later]).map(|(a, b)| a * b).sum();
             if !taken[later] && dot >= least {
                 taken[later] = true;
-                out[from..].iter_mut().zip(all[later]).for_each(|(sum, x)| *sum += x);
+                let by = factor(later);
+                out[from..].iter_mut().zip(all[later]).for_each(|(sum, x)| *sum += x * by);
             }
         }
     }

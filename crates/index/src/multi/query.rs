@@ -99,11 +99,8 @@ impl MultiQuery {
             factors.iter_mut().for_each(|factor| *factor /= all);
         }
         if let Some(least) = query.carve {
-            // Weights go into the sums.
-            for (token, factor) in tokens.chunks_mut(keep).zip(&factors) {
-                token.iter_mut().for_each(|x| *x *= factor);
-            }
-            let (sums, firsts) = carve(&tokens, keep, least);
+            // Weights go into the sums, and not into what is near.
+            let (sums, firsts) = carve(&tokens, &factors, keep, least);
             places = firsts.into_iter().filter_map(|first| places.get(first).copied()).collect();
             (tokens, factors) = (sums, vec![1.0; places.len()]);
         }

@@ -149,10 +149,13 @@ fn bad_parameters_and_sets_are_refused() {
 #[test]
 fn carving_sums_what_is_near() {
     let tokens = [1.0, 0.0, 0.9, 0.1, 0.0, 1.0, 0.8, 0.0];
-    let (sums, firsts) = carve(&tokens, 2, 0.7);
+    let (sums, firsts) = carve(&tokens, &[], 2, 0.7);
     assert_eq!((firsts, sums[2..].to_vec()), (vec![0, 2], vec![0.0, 1.0]));
     assert!((sums[0] - 2.7).abs() < 1e-6 && (sums[1] - 0.1).abs() < 1e-6);
-    assert_eq!(carve(&tokens, 2, 2.0).0, tokens);
+    assert_eq!(carve(&tokens, &[], 2, 2.0).0, tokens);
+    // Factors scale what is summed and change no group.
+    let (scaled, firsts) = carve(&tokens, &[0.25, 0.25, 0.25, 0.25], 2, 0.7);
+    assert_eq!((firsts, scaled), (vec![0, 2], sums.iter().map(|x| x * 0.25).collect()));
 }
 
 #[test]

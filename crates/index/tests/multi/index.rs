@@ -260,6 +260,35 @@ fn a_merge_is_what_would_have_been_built() {
 }
 
 #[test]
+fn carving_groups_alike_whatever_the_weights_and_the_mean() {
+    let (set, spec) = (Set::new(3, 60, false), MultiSpec::new(DIMS, TokenCodec::F32));
+    let reader = set.open(&spec);
+    let mut tokens = Random(8).tokens(4, DIMS);
+    tokens.extend_from_within(..2 * DIMS);
+    let scores = |weights: Option<&[f32]>, mean| {
+        let given = QueryTokens { weights, mean, carve: Some(0.95), ..QueryTokens::new(&tokens) };
+        let query = MultiQuery::new(&spec, given).unwrap();
+        assert_eq!(query.len(), 4, "{weights:?} {mean}");
+        (0..60).map(|row| reader.score(&query, row).unwrap().unwrap()).collect::<Vec<f32>>()
+    };
+    let (quarters, fours) = ([0.25; 6], [4.0; 6]);
+    let plain = scores(None, false);
+    let uncarved = MultiQuery::new(&spec, QueryTokens::new(&tokens)).unwrap();
+    for (weights, mean, by) in [
+        (None, true, 1.0 / 6.0),
+        (Some(&quarters[..]), false, 0.25),
+        (Some(&fours[..]), false, 4.0),
+        (Some(&fours[..]), true, 1.0 / 6.0),
+    ] {
+        let near = |(a, b): (&f32, &f32)| (a - b * by).abs() < 1e-5;
+        assert!(scores(weights, mean).iter().zip(&plain).all(near), "{weights:?} {mean}");
+    }
+    // Groups of equal tokens cost nothing.
+    let whole = (0..60).map(|row| reader.score(&uncarved, row).unwrap().unwrap());
+    assert!(whole.zip(&plain).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
 fn pooling_and_prefixes_keep_less() {
     let set = Set::new(6, 50, false);
     let usual = MultiSpec::new(DIMS, TokenCodec::F32);
