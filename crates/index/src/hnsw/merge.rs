@@ -2,7 +2,8 @@
 //!
 //! A node that linked to dead ones is linked anew, from what is left of its links and the links of the dead ones
 //! (the consolidation of FreshDiskANN, arXiv 2105.09613). Codes are taken over as they are, so that the plan (center, axes)
-//! stays the one of the first graph until there are several times as many vectors; then everything is made anew.
+//! stays the one of the first graph until there are several times as many vectors, or one that its space has no point for;
+//! then everything is made anew.
 
 use super::build::{self, Material, Params, Queries};
 use super::graph::{Graph, Layer, NONE, used};
@@ -60,18 +61,37 @@ pub(super) fn merge(
     if vectors.plain() {
         return Ok(());
     }
-    let base = Reused::largest(spec, rows, vectors)?;
+    let mut base = Reused::largest(spec, rows, vectors)?;
     // Codes that are not stored, or that belong to the vectors as `flat` has them, are made again for all.
     let again = lent(spec) || raw(spec);
     // Otherwise those of the reused graph's rows are there.
+    let (mut taken, mut fresh) = gather(spec, vectors, base.as_ref(), again)?;
+    if !again && base.as_ref().is_some_and(|base| !base.fits(&fresh)) {
+        base = None;
+        (taken, fresh) = gather(spec, vectors, None, again)?;
+    }
+    match base {
+        Some(base) => base.grow(spec, &taken, &fresh, again, sink, work),
+        None if taken.len() >= GRAPH_FROM => make(spec, &fresh, fresh.queries, sink, work),
+        None => Ok(()),
+    }
+}
+
+/// The old slot of each vector, and those that have none, or all of them.
+fn gather<'a>(
+    spec: &DenseSpec,
+    vectors: &'a dyn DenseStream,
+    base: Option<&Reused<'_>>,
+    all: bool,
+) -> Result<(Vec<u32>, Held<'a>), IndexError> {
     let mut fresh = Held { values: Vec::new(), dims: spec.dims, queries: vectors.queries() };
     let mut taken: Vec<u32> = Vec::new();
     let mut floats = Vec::new();
     vectors.for_each(&mut |row, vector| {
-        let from = base.as_ref().map_or(NONE, |base| base.rows[row as usize]);
+        let from = base.map_or(NONE, |base| base.rows[row as usize]);
         taken.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
         taken.push(from);
-        if from == NONE || again {
+        if from == NONE || all {
             vector.write_f32(&mut floats);
             let bytes = floats.len() as u64 * 4;
             fresh.values.try_reserve(floats.len()).map_err(|_| IndexError::Memory { bytes })?;
@@ -79,11 +99,7 @@ pub(super) fn merge(
         }
         Ok(())
     })?;
-    match base {
-        Some(base) => base.grow(spec, &taken, &fresh, again, sink, work),
-        None if taken.len() >= GRAPH_FROM => make(spec, &fresh, fresh.queries, sink, work),
-        None => Ok(()),
-    }
+    Ok((taken, fresh))
 }
 
 /// What a merge holds of a vector: itself, 8-bit codes, the codes and the query of the walk, links with their spare places,
@@ -141,6 +157,13 @@ impl<'a> Reused<'a> {
             }
         }
         Ok(Some(Reused { stage, rows: places }))
+    }
+
+    /// Whether the space of the plan has a point for every vector.
+    fn fits(&self, fresh: &Held<'_>) -> bool {
+        let space = &self.stage.plan.space;
+        let mut point = vec![0.0; space.points()];
+        fresh.values.chunks_exact(space.dims().max(1)).all(|vector| space.fits(vector, &mut point))
     }
 
     /// `taken`: the old slot of each new slot, [`NONE`] for the vectors in `fresh`, in their order; `fresh` has all of them

@@ -1,5 +1,6 @@
 //! Merging: centroids and codebooks of the largest inverted file stay, its entries are taken over, and the other vectors are
-//! coded by them; when there are several times as many vectors as it was trained for, everything is trained anew.
+//! coded by them; when there are several times as many vectors as it was trained for, or one that its space has no point
+//! for, everything is trained anew.
 
 use super::LISTS_FROM;
 use super::layout::{BLOCK, block_bytes};
@@ -56,13 +57,21 @@ pub(super) fn merge(
     if vectors.plain() {
         return Ok(());
     }
-    let base = Reused::largest(spec, rows, vectors)?;
+    let mut base = Reused::largest(spec, rows, vectors)?;
     let mut slots: Vec<u32> = Vec::new();
-    vectors.for_each(&mut |row, _| {
+    let (mut fits, mut floats) = (true, Vec::new());
+    let mut point = vec![0.0; base.as_ref().map_or(0, |base| base.stage.plan.space.points())];
+    vectors.for_each(&mut |row, vector| {
+        let entry = base.as_ref().and_then(|base| base.entries.get(row as usize).copied()).unwrap_or(NONE);
         slots.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
-        slots.push(base.as_ref().and_then(|base| base.entries.get(row as usize).copied()).unwrap_or(NONE));
+        slots.push(entry);
+        if let Some(base) = base.as_ref().filter(|_| fits && entry == NONE) {
+            vector.write_f32(&mut floats);
+            fits = base.stage.plan.space.fits(&floats, &mut point);
+        }
         Ok(())
     })?;
+    base = base.filter(|_| fits);
     let source = Streamed { vectors, count: slots.len() };
     check_count(source.count)?;
     match base {

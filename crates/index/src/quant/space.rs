@@ -31,6 +31,12 @@ pub struct Space {
     unit: f32,
 }
 
+/// A vector may be longer than those that a space of the inner product was fitted to by this share of the squared length:
+/// what its score then lacks is less than what codes lose.
+const LONGER: f64 = 1.0 / 64.0;
+/// Squared lengths of points whose sums of products are far from the end of f32.
+const FAR: f64 = (1u64 << 40) as f64;
+
 /// Vectors whose points are held at once while a space is fitted ...
 const BLOCK: usize = 1_024;
 /// ... those that one piece of work takes, and the components of which one sums the points.
@@ -165,6 +171,18 @@ impl Space {
         for (out, center) in out.iter_mut().zip(&self.center) {
             *out = (*out - center) * self.scale;
         }
+    }
+
+    /// Whether a vector that the space was not fitted to has a point in it: under the inner product one that is longer
+    /// than the longest has none, and would score as if it were not. `out` has `points()` components, and is written.
+    pub fn fits(&self, vector: &[f32], out: &mut [f32]) -> bool {
+        let unit = f64::from(self.unit);
+        let most = self.bound * (1.0 + LONGER);
+        if self.metric == Metric::Dot && squared(vector.iter().copied()) * unit * unit > most {
+            return false;
+        }
+        self.point(vector, out);
+        squared(out.iter().copied()) <= FAR
     }
 
     /// The vector of a point, as far as codes know it: for cosine of length 1.

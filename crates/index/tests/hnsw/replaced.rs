@@ -138,3 +138,36 @@ fn graphs_as_wide_as_they_come() {
         assert!(merged.recall(&queries, 64, None) > 0.95, "m {m}, merged");
     }
 }
+
+/// Vectors that the space of the first part has no point for: longer ones under the inner product, far larger ones.
+#[test]
+fn what_comes_is_longer() {
+    for (metric, count, base, factor) in
+        [(Distance::Dot, 8_000, 1.0, 3.0), (Distance::L2, 2_000, 1e-10, 1e22)]
+    {
+        let mut rng = Rng(38);
+        let mut rows = |count: usize, length: f32| {
+            let mut values: Vec<f32> = (0..count * DIMS).map(|_| normal(&mut rng)).collect();
+            for vector in values.chunks_exact_mut(DIMS) {
+                let factor = length / vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+                vector.iter_mut().for_each(|x| *x *= factor);
+            }
+            Owned::F32(values)
+        };
+        let mut spec = floats(DIMS, metric);
+        (spec.options.m, spec.options.ef_construction) = (16, 200);
+        let (old, new) = (rows(count, base), rows(count / 4, base * factor));
+        let queries = rows(50, base * factor);
+        let (old, new) = (Index::dense(&spec, old), Index::dense(&spec, new));
+        let parts = vec![(&old, Bitmap::full(old.rows)), (&new, Bitmap::full(new.rows))];
+        let merged = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+        let recall = merged.recall(&queries, 64, None);
+        assert!(recall >= 0.9, "{metric:?}: {recall}");
+        // What fits leaves the space as it was.
+        let same = Index::dense(&spec, rows(500, base));
+        let parts = vec![(&old, Bitmap::full(old.rows)), (&same, Bitmap::full(same.rows))];
+        let grown = Merge { parts }.run(&spec, &Work::inline()).unwrap();
+        assert!(old.section("center") == grown.section("center"), "{metric:?}");
+        assert!(old.section("center") != merged.section("center"), "{metric:?}");
+    }
+}
