@@ -12,6 +12,8 @@ use crate::wire::{
 
 /// The most components a vector may have.
 pub(crate) const DIMS_MAX: u32 = 65_535;
+/// The most parts of a product code.
+const PARTS_MAX: u32 = 1_024;
 const M_MIN: u32 = 4;
 const M_MAX: u32 = 64;
 const EF_CONSTRUCTION_MAX: u32 = 4_096;
@@ -61,7 +63,7 @@ pub(crate) fn options(index: &DenseIndexSpec) -> DenseOptions {
         },
         DenseIndexSpec::Ivf(ivf) => DenseOptions {
             codec: ivf_codec(ivf),
-            reduce: ivf.reduce.map_or(Reduce::None, reduce),
+            reduce: ivf.reduce.map_or(Reduce::Auto, reduce),
             keep: ivf.keep,
             seed: ivf.seed,
             ivf: IvfOptions {
@@ -176,7 +178,7 @@ fn check_ivf(field: Option<&str>, dims: u32, ivf: &IvfSpec) -> Result<(), Tercet
         if !pq {
             return Err(unfit(field, "m", "absent: only the codec `pq` has parts", m));
         }
-        within(field, "m", m, 1, ivf.reduce.and_then(ReduceSpec::dims).unwrap_or(dims))?;
+        within(field, "m", m, 1, ivf.reduce.and_then(ReduceSpec::dims).unwrap_or(dims).min(PARTS_MAX))?;
     }
     match (ivf.codec, ivf.bits) {
         (_, None) | (IvfCodecName::Pq, Some(4 | 8)) | (IvfCodecName::Rabitq, Some(1..=8)) => {}

@@ -160,6 +160,10 @@ fn a_budget_keeps_what_is_too_large_from_being_built() {
     );
     let rows = found["rows"].as_array().unwrap();
     assert!(rows.iter().any(|row| row["name"] == "flat lvq8 alone"));
+    // So few vectors have no lists: a scan is not sold as them.
+    assert!(rows.iter().all(|row| row["index"]["kind"] != "ivf"));
+    let few = |one: &Value| one["why"].as_str().unwrap().contains("too few for lists");
+    assert!(skipped.iter().any(|one| one["name"].as_str().unwrap().starts_with("ivf pq") && few(one)));
     for row in rows.iter().filter(|row| row["fits"] == true) {
         assert!(row["bytes"].as_f64().unwrap() <= 30.0);
     }

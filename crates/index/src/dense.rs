@@ -83,7 +83,7 @@ pub enum Codec {
     Lvq4x8,
     /// Parts of the vector by codebook (product quantization; Jegou et al., TPAMI 2011). Only for lists.
     Pq {
-        /// Parts, 1 to dims; 0: by default. Dimensions that it does not divide are filled up with zeros.
+        /// Parts, 1 to dims; 0: by default. Where it does not divide them, some parts are one longer.
         m: u16,
         /// Bits of a part's code: 4 (looked up in registers; Andre et al., VLDB 2015) or 8.
         bits: u8,

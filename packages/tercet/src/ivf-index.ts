@@ -19,13 +19,16 @@ import type { IvfCodecName, IvfSpec, RerankName, RotateName } from "./wire/index
 
 /** How to build an index of inverted lists. */
 export interface IvfPqOptions extends VectorIndexOptions {
-  /** Lists, 1 to 65,536, and no more than vectors. Default: by the number of vectors. */
+  /**
+   * Lists, 1 to 65,536, and no more than vectors; one for eight vectors at most is made of them. Default: by the number of
+   * vectors.
+   */
   readonly lists?: number | undefined;
   /** The codes that lists hold. Default `auto`: what suits the vectors. */
   readonly codec?: IvfCodecName | undefined;
   /**
-   * Parts of a vector, each with a codebook of its own, 1 to dims; only for the codec `pq`. Dimensions that it does not
-   * divide are filled up with zeros. Default: dims / 4.
+   * Parts of a vector, each with a codebook of its own, 1 to dims and at most 1,024; only for the codec
+   * `pq`. Dimensions that it does not divide are dealt out, so that some parts are one longer. Default: dims / 4.
    */
   readonly m?: number | undefined;
   /** Bits a part (`pq`: 4 or 8, default 4) or a component (`rabitq`: 1 to 8, default 1). */

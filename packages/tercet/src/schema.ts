@@ -286,7 +286,7 @@ export interface IvfSettings {
   readonly lists?: number;
   /** The codes that lists hold. Default `auto`: what suits the vectors. */
   readonly codec?: IvfCodecName;
-  /** Parts of a vector, 1 to dims; only for `pq`. Dimensions that it does not divide are filled up. Default: dims / 4. */
+  /** Parts of a vector, 1 to dims, at most 1,024; only for `pq`. Default: dims / 4. */
   readonly m?: number;
   /** Bits a part (`pq`: 4 or 8, default 4) or a component (`rabitq`: 1 to 8, default 1). */
   readonly bits?: number;

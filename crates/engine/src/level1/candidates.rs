@@ -24,6 +24,8 @@ pub(super) struct Candidate {
     pub(super) bytes: f64,
     /// Sections that are only looked at to rank a few candidates again.
     pub(super) behind: &'static [&'static str],
+    /// What the index says of itself where it is what its name says; few vectors are not worth lists and are scanned.
+    pub(super) made: Option<&'static str>,
 }
 
 /// Every candidate for vectors of so many components of `component` bytes; where there is a budget, codes of a size that
@@ -44,6 +46,7 @@ fn scans(dims: f64, component: f64, all: &mut Vec<Candidate>) {
             index,
             bytes,
             behind: if keep && codec != CodecName::Auto { VECTORS } else { &[] },
+            made: None,
         });
     };
     push("f32", CodecName::Auto, true, dims * component);
@@ -58,7 +61,8 @@ fn graphs(dims: f64, component: f64, all: &mut Vec<Candidate>) {
     let mut push = |name: &str, codec, keep, bytes: f64| {
         let index = DenseIndexSpec::Hnsw(HnswSpec { codec, keep, ..HnswSpec::default() });
         let behind = if keep && codec != CodecName::F32 { VECTORS } else { &[] };
-        all.push(Candidate { name: format!("hnsw {name}"), index, bytes: bytes + LINK_BYTES, behind });
+        let (name, bytes) = (format!("hnsw {name}"), bytes + LINK_BYTES);
+        all.push(Candidate { name, index, bytes, behind, made: None });
     };
     push("f32", CodecName::F32, true, dims * component);
     push("auto, ranked again", CodecName::Auto, true, dims + TAIL_BYTES + WALK_BYTES);
@@ -73,9 +77,11 @@ fn lists(dims: u32, component: f64, budget: Option<f64>, all: &mut Vec<Candidate
         for (rerank, keep, how) in
             [(RerankName::None, false, ", no vectors"), (RerankName::Vectors, true, ", ranked again")]
         {
+            // Lists of vectors have no codes: what is scanned is what is kept.
+            let behind = if spec.codec == IvfCodecName::F16 { &[] } else { STORED };
             let spec = IvfSpec { rerank, keep, ..spec.clone() };
             let (name, index) = (format!("ivf {name}{how}"), DenseIndexSpec::Ivf(spec));
-            all.push(Candidate { name, index, bytes: bytes + ROW_BYTES, behind: STORED });
+            all.push(Candidate { name, index, bytes: bytes + ROW_BYTES, behind, made: Some("lists") });
         }
     };
     let plain = |codec| IvfSpec { codec, ..IvfSpec::default() };

@@ -219,6 +219,12 @@ impl Bench<'_> {
         let index = VectorIndex::build(self.env.clone(), spec, Some(self.base.view()), None, work)?;
         let build_ms = self.env.now_ms().saturating_sub(begun);
         let state = index.state()?;
+        let said =
+            |fact| state.parts.iter().any(|p| p.stored.reader.facts().iter().any(|(name, _)| *name == fact));
+        if let Some(fact) = candidate.made.filter(|fact| !said(*fact)) {
+            let message = format!("{} vectors are too few for {fact}: they would be scanned", self.vectors);
+            return Err(TercetError::new(Code::Unsupported, message).field("vectors"));
+        }
         let (recall, effort) = self.climb(&index, &state, work)?;
         let qps = self.speed(&index, &state, effort)?;
         let (file_bytes, bytes) = bytes(&state, candidate.behind)?;

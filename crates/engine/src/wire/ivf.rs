@@ -25,8 +25,8 @@ pub struct IvfSpec {
     #[serde(skip_serializing_if = "is_default")]
     #[ts(optional, as = "Option<_>")]
     pub codec: IvfCodecName,
-    /// Parts of a vector, each with a codebook of its own: 1 to dims, by default dims / 4. Only for `pq`. Dimensions that it
-    /// does not divide are filled up with zeros.
+    /// Parts of a vector, each with a codebook of its own: 1 to dims and at most 1,024, by default dims / 4. Only for `pq`. Dimensions that it
+    /// does not divide are dealt out, so that some parts are one longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub m: Option<u32>,
@@ -132,12 +132,12 @@ pub enum RerankName {
     /// What suits the codec.
     #[default]
     Auto,
-    /// Nothing: the codes have the last word.
+    /// Nothing between the codes and what scores come from: the vectors, or without `keep` 8-bit codes of them.
     None,
     /// 8-bit codes beside the lists.
     Lvq8,
-    /// 16-bit floats beside the lists.
+    /// Without `keep`, 16-bit floats that stand for the vectors; with it as `none`.
     F16,
-    /// The vectors, where they lie.
+    /// The vectors, where they lie; without `keep` as `none`.
     Vectors,
 }

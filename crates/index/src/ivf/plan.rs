@@ -25,6 +25,9 @@ const LISTS_OF_ROOT: f64 = 4.0;
 const OF_PART: (usize, usize) = (4, 8);
 /// The most parts: entries of tables become coarser beyond.
 const PARTS_MOST: usize = 1_024;
+/// One term of so many may lie beyond the range, and only where it is so many times further out than all others.
+const TERMS_BEYOND: usize = 1_000;
+const TERMS_ROOM: f32 = 8.0;
 
 /// How vectors become entries.
 #[derive(Clone, Debug)]
@@ -279,6 +282,9 @@ fn spread(axes: Projection, turned: &[f32], m: usize, share: f64) -> Projection 
 /// One projection after the other.
 fn compose(first: Reduction, turn: Projection, points: usize) -> Result<Reduction, IndexError> {
     let (reduced, width) = (first.reduced(points), turn.reduced);
+    if matches!(first, Reduction::None) {
+        return Ok(Reduction::Pca(Projection { kept: 1.0, mean: vec![0.0; points], ..turn }));
+    }
     let mut matrix: Vec<f32> = reserved(points.saturating_mul(width))?;
     let mut row = vec![0.0; reduced];
     let kernel = tercet_kernels::kernels().project;
@@ -326,9 +332,17 @@ fn less_centroids(centroids: &Centroids, points: &mut [f32], dims: usize) {
     }
 }
 
-/// The range of terms.
+/// The range of terms. What lies far above nearly all of them does not stretch it: such a vector is taken for nearer than it
+/// is, which the ranking behind the codes puts right, where a wide range would take every difference from the others.
 pub(super) fn terms(values: &[f32]) -> Terms {
-    let finite = values.iter().copied().filter(|x| x.is_finite());
-    let (least, most) = finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
-    if least <= most { Terms::between(least, most) } else { Terms::default() }
+    let mut finite: Vec<f32> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    let (least, most) =
+        finite.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
+    if least > most {
+        return Terms::default();
+    }
+    let nearly_all = finite.len() - 1 - finite.len() / TERMS_BEYOND;
+    let (_, high, _) = finite.select_nth_unstable_by(nearly_all, f32::total_cmp);
+    let within = least + (*high - least) * TERMS_ROOM;
+    Terms::between(least, if within > least { most.min(within) } else { most })
 }

@@ -188,3 +188,21 @@ fn scores_are_those_of_the_vectors() {
         }
     }
 }
+
+#[test]
+fn one_long_vector_takes_no_recall_from_the_others() {
+    for times in [30.0f32, 300.0] {
+        let mut rng = Rng(9);
+        let mut values: Vec<f32> = (0..5_000 * DIMS).map(|_| normal(&mut rng)).collect();
+        let queries = Owned::F32((0..QUERIES * DIMS).map(|_| normal(&mut rng)).collect());
+        values[..DIMS].iter_mut().for_each(|x| *x *= times);
+        let mut spec = floats(DIMS, Distance::L2);
+        spec.options.codec = Codec::Pq { m: 12, bits: 4 };
+        // Ranked by the vectors, so that nothing but the lists' own codes is measured.
+        spec.options.ivf.rerank = Rerank::Vectors;
+        // Few lists are trained on a part of the vectors, which the long one is not in: it gets no list of its own.
+        spec.options.ivf.lists = 4;
+        let recall = Index::dense(&spec, Owned::F32(values)).recall(&queries, 64, None);
+        assert!(recall >= 0.9, "{times}: {recall}");
+    }
+}

@@ -243,8 +243,8 @@ lists?: number,
  */
 codec?: IvfCodecName, 
 /**
- * Parts of a vector, each with a codebook of its own: 1 to dims, by default dims / 4. Only for `pq`. Dimensions that it
- * does not divide are filled up with zeros.
+ * Parts of a vector, each with a codebook of its own: 1 to dims and at most 1,024, by default dims / 4. Only for `pq`. Dimensions that it
+ * does not divide are dealt out, so that some parts are one longer.
  */
 m?: number, 
 /**
