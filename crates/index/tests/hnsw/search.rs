@@ -112,6 +112,25 @@ fn a_stop_ends_a_search_and_is_told() {
 }
 
 #[test]
+fn a_stop_ends_a_scan_and_is_told() {
+    for codec in [Codec::Auto, Codec::F32] {
+        let (index, queries) = index(4_000, 8, codec, Distance::L2);
+        let query = queries.values().at(3, DIMS).unwrap();
+        let wide = at_random(&index, 0.9);
+        let scan = DenseSearch { effort: Effort::Ef(3_000), allowed: Some(&wide), ..DenseSearch::new(query) };
+        let (all, answered, whole) = index.find(&scan, TopK::new(10));
+        assert!(answered.complete && answered.path == Path::Scan && all.len() == 10, "{answered:?}");
+        let stopped = DenseSearch { stop: Some(&|| true), ..scan };
+        let (hits, answered, counters) = index.find(&stopped, TopK::new(10));
+        assert!(!answered.complete && !answered.exact, "{codec:?} {answered:?}");
+        assert!(counters.vectors_scored < whole.vectors_scored * 3 / 4, "{counters:?} {whole:?}");
+        assert!(!hits.is_empty() && hits.iter().all(|hit| wide.contains(hit.row)));
+        let never = DenseSearch { stop: Some(&|| false), ..scan };
+        assert_eq!(index.find(&never, TopK::new(10)).0, all);
+    }
+}
+
+#[test]
 fn patience_spares_hops() {
     let (index, queries) = index(2_500, 8, Codec::Auto, Distance::L2);
     let (mut with, mut without, mut same) = (0, 0, 0);
