@@ -467,3 +467,84 @@ fn cut_off(damaged: &Files) {
         }
     }
 }
+
+fn token_schema() -> Value {
+    let muvera = json!({ "kind": "muvera", "repetitions": 20, "bits": 2, "projection": 4 });
+    json!({ "fields": {
+        "text": { "type": "text" },
+        "t": { "type": "multi", "dims": 8, "codec": "f16", "index": muvera },
+        "p": { "type": "multi", "dims": 8, "prefix": 5, "pool": 2, "codec": "i8", "index": muvera, "optional": true },
+    }})
+}
+
+/// What is kept of token vectors, by id: both fields, and the units as explanations tell them.
+fn kept_tokens(client: &Client) -> BTreeMap<String, Vec<Vec<f32>>> {
+    let search = json!({ "query": { "kind": "all" }, "limit": 1000 });
+    let ids = client.ids(search);
+    let reply = client.raw("get", &json!({ "ids": ids }), Vec::new()).unwrap();
+    let got: Value = serde_json::from_str(&reply.json).unwrap();
+    let tokens = |value: &Value| match value["data"]["$vector"].as_u64().map(|at| &reply.arrays[at as usize])
+    {
+        Some(Array::F32(values)) => values.clone(),
+        _ => Vec::new(),
+    };
+    let mut kept: BTreeMap<String, Vec<Vec<f32>>> = BTreeMap::new();
+    for document in got["documents"].as_array().unwrap() {
+        kept.insert(document["id"].to_string(), vec![tokens(&document["t"]), tokens(&document["p"])]);
+    }
+    let units =
+        json!({ "kind": "maxsim", "field": "t", "tokens": [[1, 2, 3, 4, 5, 6, 7, 8]], "exact": true });
+    let page = client.call("search", json!({ "query": units, "limit": 1000, "explain": true })).unwrap();
+    for hit in page["hits"].as_array().unwrap() {
+        let unit = hit["explain"]["parts"][0]["details"]["unit"].as_f64().unwrap() as f32;
+        kept.get_mut(&hit["id"].to_string()).unwrap().push(vec![unit]);
+    }
+    kept
+}
+
+#[test]
+fn token_vectors_go_back_as_they_were_kept() {
+    let env = MemoryEnv::new();
+    let client = Client::open(&(Arc::new(env.clone()) as Arc<dyn Env>), "d", &token_schema());
+    let mut dice = Dice::new(17);
+    let documents: Vec<Value> = (0..600)
+        .map(|n| {
+            let count = 1 + dice.below(6);
+            let data: Vec<f64> = (0..8 * count).map(|_| dice.below(2_001) as f64 / 1e3 - 1.0005).collect();
+            let units: Vec<usize> = (0..count).map(|at| 3 + at / 2).collect();
+            let tokens = json!({ "data": data, "dims": 8, "units": units });
+            let text = (0..40).map(|_| format!("w{}", dice.below(5_000))).collect::<Vec<_>>().join(" ");
+            json!({ "id": n, "text": text, "t": tokens, "p": if n % 3 == 0 { Value::Null } else { tokens.clone() } })
+        })
+        .collect();
+    client.upsert(&documents).unwrap();
+    client.call("flush", json!({})).unwrap();
+    let wanted = kept_tokens(&client);
+    drop(client);
+    let folder = Folder { files: env.snapshot(), kept: BTreeMap::new(), ever: BTreeMap::new() };
+    let segment = folder.names(".seg").pop().unwrap();
+    let len = folder.files.iter().find(|(path, _)| *path == segment).unwrap().1.len();
+    let (mut whole, mut bare) = (0, 0);
+    assert!(len > 8 * 65_536, "{len}");
+    for step in 0..24 {
+        let env: Arc<dyn Env> = Arc::new(folder.flipped(&segment, len * step / 24 + 2));
+        let reply = repair(&env).unwrap();
+        let client = Client::try_open(&env, json!({ "path": "d", "verify": "full" })).unwrap();
+        let found = kept_tokens(&client);
+        assert_eq!(found.len() + reply["lost"].as_u64().unwrap() as usize, 600, "{reply:#}");
+        let mut lacking = 0;
+        for (id, found) in &found {
+            let wanted = &wanted[id];
+            assert_eq!((&found[0], &found[2]), (&wanted[0], &wanted[2]), "{step} {reply:#}");
+            // A scale of codes may differ in its last bit.
+            let near = found[1].iter().zip(&wanted[1]).all(|(a, b)| (a - b).abs() < 1e-6);
+            lacking += usize::from(found[1].len() != wanted[1].len());
+            assert!(found[1].is_empty() || near && found[1].len() == wanted[1].len(), "{step} {reply:#}");
+        }
+        assert_eq!(lacking > 0, said(&reply, "without an optional vector"), "{step} {reply:#}");
+        // Encodings and words are made again.
+        whole += usize::from(said(&reply, "is damaged") && found.len() == 600 && lacking == 0);
+        bare += usize::from(lacking > 0);
+    }
+    assert!(whole > 4 && bare > 0, "{whole} {bare}");
+}

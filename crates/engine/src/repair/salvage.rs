@@ -4,7 +4,7 @@
 //! again from those, so damage to them costs nothing.
 
 use serde_json::{Map, Value, json};
-use tercet_index::Bitmap;
+use tercet_index::{Bitmap, IndexError};
 
 use super::Repair;
 use crate::api::Array;
@@ -14,9 +14,9 @@ use crate::collection::restore::Restore;
 use crate::document;
 use crate::error::index_error;
 use crate::id;
-use crate::schema::Schema;
+use crate::schema::{Field, Schema};
 use crate::segment::{BlockCache, Segment, SegmentBuilder};
-use crate::wire::{FieldSpec, TercetError, shown};
+use crate::wire::{FieldSpec, MultiIndexSpec, MultiSpec, TercetError, TokenMetric, shown};
 
 /// Documents that are indexed together.
 const DOCUMENTS_PER_PART: u32 = 4_096;
@@ -30,10 +30,12 @@ const NAMED_MAX: usize = 20;
 /// A damaged segment, as far as it opens.
 struct Damaged<'a> {
     schema: &'a Schema,
+    /// The schema for vectors as they come out of a segment: tokens are cut, scaled and pooled already.
+    kept: Schema,
     /// Ids and documents.
     core: Segment,
-    /// The dense fields, by their position, each opened alone; `None` where even that fails.
-    dense: Vec<(usize, Option<Segment>)>,
+    /// The dense and multi fields, by their position, each opened alone; `None` where even that fails.
+    vectors: Vec<(usize, Option<Segment>)>,
 }
 
 /// What was found.
@@ -75,14 +77,14 @@ impl Repair<'_> {
                 return Ok(Vec::new());
             }
         };
-        let dense = schema.fields.iter().enumerate();
-        let dense =
-            dense.filter(|(_, field)| matches!(field.spec, FieldSpec::Dense(_) | FieldSpec::Multi(_)));
-        let dense = dense
-            .map(|(at, field)| (at, Segment::open(&only(vec![field.clone()]), self.env(), path).ok()))
+        let vectors = schema.fields.iter().enumerate();
+        let vectors =
+            vectors.filter(|(_, field)| matches!(field.spec, FieldSpec::Dense(_) | FieldSpec::Multi(_)));
+        let vectors = vectors
+            .map(|(at, field)| (at, Segment::open(&only(vec![bare(field)]), self.env(), path).ok()))
             .collect();
         let gone = self.tombstones(manifest, entry, core.rows)?;
-        let damaged = Damaged { schema, core, dense };
+        let damaged = Damaged { schema, kept: kept(schema), core, vectors };
         let mut found = Found::default();
         let parts = self.rows(restore, &damaged, gone.as_ref(), &mut found)?;
         self.lost += found.lost;
@@ -115,7 +117,7 @@ impl Repair<'_> {
         let mut rows =
             (0..damaged.core.rows).filter(|row| gone.is_none_or(|gone| !gone.contains(*row))).peekable();
         while rows.peek().is_some() {
-            let mut builder = SegmentBuilder::new(damaged.schema);
+            let mut builder = SegmentBuilder::new(&damaged.kept);
             let (mut count, mut bytes) = (0, 0);
             while count < DOCUMENTS_PER_PART && bytes < BYTES_PER_PART {
                 let Some(row) = rows.next() else { break };
@@ -168,20 +170,18 @@ impl Damaged<'_> {
         let mut value: Map<String, Value> = stored.into_iter().filter_map(present).collect();
         let mut arrays = Vec::new();
         let mut lacks = false;
-        for (at, segment) in &self.dense {
-            let vector = segment.as_ref().map(|s| s.dense(0).map_or(Ok(None), |reader| reader.vector(row)));
-            match vector {
-                Some(Ok(Some(vector))) => {
-                    let name = self.schema.fields[*at].name.clone();
-                    value.insert(name, json!({ "$vector": arrays.len() }));
-                    arrays.push(Array::F32(vector.into_owned()));
+        for (at, segment) in &self.vectors {
+            match segment.as_ref().map(|segment| vector(segment, row, arrays.len())) {
+                Some(Ok(Some((reference, vector)))) => {
+                    value.insert(self.schema.fields[*at].name.clone(), reference);
+                    arrays.push(Array::F32(vector));
                 }
                 Some(Ok(None)) => {}
                 Some(Err(_)) | None => lacks = true,
             }
         }
         let value = Value::Object(value);
-        builder.push(document::check(self.schema, &value, &arrays).ok()?);
+        builder.push(document::check(&self.kept, &value, &arrays).ok()?);
         *bare += u64::from(lacks);
         Some(len)
     }
@@ -190,4 +190,36 @@ impl Damaged<'_> {
     fn name(&self, row: u32) -> Option<String> {
         Some(shown(&id::decode(self.core.id(row).ok()?)?.into()))
     }
+}
+
+/// A field as little as has to be read of it: tokens without the index of their encodings, which is made again.
+fn bare(field: &Field) -> Field {
+    let mut field = field.clone();
+    if let FieldSpec::Multi(spec) = &mut field.spec {
+        spec.index = MultiIndexSpec::Scan {};
+    }
+    field
+}
+
+/// A schema whose multi fields take tokens as they are kept, so that they are kept so again.
+fn kept(schema: &Schema) -> Schema {
+    let mut schema = schema.clone();
+    for field in &mut schema.fields {
+        if let FieldSpec::Multi(spec) = &mut field.spec {
+            let dims = spec.prefix.unwrap_or(spec.dims);
+            *spec = MultiSpec { dims, prefix: None, pool: 1, metric: TokenMetric::Dot, ..spec.clone() };
+        }
+    }
+    schema
+}
+
+/// The vector or the tokens of a row in a segment of that field alone, and what refers to them as the array `array`.
+fn vector(segment: &Segment, row: u32, array: usize) -> Result<Option<(Value, Vec<f32>)>, IndexError> {
+    let reference = json!({ "$vector": array });
+    if let Some(reader) = segment.dense(0) {
+        return Ok(reader.vector(row)?.map(|vector| (reference, vector.into_owned())));
+    }
+    let Some(reader) = segment.multi(0) else { return Ok(None) };
+    let Some(tokens) = reader.stored(row)? else { return Ok(None) };
+    Ok(Some((json!({ "data": reference, "dims": reader.dims(), "units": reader.units(row)? }), tokens)))
 }

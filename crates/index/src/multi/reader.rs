@@ -115,6 +115,11 @@ impl MultiReader {
         self.tokens
     }
 
+    /// Components of a token, as kept.
+    pub fn dims(&self) -> usize {
+        self.form.dims
+    }
+
     /// Bytes that a token takes, units aside.
     pub fn bytes_per_token(&self) -> usize {
         self.form.bytes()
@@ -220,6 +225,12 @@ impl MultiReader {
             Ok(query.score(self.column.slice(self.form, tokens)?, best))
         })?;
         Ok(found.map_or(f32::NEG_INFINITY, |(_, score)| score))
+    }
+
+    /// The unit of each token of a row, as kept; `None` when it has no tokens, or there are no units.
+    pub fn units(&self, row: u32) -> Result<Option<&[u32]>, IndexError> {
+        let (Some(units), Some(slot)) = (&self.units, self.slot(row)?) else { return Ok(None) };
+        units.slice(self.part(slot)?).map(Some)
     }
 
     /// The unit of a token of a row, as kept.
