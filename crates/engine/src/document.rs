@@ -142,10 +142,7 @@ fn field_value<'a>(
             sparse::vector(&field.name, spec, value, arrays, most).map(FieldValue::Sparse)
         }
         FieldSpec::Dense(spec) => dense_vector(&field.name, spec, value, arrays).map(FieldValue::Vector),
-        FieldSpec::Multi(spec) => {
-            let tokens = multi::tokens(&field.name, spec, value, arrays, multi::DOCUMENT_TOKENS_MAX);
-            tokens.map(FieldValue::Tokens)
-        }
+        FieldSpec::Multi(spec) => multi::document(&field.name, spec, value, arrays).map(FieldValue::Tokens),
         spec => scalar(&field.name, spec, value),
     }
 }

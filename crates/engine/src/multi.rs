@@ -22,6 +22,9 @@ const POOL_MAX: u32 = 8;
 /// What encodings need is kept for so many different parameters.
 const ENCODERS_KEPT: usize = 4;
 
+/// What rounds to infinity as f16.
+const F16_END: f32 = 65_520.0;
+
 /// The tokens of a document.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Tokens<'a> {
@@ -157,6 +160,28 @@ pub(crate) fn tokens<'a>(
         }
     }
     Ok(Tokens { values, units })
+}
+
+/// Tokens of a document: those that its codec can hold.
+pub(crate) fn document<'a>(
+    name: &str,
+    spec: &wire::MultiSpec,
+    value: &Value,
+    arrays: &'a [Array],
+) -> Result<Tokens<'a>, TercetError> {
+    let tokens = tokens(name, spec, value, arrays, DOCUMENT_TOKENS_MAX)?;
+    // Those of unit length fit.
+    if spec.codec == TokenCodecName::F16 && spec.metric == TokenMetric::Dot {
+        for (at, token) in tokens.values.chunks_exact(spec.dims as usize).enumerate() {
+            let kept = &token[..kept_dims(spec) as usize];
+            let Some(component) = kept.iter().position(|x| x.abs() >= F16_END) else { continue };
+            let found = kept[component].to_string();
+            let message =
+                format!("field `{name}`: token {at}: component {component} is too large for f16: {found}");
+            return Err(TercetError::new(Code::Limit, message).field(name).expected("below 65520", found));
+        }
+    }
+    Ok(tokens)
 }
 
 /// Vectors one by one.

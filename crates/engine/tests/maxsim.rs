@@ -228,6 +228,26 @@ fn bad_tokens_are_named_and_change_nothing() {
     }
 }
 
+#[test]
+fn what_f16_cannot_hold_is_refused() {
+    let open = |codec: &str, metric: &str| {
+        let t = json!({ "type": "multi", "dims": 3, "prefix": 2, "codec": codec, "metric": metric });
+        Client::open(&memory(), ":memory:", &json!({ "fields": { "t": t } }))
+    };
+    let upsert =
+        |client: &Client, x: f64| client.upsert(&[json!({ "id": 1, "t": [[1, 1, 1e5], [1, x, 0]] })]);
+    let client = open("f16", "dot");
+    for x in [65_520.0, -65_520.0, 1e9] {
+        assert_eq!(code(upsert(&client, x)), Code::Limit, "{x}");
+    }
+    upsert(&client, 65_519.0).unwrap();
+    upsert(&client, -65_519.0).unwrap();
+    upsert(&open("f16", "cosine"), 1e9).unwrap();
+    upsert(&open("f32", "dot"), 1e9).unwrap();
+    // A query's tokens are f32.
+    client.call("search", json!({ "query": query(&[vec![1e9, 1.0, 1.0]], json!({})) })).unwrap();
+}
+
 fn good_list(good: &[f64]) -> Value {
     json!([good, good])
 }
