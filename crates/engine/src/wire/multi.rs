@@ -156,14 +156,19 @@ impl Default for MultiIndexSpec {
 #[serde(untagged)]
 pub enum TokensRef {
     /// One after another.
-    Flat {
-        /// The components.
-        data: VectorRef,
-        /// Components of each.
-        dims: u32,
-    },
+    Flat(#[ts(inline)] FlatTokens),
     /// A list.
     List(Vec<VectorRef>),
+}
+
+/// Token vectors one after another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct FlatTokens {
+    /// The components.
+    pub data: VectorRef,
+    /// Components of each.
+    pub dims: u32,
 }
 
 /// Documents by MaxSim: for each token of the query the best of the document's, added up.
@@ -191,7 +196,8 @@ pub struct MaxSimQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub candidates: Option<i64>,
-    /// The share of the true best that is to be found on average, above 0 and up to 1, by the curve that `tune` measured.
+    /// Not measured yet for token vectors: only 1, and a field that compares all (`scan`), which are exact; otherwise
+    /// ERR_UNSUPPORTED.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub recall: Option<f64>,
