@@ -206,13 +206,23 @@ fn bad_tokens_are_named_and_change_nothing() {
         (json!([good]), json!({ "weights": [0] }), Code::Query),
         (json!([good]), json!({ "candidates": 0 }), Code::Limit),
         (json!([good]), json!({ "candidates": 5, "exact": true }), Code::Query),
-        (json!([good]), json!({ "recall": 0.9 }), Code::Argument),
+        (json!([good]), json!({ "recall": 0.9 }), Code::Unsupported),
+        (json!([good]), json!({ "recall": 2 }), Code::Limit),
+        (json!({ "data": good, "dims": 8, "units": [1] }), json!({}), Code::Query),
+        (json!({ "data": good, "dims": 8, "weights": [1] }), json!({}), Code::Query),
         (json!([good]), json!({ "field": "n" }), Code::Query),
     ] {
         let mut query = json!({ "kind": "maxsim", "field": "t", "tokens": tokens });
         query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         assert_eq!(search(query), expected, "{more}");
     }
+    client.call("search", json!({ "query": query(&[good.clone()], json!({ "recall": 1 })) })).unwrap();
+    client
+        .call(
+            "search",
+            json!({ "query": { "kind": "maxsim", "field": "t", "tokens": { "data": good, "dims": 8 } } }),
+        )
+        .unwrap();
     for index in [
         json!({ "kind": "muvera", "repetitions": 0 }),
         json!({ "kind": "muvera", "projection": 65_536 }),

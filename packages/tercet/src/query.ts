@@ -431,7 +431,10 @@ export interface MaxSimOptions {
    * `candidates`, `recall` and `exact`.
    */
   readonly candidates?: number;
-  /** The share of the true best that is to be found on average, by the curve that the collection's `tune` measured. */
+  /**
+   * Not measured yet for token vectors: only 1, and a field that compares all (`scan`), which are exact; otherwise
+   * ERR_UNSUPPORTED.
+   */
   readonly recall?: number;
   /** Compare all documents. */
   readonly exact?: boolean;
@@ -446,7 +449,7 @@ export interface MaxSimOptions {
  * added up. With `explain`, every hit says which of its tokens each token of the query met.
  * @param field a multi field
  * @param tokens the query's token vectors, 1 to 4,096 of the field's dimension
- * @example maxsim("tokens", Q, { recall: 0.95 })
+ * @example maxsim("tokens", Q, { candidates: 500 })
  */
 export function maxsim<const F extends string>(
   field: F,

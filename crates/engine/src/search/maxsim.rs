@@ -72,7 +72,7 @@ pub(super) fn compile(
         name: query.field.clone(),
         query: ready,
         k,
-        effort: effort(snapshot, field, spec, asked, k.min(depth))?,
+        effort: effort(snapshot, field, spec, asked)?,
         by_unit: query.units,
     })
 }
@@ -106,15 +106,22 @@ pub(crate) fn effort(
     field: usize,
     spec: &wire::MultiSpec,
     asked: (Option<i64>, Option<f64>, bool),
-    k: usize,
 ) -> Result<Effort, TercetError> {
     match asked {
         (None, None, false) => Ok(Effort::Usual),
         (Some(wanted), None, false) => {
             Ok(Effort::Ef(bounded("candidates", wanted, 1, EF_MAX.into())? as u32))
         }
-        (None, Some(_), false) if matches!(spec.index, MultiIndexSpec::Scan {}) => Ok(Effort::Exact),
-        (None, Some(recall), false) => super::near::effort_for_curve(snapshot, field, recall, k),
+        (None, Some(recall), false) => {
+            super::near::check_recall(recall)?;
+            if recall >= 1.0 || matches!(spec.index, MultiIndexSpec::Scan {}) {
+                return Ok(Effort::Exact);
+            }
+            let message = "recall of token vectors is not measured yet: use candidates or exact";
+            Err(TercetError::new(Code::Unsupported, message)
+                .field("recall")
+                .expected("candidates or exact", recall.to_string()))
+        }
         (None, None, true) => Ok(Effort::Exact),
         _ => Err(TercetError::new(Code::Query, "a maxsim takes at most one of candidates, recall and exact")
             .field(&snapshot.schema.fields[field].name)

@@ -200,7 +200,7 @@ fn effort_for(snapshot: &Snapshot, field: usize, recall: f64, k: usize) -> Resul
     effort_for_curve(snapshot, field, recall, k)
 }
 
-fn check_recall(recall: f64) -> Result<(), TercetError> {
+pub(super) fn check_recall(recall: f64) -> Result<(), TercetError> {
     if !(recall > 0.0 && recall <= 1.0) {
         return Err(TercetError::new(
             Code::Limit,
@@ -213,12 +213,7 @@ fn check_recall(recall: f64) -> Result<(), TercetError> {
 }
 
 /// The effort for a recall by the measured curve of a field.
-pub(super) fn effort_for_curve(
-    snapshot: &Snapshot,
-    field: usize,
-    recall: f64,
-    k: usize,
-) -> Result<Effort, TercetError> {
+fn effort_for_curve(snapshot: &Snapshot, field: usize, recall: f64, k: usize) -> Result<Effort, TercetError> {
     let at = &snapshot.schema.fields[field];
     check_recall(recall)?;
     if recall >= 1.0 {

@@ -450,7 +450,8 @@ k?: number,
  */
 candidates?: number, 
 /**
- * The share of the true best that is to be found on average, above 0 and up to 1, by the curve that `tune` measured.
+ * Not measured yet for token vectors: only 1, and a field that compares all (`scan`), which are exact; otherwise
+ * ERR_UNSUPPORTED.
  */
 recall?: number, 
 /**

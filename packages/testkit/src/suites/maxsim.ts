@@ -164,7 +164,7 @@ export function lateInteraction(kit: Kit): void {
         (await failure(collection.search({ query: maxsim("t", form, options) }))).code;
       expect(await search([])).toBe("ERR_REQUIRED");
       expect(await search([[1, 0, 0]])).toBe("ERR_DIMENSION");
-      expect(await search([[1, 0]], { recall: 0.9 })).toBe("ERR_ARGUMENT");
+      expect(await search([[1, 0]], { recall: 0.9 })).toBe("ERR_UNSUPPORTED");
       expect(await search([[1, 0]], { candidates: 1.5 })).toBe("ERR_LIMIT");
     });
 
