@@ -216,7 +216,9 @@ fn bad_tokens_are_named_and_change_nothing() {
         query.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         assert_eq!(search(query), expected, "{more}");
     }
-    client.call("search", json!({ "query": query(&[good.clone()], json!({ "recall": 1 })) })).unwrap();
+    client
+        .call("search", json!({ "query": query(std::slice::from_ref(&good), json!({ "recall": 1 })) }))
+        .unwrap();
     client
         .call(
             "search",
