@@ -107,7 +107,7 @@ export interface RowOptions {
   readonly exclude?: Uint32Array | Iterable<number> | undefined;
   /**
    * Only results within it: under `l2` the Euclidean distance, under `hamming` the number of bits that differ, under the
-   * others the least score.
+   * others the least score. A finite number.
    */
   readonly radius?: number | undefined;
 }
@@ -311,7 +311,7 @@ export abstract class VectorIndex<O extends SearchOptions> implements AsyncDispo
   /**
    * All rows within a radius, nearest first, up to a limit. With a graph these are the ones that its walk meets.
    * @param query as for `search`
-   * @param radius under `l2` a Euclidean distance, under `hamming` a number of bits, else the least score
+   * @param radius under `l2` a Euclidean distance, under `hamming` a number of bits, else the least score; finite
    * @returns at most `limit` rows; when there are as many there may be more
    * @throws TercetError as `search`
    */

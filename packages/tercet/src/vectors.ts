@@ -125,11 +125,11 @@ export function rowList(rows: Uint32Array | Iterable<number>, site: Site, field 
 }
 
 /** The least score within a radius, in the metric's own measure. */
-export function leastScore(metric: MetricName, radius: unknown, site: Site): number {
-  if (typeof radius !== "number" || Number.isNaN(radius)) {
-    throw outside(radius, "radius", "a number", site);
-  }
+export function leastScore(metric: MetricName, given: unknown, site: Site): number {
+  // JSON has no infinity: a batch would take it for none.
+  if (!Number.isFinite(given)) throw outside(given, "radius", "a finite number", site);
+  const radius = given as number;
   if (metric !== "l2" && metric !== "hamming") return radius;
   if (radius < 0) throw outside(radius, "radius", "a distance of 0 or more", site);
-  return metric === "l2" ? -(radius * radius) : -radius;
+  return metric === "l2" ? -Math.min(radius * radius, Number.MAX_VALUE) : -radius;
 }

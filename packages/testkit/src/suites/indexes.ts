@@ -151,6 +151,11 @@ function reaching({ build, rows, live, query }: Given): void {
     expect(index.within(query, 1.01).rows.length).toBe(0);
     const batch = await index.searchBatch(query, 5, { radius: 1.01 });
     expect(list(batch)).toEqual(Array(5).fill(NO_ROW));
+    // A distance whose square is no number lets everything through, one by one and in batches.
+    const far = await build(rows, { metric: "l2" });
+    const all = list(far.search(query, 5, { radius: 1e200, exact: true } as never));
+    expect(all).toEqual(nearest(live, query, 5, "l2"));
+    expect(list(await far.searchBatch(query, 5, { radius: 1e200, exact: true } as never))).toEqual(all);
   });
 
   test("answers from one vector and from none, and k may be more than there are", async () => {
@@ -368,6 +373,8 @@ function refused(kit: Kit, kind: Kind, build: Given["build"]): void {
       [{ patience: 0 }, "patience"],
       [{ timeLimitMs: 0 }, "timeLimitMs"],
       [{ radius: Number.NaN }, "radius"],
+      [{ radius: Number.POSITIVE_INFINITY }, "radius"],
+      [{ radius: Number.NEGATIVE_INFINITY }, "radius"],
     ] as const) {
       expect(await search(1, options)).toMatchObject({ code: "ERR_LIMIT", field });
       const batch = failure(index.searchBatch(query, 1, options as never));
@@ -378,6 +385,9 @@ function refused(kit: Kit, kind: Kind, build: Given["build"]): void {
     expect(await search(1, { filter: [1] })).toMatchObject({ code: "ERR_ARGUMENT", field: "filter" });
     expect(await search(1, { exclude: 3 })).toMatchObject({ code: "ERR_ARGUMENT", field: "exclude" });
     expect(await failure(() => index.within(query, 1, { limit: 0 }))).toMatchObject({ code: "ERR_LIMIT" });
+    for (const radius of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      expect(await failure(() => index.within(query, radius))).toMatchObject({ code: "ERR_LIMIT" });
+    }
     expect(await failure(() => index.searchRow(-1, 1))).toMatchObject({ code: "ERR_ARGUMENT" });
     expect(await failure(() => index.vector(0.5))).toMatchObject({ code: "ERR_ARGUMENT", field: "row" });
     // Also what comes past the TypeScript in front.
