@@ -13,7 +13,7 @@ use crate::wire::{
 /// The most components a vector may have.
 pub(crate) const DIMS_MAX: u32 = 65_535;
 /// The most parts of a product code.
-const PARTS_MAX: u32 = 1_024;
+pub(crate) const PARTS_MAX: u32 = 1_024;
 const M_MIN: u32 = 4;
 const M_MAX: u32 = 64;
 const EF_CONSTRUCTION_MAX: u32 = 4_096;

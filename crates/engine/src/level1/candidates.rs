@@ -1,5 +1,6 @@
 //! The indexes that a recommendation is chosen from, with the bytes a vector that each is expected to take.
 
+use crate::dense::PARTS_MAX;
 use crate::wire::{CodecName, DenseIndexSpec, FlatSpec, HnswSpec, IvfCodecName, IvfSpec, RerankName};
 
 /// Of lists: the row, its place, and what is added to its distance.
@@ -93,7 +94,8 @@ fn lists(dims: u32, component: f64, budget: Option<f64>, all: &mut Vec<Candidate
     // As many parts as there is room for, or two components a part.
     for bits in [8, 4] {
         let part = f64::from(bits) / 8.0;
-        let m = room.map_or(wide / 2.0, |room| room / part).floor().clamp(1.0, wide) as u32;
+        let m =
+            room.map_or(wide / 2.0, |room| room / part).floor().clamp(1.0, wide.min(PARTS_MAX.into())) as u32;
         let spec = IvfSpec { m: Some(m), bits: Some(bits), ..plain(IvfCodecName::Pq) };
         push(format!("pq {m}x{bits}"), spec, f64::from(m) * part);
     }
