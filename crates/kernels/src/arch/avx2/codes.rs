@@ -187,78 +187,48 @@ pub(crate) unsafe fn total4(x: __m128i) -> i32 {
     }
 }
 
-impl Tokens for Madd256 {
-    type Floats = __m256;
-    type Sums = __m256i;
-    type Query = <Madd256 as Bytes>::Query;
-    type Codes = __m256i;
-    const REGISTERS: usize = 12;
+/// What is the same however products of bytes are summed; `$registers` as the trait says.
+macro_rules! tokens {
+    ($products:ident, $registers:literal) => {
+        impl Tokens for $products {
+            type Floats = __m256;
+            type Sums = __m256i;
+            type Query = <$products as Bytes>::Query;
+            type Codes = __m256i;
+            const REGISTERS: usize = $registers;
 
-    #[inline(always)]
-    unsafe fn begin(from: *const i32) -> __m256i {
-        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
+            #[inline(always)]
+            unsafe fn begin(from: *const i32) -> __m256i {
+                // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
+                unsafe { _mm256_loadu_si256(from.cast()) }
+            }
 
-    #[inline(always)]
-    unsafe fn query(from: *const i8) -> Self::Query {
-        // SAFETY: the caller vouches for the bytes.
-        unsafe { Self::widen(Self::load(from.cast())) }
-    }
+            #[inline(always)]
+            unsafe fn query(from: *const i8) -> Self::Query {
+                // SAFETY: the caller vouches for the bytes.
+                unsafe { Self::widen(Self::load(from.cast())) }
+            }
 
-    #[inline(always)]
-    unsafe fn spread(from: *const u8) -> __m256i {
-        // SAFETY: the caller vouches for four bytes.
-        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
+            #[inline(always)]
+            unsafe fn spread(from: *const u8) -> __m256i {
+                // SAFETY: the caller vouches for four bytes.
+                unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
+            }
 
-    #[inline(always)]
-    unsafe fn add(sums: __m256i, query: Self::Query, codes: __m256i) -> __m256i {
-        // SAFETY: a lane's sum is of the products of its own four bytes.
-        unsafe { Self::add_products(sums, query, codes) }
-    }
+            #[inline(always)]
+            unsafe fn add(sums: __m256i, query: Self::Query, codes: __m256i) -> __m256i {
+                // SAFETY: a lane's sum is of the products of its own four bytes.
+                unsafe { Self::add_products(sums, query, codes) }
+            }
 
-    #[inline(always)]
-    unsafe fn floats(sums: __m256i) -> __m256 {
-        // SAFETY: the instruction set is there.
-        unsafe { _mm256_cvtepi32_ps(sums) }
-    }
+            #[inline(always)]
+            unsafe fn floats(sums: __m256i) -> __m256 {
+                // SAFETY: the instruction set is there.
+                unsafe { _mm256_cvtepi32_ps(sums) }
+            }
+        }
+    };
 }
 
-impl Tokens for Vnni256 {
-    type Floats = __m256;
-    type Sums = __m256i;
-    type Query = <Vnni256 as Bytes>::Query;
-    type Codes = __m256i;
-    const REGISTERS: usize = 16;
-
-    #[inline(always)]
-    unsafe fn begin(from: *const i32) -> __m256i {
-        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
-        unsafe { _mm256_loadu_si256(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn query(from: *const i8) -> Self::Query {
-        // SAFETY: the caller vouches for the bytes.
-        unsafe { Self::widen(Self::load(from.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn spread(from: *const u8) -> __m256i {
-        // SAFETY: the caller vouches for four bytes.
-        unsafe { _mm256_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(sums: __m256i, query: Self::Query, codes: __m256i) -> __m256i {
-        // SAFETY: a lane's sum is of the products of its own four bytes.
-        unsafe { Self::add_products(sums, query, codes) }
-    }
-
-    #[inline(always)]
-    unsafe fn floats(sums: __m256i) -> __m256 {
-        // SAFETY: the instruction set is there.
-        unsafe { _mm256_cvtepi32_ps(sums) }
-    }
-}
+tokens!(Madd256, 12);
+tokens!(Vnni256, 16);

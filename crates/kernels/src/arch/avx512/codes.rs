@@ -188,78 +188,48 @@ impl Bytes for Vnni512 {
     }
 }
 
-impl Tokens for Madd512 {
-    type Floats = __m512;
-    type Sums = __m512i;
-    type Query = <Madd512 as Bytes>::Query;
-    type Codes = __m512i;
-    const REGISTERS: usize = 24;
+/// What is the same however products of bytes are summed; `$registers` as the trait says.
+macro_rules! tokens {
+    ($products:ident, $registers:literal) => {
+        impl Tokens for $products {
+            type Floats = __m512;
+            type Sums = __m512i;
+            type Query = <$products as Bytes>::Query;
+            type Codes = __m512i;
+            const REGISTERS: usize = $registers;
 
-    #[inline(always)]
-    unsafe fn begin(from: *const i32) -> __m512i {
-        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
+            #[inline(always)]
+            unsafe fn begin(from: *const i32) -> __m512i {
+                // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
+                unsafe { _mm512_loadu_si512(from.cast()) }
+            }
 
-    #[inline(always)]
-    unsafe fn query(from: *const i8) -> Self::Query {
-        // SAFETY: the caller vouches for the bytes.
-        unsafe { Self::widen(Self::load(from.cast())) }
-    }
+            #[inline(always)]
+            unsafe fn query(from: *const i8) -> Self::Query {
+                // SAFETY: the caller vouches for the bytes.
+                unsafe { Self::widen(Self::load(from.cast())) }
+            }
 
-    #[inline(always)]
-    unsafe fn spread(from: *const u8) -> __m512i {
-        // SAFETY: the caller vouches for four bytes.
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
+            #[inline(always)]
+            unsafe fn spread(from: *const u8) -> __m512i {
+                // SAFETY: the caller vouches for four bytes.
+                unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
+            }
 
-    #[inline(always)]
-    unsafe fn add(sums: __m512i, query: Self::Query, codes: __m512i) -> __m512i {
-        // SAFETY: a lane's sum is of the products of its own four bytes.
-        unsafe { Self::add_products(sums, query, codes) }
-    }
+            #[inline(always)]
+            unsafe fn add(sums: __m512i, query: Self::Query, codes: __m512i) -> __m512i {
+                // SAFETY: a lane's sum is of the products of its own four bytes.
+                unsafe { Self::add_products(sums, query, codes) }
+            }
 
-    #[inline(always)]
-    unsafe fn floats(sums: __m512i) -> __m512 {
-        // SAFETY: the instruction set is there.
-        unsafe { _mm512_cvtepi32_ps(sums) }
-    }
+            #[inline(always)]
+            unsafe fn floats(sums: __m512i) -> __m512 {
+                // SAFETY: the instruction set is there.
+                unsafe { _mm512_cvtepi32_ps(sums) }
+            }
+        }
+    };
 }
 
-impl Tokens for Vnni512 {
-    type Floats = __m512;
-    type Sums = __m512i;
-    type Query = <Vnni512 as Bytes>::Query;
-    type Codes = __m512i;
-    const REGISTERS: usize = 32;
-
-    #[inline(always)]
-    unsafe fn begin(from: *const i32) -> __m512i {
-        // SAFETY: the caller vouches for the instruction set, as in every method here, and for the numbers.
-        unsafe { _mm512_loadu_si512(from.cast()) }
-    }
-
-    #[inline(always)]
-    unsafe fn query(from: *const i8) -> Self::Query {
-        // SAFETY: the caller vouches for the bytes.
-        unsafe { Self::widen(Self::load(from.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn spread(from: *const u8) -> __m512i {
-        // SAFETY: the caller vouches for four bytes.
-        unsafe { _mm512_set1_epi32(from.cast::<i32>().read_unaligned()) }
-    }
-
-    #[inline(always)]
-    unsafe fn add(sums: __m512i, query: Self::Query, codes: __m512i) -> __m512i {
-        // SAFETY: a lane's sum is of the products of its own four bytes.
-        unsafe { Self::add_products(sums, query, codes) }
-    }
-
-    #[inline(always)]
-    unsafe fn floats(sums: __m512i) -> __m512 {
-        // SAFETY: the instruction set is there.
-        unsafe { _mm512_cvtepi32_ps(sums) }
-    }
-}
+tokens!(Madd512, 24);
+tokens!(Vnni512, 32);
