@@ -73,3 +73,14 @@ pub struct Counters {
     /// Blocks whose rows were scored because of their bounds.
     pub blocks_scored: u64,
 }
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Counters) {
+        let Counters { vectors_scored, hops, postings_scored, blocks_bounded, blocks_scored } = other;
+        self.vectors_scored += vectors_scored;
+        self.hops += hops;
+        self.postings_scored += postings_scored;
+        self.blocks_bounded += blocks_bounded;
+        self.blocks_scored += blocks_scored;
+    }
+}

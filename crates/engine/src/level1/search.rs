@@ -100,8 +100,7 @@ impl Outcome {
         self.exact &= other.exact;
         self.complete &= other.complete;
         self.path = self.path.max(other.path);
-        self.counters.vectors_scored += other.counters.vectors_scored;
-        self.counters.hops += other.counters.hops;
+        self.counters += other.counters;
     }
 
     /// As it crosses to JavaScript.

@@ -8,7 +8,7 @@ use super::{Context, DEPTH_MAX, bounded};
 use crate::api::Array;
 use crate::collection::Snapshot;
 use crate::sparse::{self, SparseVector};
-use crate::wire::{Code, ExpandQuery, FieldSpec, SegmentStep, SparseSpec, TercetError};
+use crate::wire::{Code, ExpandQuery, FieldSpec, SparseSpec, TercetError};
 
 /// The most cells that may be asked for.
 const CELLS_MAX: i64 = 1 << 24;
@@ -86,16 +86,7 @@ pub(super) fn rank(query: &Expand, context: &mut Context<'_>, k: usize) -> Resul
         let (mut top, mut counters) = (TopK::new(k), Counters::default());
         let answered = reader.search(&search, &mut top, &mut counters).map_err(|e| part.segment.error(e))?;
         exact &= answered.exact && answered.complete;
-        context.counters.postings_scored += counters.postings_scored;
-        context.counters.blocks_bounded += counters.blocks_bounded;
-        context.counters.blocks_scored += counters.blocks_scored;
-        segments.push(SegmentStep {
-            segment: at as u32,
-            path: answered.path.name().to_owned(),
-            exact: answered.exact,
-            vectors_scored: counters.vectors_scored,
-            hops: 0,
-        });
+        segments.push(context.answered(at, answered, counters));
         found.push((at as u32, top));
     }
     control.step(0)?;

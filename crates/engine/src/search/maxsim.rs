@@ -10,7 +10,7 @@ use crate::api::Array;
 use crate::collection::Snapshot;
 use crate::effort::EF_MAX;
 use crate::multi::{self, index_spec};
-use crate::wire::{self, Code, FieldSpec, HitExplain, MaxSimQuery, MultiIndexSpec, SegmentStep, TercetError};
+use crate::wire::{self, Code, FieldSpec, HitExplain, MaxSimQuery, MultiIndexSpec, TercetError};
 
 /// A compiled `maxsim`.
 pub(crate) struct MaxSim {
@@ -148,15 +148,7 @@ pub(crate) fn rank(maxsim: &MaxSim, context: &mut Context<'_>, k: usize) -> Resu
         let answered = reader.search(&maxsim.query, &search, &mut top, &mut counters);
         let answered = answered.map_err(|e| part.segment.error(e))?;
         exact &= answered.exact;
-        context.counters.vectors_scored += counters.vectors_scored;
-        context.counters.hops += counters.hops;
-        segments.push(SegmentStep {
-            segment: at as u32,
-            path: answered.path.name().to_owned(),
-            exact: answered.exact,
-            vectors_scored: counters.vectors_scored,
-            hops: counters.hops,
-        });
+        segments.push(context.answered(at, answered, counters));
         found.push((at as u32, top));
     }
     control.step(0)?;

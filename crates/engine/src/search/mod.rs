@@ -22,14 +22,14 @@ mod rank;
 
 use std::borrow::Cow;
 
-use tercet_index::{Bitmap, Counters};
+use tercet_index::{Answered, Bitmap, Counters};
 use tercet_store::Env;
 
 use crate::api::{Array, Control, Reply};
 use crate::collection::Snapshot;
 use crate::filter::Filter;
 use crate::verb::to_json;
-use crate::wire::{Code, SearchReply, SearchRequest, TercetError, WireHit};
+use crate::wire::{Code, SearchReply, SearchRequest, SegmentStep, TercetError, WireHit};
 
 pub(crate) use estimate::estimate_us;
 pub(crate) use page::Projector;
@@ -65,6 +65,20 @@ pub(crate) struct Context<'a> {
     pub(crate) clock: &'a (dyn Fn() -> u64 + Sync),
     /// Ends the search.
     pub(crate) control: &'a Control,
+}
+
+impl Context<'_> {
+    /// Counts what a reader did, and says how its segment was answered.
+    fn answered(&mut self, segment: usize, answered: Answered, counters: Counters) -> SegmentStep {
+        self.counters += counters;
+        SegmentStep {
+            segment: segment as u32,
+            path: answered.path.name().to_owned(),
+            exact: answered.exact,
+            vectors_scored: counters.vectors_scored,
+            hops: counters.hops,
+        }
+    }
 }
 
 /// Runs a search.

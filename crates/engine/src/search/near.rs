@@ -17,9 +17,7 @@ use crate::dense;
 use crate::document::dense_vector;
 use crate::effort::Steps;
 use crate::id;
-use crate::wire::{
-    Code, DenseSpec, FieldSpec, MetricName, NearQuery, SegmentStep, TercetError, VectorRef, shown,
-};
+use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, NearQuery, TercetError, VectorRef, shown};
 
 /// Up to so many rows of a segment to leave out are dropped from its answer.
 const EXCLUDED_FEW: usize = 64;
@@ -274,15 +272,7 @@ pub(crate) fn rank(near: &Near<'_>, context: &mut Context<'_>, k: usize) -> Resu
         exact &= answered.exact && answered.complete;
         complete &= answered.complete;
         left_out += dropped;
-        context.counters.vectors_scored += counters.vectors_scored;
-        context.counters.hops += counters.hops;
-        segments.push(SegmentStep {
-            segment: at as u32,
-            path: answered.path.name().to_owned(),
-            exact: answered.exact,
-            vectors_scored: counters.vectors_scored,
-            hops: counters.hops,
-        });
+        segments.push(context.answered(at, answered, counters));
         found.push((at as u32, top));
     }
     // Some of the best may be those that are dropped.
