@@ -2,6 +2,7 @@
 
 use crate::common::{Owned, Rng};
 use crate::index::{Index, bits, clusters, floats, normal, spec};
+use crate::laws;
 use tercet_index::{Codec, Distance, Dtype, Reduce, Values};
 
 const COUNT: usize = 1_200;
@@ -71,15 +72,7 @@ fn without_the_vectors() {
             (spec.options.codec, spec.options.keep) = (codec, false);
             let index = Index::sparse(&spec, Owned::F32(values.clone()));
             assert!(index.section("values").is_none());
-            let (mut found, mut wanted) = (0, 0);
-            for at in 0..QUERIES {
-                let query = queries.values().at(at, DIMS).unwrap();
-                let truth: Vec<u32> = index.truth(query, None).iter().take(10).map(|hit| hit.1).collect();
-                let (hits, answered) = index.ten(query, 64, None);
-                assert!(!answered.exact);
-                wanted += truth.len();
-                found += hits.iter().filter(|hit| truth.contains(&hit.row)).count();
-            }
+            let (found, wanted) = laws::found_by_codes(&index, &queries, 64);
             assert!(found * 100 >= wanted * 95, "{metric:?} {codec:?}: {found} of {wanted}");
         }
     }
@@ -89,23 +82,7 @@ fn without_the_vectors() {
 fn every_type() {
     let (values, queries) = vectors(Distance::L2, COUNT, DIMS, 5);
     let Owned::F32(queries) = queries else { panic!() };
-    let bytes = |values: &[f32]| -> Vec<i8> { values.iter().map(|x| (x * 30.0) as i8).collect() };
-    for metric in [Distance::Cosine, Distance::Dot, Distance::L2] {
-        for dtype in [Dtype::F16, Dtype::I8, Dtype::U8] {
-            let made = |values: &[f32]| match dtype {
-                Dtype::F16 => Owned::F16(values.iter().map(|x| tercet_kernels::f32_to_f16(*x)).collect()),
-                Dtype::I8 => Owned::I8(bytes(values)),
-                _ => Owned::U8(bytes(values).iter().map(|x| (i16::from(*x) + 128) as u8).collect()),
-            };
-            for codec in [Codec::Auto, Codec::F32] {
-                let mut spec = spec(DIMS, metric, dtype);
-                spec.options.codec = codec;
-                let index = Index::dense(&spec, made(&values));
-                let recall = index.recall(&made(&queries), 64, None);
-                assert!(recall >= 0.95, "{metric:?} {dtype:?} {codec:?}: {recall}");
-            }
-        }
-    }
+    laws::every_type(&values, &queries, DIMS, (64, 0.95));
 }
 
 #[test]

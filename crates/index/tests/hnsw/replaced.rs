@@ -1,29 +1,13 @@
 //! Vectors are replaced through merges: recall at the same effort, and bytes, stay those of a fresh build.
 
 use crate::common::{Owned, Rng};
-use crate::index::{Index, Threads, around, floats, normal};
-use crate::merge::{Merge, without};
+use crate::index::{Index, Threads, floats, normal};
+use crate::laws;
+use crate::merge::{Merge, Source, without};
 use tercet_index::{Bitmap, Codec, Distance, IndexError, Values, Work};
 
 const DIMS: usize = 24;
 const COUNT: usize = 1_400;
-
-struct Source {
-    rng: Rng,
-    centres: Vec<f32>,
-}
-
-impl Source {
-    fn new(seed: u64) -> Source {
-        let mut rng = Rng(seed);
-        let centres = (0..10 * DIMS).map(|_| normal(&mut rng)).collect();
-        Source { rng, centres }
-    }
-
-    fn vectors(&mut self, count: usize) -> Owned {
-        Owned::F32(around(&mut self.rng, &self.centres, count, DIMS))
-    }
-}
 
 /// The merged index beside one that is built of the same vectors.
 fn compare(name: &str, merged: &Index, queries: &Owned) {
@@ -44,7 +28,7 @@ fn a_fifth_is_replaced() {
         (Distance::Dot, Codec::F32, true),
         (Distance::Cosine, Codec::F16, true),
     ] {
-        let mut source = Source::new(31);
+        let mut source = Source::new(DIMS, 31);
         let mut spec = floats(DIMS, metric);
         (spec.options.codec, spec.options.keep) = (codec, keep);
         let (old, new) = (source.vectors(COUNT), source.vectors(COUNT / 5));
@@ -65,7 +49,7 @@ fn a_fifth_is_replaced() {
 fn everything_is_replaced_five_times() {
     let spec = floats(DIMS, Distance::L2);
     for oldest in [true, false] {
-        let mut source = Source::new(32);
+        let mut source = Source::new(DIMS, 32);
         let mut index = Index::dense(&spec, source.vectors(COUNT));
         let queries = source.vectors(80);
         let mut chance = Rng(9);
@@ -93,7 +77,7 @@ fn everything_is_replaced_five_times() {
 #[test]
 fn what_comes_is_unlike_what_was() {
     let spec = floats(DIMS, Distance::L2);
-    let mut source = Source::new(33);
+    let mut source = Source::new(DIMS, 33);
     let old = Index::dense(&spec, source.vectors(COUNT));
     source.centres.iter_mut().for_each(|x| *x = -2.0 * *x + 3.0);
     let new = Index::dense(&spec, source.vectors(COUNT));
@@ -105,7 +89,7 @@ fn what_comes_is_unlike_what_was() {
 #[test]
 fn graphs_come_and_go() {
     let spec = floats(DIMS, Distance::Cosine);
-    let mut source = Source::new(34);
+    let mut source = Source::new(DIMS, 34);
     let queries = source.vectors(30);
     // Two without a graph make one with a graph; nearly all leave, and it has none.
     let (a, b) = (Index::sparse(&spec, source.vectors(700)), Index::sparse(&spec, source.vectors(700)));
@@ -139,35 +123,11 @@ fn graphs_as_wide_as_they_come() {
     }
 }
 
-/// Vectors that the space of the first part has no point for: longer ones under the inner product, far larger ones.
 #[test]
 fn what_comes_is_longer() {
-    for (metric, count, base, factor) in
-        [(Distance::Dot, 8_000, 1.0, 3.0), (Distance::L2, 2_000, 1e-10, 1e22)]
-    {
-        let mut rng = Rng(38);
-        let mut rows = |count: usize, length: f32| {
-            let mut values: Vec<f32> = (0..count * DIMS).map(|_| normal(&mut rng)).collect();
-            for vector in values.chunks_exact_mut(DIMS) {
-                let factor = length / vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-                vector.iter_mut().for_each(|x| *x *= factor);
-            }
-            Owned::F32(values)
-        };
+    laws::longer_vectors_are_found_after_a_merge(|metric| {
         let mut spec = floats(DIMS, metric);
         (spec.options.m, spec.options.ef_construction) = (16, 200);
-        let (old, new) = (rows(count, base), rows(count / 4, base * factor));
-        let queries = rows(50, base * factor);
-        let (old, new) = (Index::dense(&spec, old), Index::dense(&spec, new));
-        let parts = vec![(&old, Bitmap::full(old.rows)), (&new, Bitmap::full(new.rows))];
-        let merged = Merge { parts }.run(&spec, &Work::inline()).unwrap();
-        let recall = merged.recall(&queries, 64, None);
-        assert!(recall >= 0.9, "{metric:?}: {recall}");
-        // What fits leaves the space as it was.
-        let same = Index::dense(&spec, rows(500, base));
-        let parts = vec![(&old, Bitmap::full(old.rows)), (&same, Bitmap::full(same.rows))];
-        let grown = Merge { parts }.run(&spec, &Work::inline()).unwrap();
-        assert!(old.section("center") == grown.section("center"), "{metric:?}");
-        assert!(old.section("center") != merged.section("center"), "{metric:?}");
-    }
+        spec
+    });
 }

@@ -3,6 +3,7 @@
 use crate::CODECS;
 use crate::common::{Owned, Rng};
 use crate::index::{Index, clusters, floats, normal, spec};
+use crate::laws;
 use tercet_index::{Codec, DenseSpec, Distance, Dtype, IndexError, Reduce, Rerank, Rotate, Values, Work};
 
 const COUNT: usize = 1_200;
@@ -125,15 +126,7 @@ fn without_the_vectors() {
             let mut spec = floats(DIMS, metric);
             (spec.options.codec, spec.options.keep, spec.options.ivf.rerank) = (codec, false, rerank);
             let index = Index::sparse(&spec, Owned::F32(values.clone()));
-            let (mut found, mut wanted) = (0, 0);
-            for at in 0..QUERIES {
-                let query = queries.values().at(at, DIMS).unwrap();
-                let truth: Vec<u32> = index.truth(query, None).iter().take(10).map(|hit| hit.1).collect();
-                let (hits, answered) = index.ten(query, 128, None);
-                assert!(!answered.exact);
-                wanted += truth.len();
-                found += hits.iter().filter(|hit| truth.contains(&hit.row)).count();
-            }
+            let (found, wanted) = laws::found_by_codes(&index, &queries, 128);
             assert!(found * 100 >= wanted * 93, "{metric:?} {codec:?}: {found} of {wanted}");
         }
     }
@@ -143,23 +136,7 @@ fn without_the_vectors() {
 fn every_type() {
     let (values, queries) = vectors(Distance::L2, COUNT, DIMS, 5);
     let Owned::F32(queries) = queries else { panic!() };
-    let bytes = |values: &[f32]| -> Vec<i8> { values.iter().map(|x| (x * 30.0) as i8).collect() };
-    for metric in [Distance::Cosine, Distance::Dot, Distance::L2] {
-        for dtype in [Dtype::F16, Dtype::I8, Dtype::U8] {
-            let made = |values: &[f32]| match dtype {
-                Dtype::F16 => Owned::F16(values.iter().map(|x| tercet_kernels::f32_to_f16(*x)).collect()),
-                Dtype::I8 => Owned::I8(bytes(values)),
-                _ => Owned::U8(bytes(values).iter().map(|x| (i16::from(*x) + 128) as u8).collect()),
-            };
-            for codec in [Codec::Auto, Codec::F32] {
-                let mut spec = spec(DIMS, metric, dtype);
-                spec.options.codec = codec;
-                let index = Index::dense(&spec, made(&values));
-                let recall = index.recall(&made(&queries), 128, None);
-                assert!(recall >= 0.94, "{metric:?} {dtype:?} {codec:?}: {recall}");
-            }
-        }
-    }
+    laws::every_type(&values, &queries, DIMS, (128, 0.94));
 }
 
 #[test]

@@ -1,29 +1,13 @@
 //! Vectors are replaced through merges: recall at the same effort stays that of a fresh build.
 
 use crate::common::{Owned, Rng};
-use crate::index::{Index, Threads, around, floats, normal};
-use crate::merge::{Merge, without};
+use crate::index::{Index, Threads, floats};
+use crate::laws;
+use crate::merge::{Merge, Source, without};
 use tercet_index::{Bitmap, Codec, Distance, IndexError, Work};
 
 const DIMS: usize = 24;
 const COUNT: usize = 1_400;
-
-struct Source {
-    rng: Rng,
-    centres: Vec<f32>,
-}
-
-impl Source {
-    fn new(seed: u64) -> Source {
-        let mut rng = Rng(seed);
-        let centres = (0..10 * DIMS).map(|_| normal(&mut rng)).collect();
-        Source { rng, centres }
-    }
-
-    fn vectors(&mut self, count: usize) -> Owned {
-        Owned::F32(around(&mut self.rng, &self.centres, count, DIMS))
-    }
-}
 
 fn fact(index: &Index, name: &str) -> f64 {
     index.reader.facts().iter().find(|fact| fact.0 == name).unwrap().1
@@ -47,7 +31,7 @@ fn a_fifth_is_replaced() {
         (Distance::Dot, Codec::Lvq4x8, true, false),
         (Distance::Cosine, Codec::RaBitQ { bits: 2 }, true, false),
     ] {
-        let mut source = Source::new(31);
+        let mut source = Source::new(DIMS, 31);
         let mut spec = floats(DIMS, metric);
         (spec.options.codec, spec.options.keep, spec.options.ivf.spill) = (codec, keep, spill);
         let (old, new) = (source.vectors(COUNT), source.vectors(COUNT / 5));
@@ -69,7 +53,7 @@ fn a_fifth_is_replaced() {
 #[test]
 fn entries_are_taken_over_as_they_are() {
     for codec in [Codec::Auto, Codec::Pq { m: 6, bits: 8 }, Codec::Lvq4x8, Codec::RaBitQ { bits: 2 }] {
-        let mut source = Source::new(36);
+        let mut source = Source::new(DIMS, 36);
         let mut spec = floats(DIMS, Distance::L2);
         spec.options.codec = codec;
         let old = Index::dense(&spec, source.vectors(COUNT));
@@ -85,7 +69,7 @@ fn entries_are_taken_over_as_they_are() {
 #[test]
 fn everything_is_replaced_five_times() {
     let spec = floats(DIMS, Distance::L2);
-    let mut source = Source::new(32);
+    let mut source = Source::new(DIMS, 32);
     let mut index = Index::dense(&spec, source.vectors(COUNT));
     let queries = source.vectors(80);
     let mut chance = Rng(9);
@@ -110,7 +94,7 @@ fn everything_is_replaced_five_times() {
 #[test]
 fn what_comes_is_unlike_what_was() {
     let spec = floats(DIMS, Distance::L2);
-    let mut source = Source::new(33);
+    let mut source = Source::new(DIMS, 33);
     let old = Index::dense(&spec, source.vectors(COUNT));
     source.centres.iter_mut().for_each(|x| *x = -2.0 * *x + 3.0);
     for (moved, anew) in [(40, false), (COUNT / 2, true)] {
@@ -130,7 +114,7 @@ fn what_comes_is_unlike_what_was() {
 #[test]
 fn lists_come_and_go_and_are_made_anew() {
     let spec = floats(DIMS, Distance::Cosine);
-    let mut source = Source::new(34);
+    let mut source = Source::new(DIMS, 34);
     let queries = source.vectors(30);
     let (a, b) = (Index::sparse(&spec, source.vectors(700)), Index::sparse(&spec, source.vectors(700)));
     let parts = vec![(&a, Bitmap::full(a.rows)), (&b, Bitmap::full(b.rows))];
@@ -155,34 +139,7 @@ fn lists_come_and_go_and_are_made_anew() {
     assert_eq!(fact(&same, "trainedVectors"), 1_400.0);
 }
 
-/// Vectors that the space of the first part has no point for: longer ones under the inner product, far larger ones.
 #[test]
 fn what_comes_is_longer() {
-    for (metric, count, base, factor) in
-        [(Distance::Dot, 8_000, 1.0, 3.0), (Distance::L2, 2_000, 1e-10, 1e22)]
-    {
-        let mut rng = Rng(38);
-        let mut rows = |count: usize, length: f32| {
-            let mut values: Vec<f32> = (0..count * DIMS).map(|_| normal(&mut rng)).collect();
-            for vector in values.chunks_exact_mut(DIMS) {
-                let factor = length / vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-                vector.iter_mut().for_each(|x| *x *= factor);
-            }
-            Owned::F32(values)
-        };
-        let spec = floats(DIMS, metric);
-        let (old, new) = (rows(count, base), rows(count / 4, base * factor));
-        let queries = rows(50, base * factor);
-        let (old, new) = (Index::dense(&spec, old), Index::dense(&spec, new));
-        let parts = vec![(&old, Bitmap::full(old.rows)), (&new, Bitmap::full(new.rows))];
-        let merged = Merge { parts }.run(&spec, &Work::inline()).unwrap();
-        let recall = merged.recall(&queries, 64, None);
-        assert!(recall >= 0.9, "{metric:?}: {recall}");
-        // What fits leaves the space as it was.
-        let same = Index::dense(&spec, rows(500, base));
-        let parts = vec![(&old, Bitmap::full(old.rows)), (&same, Bitmap::full(same.rows))];
-        let grown = Merge { parts }.run(&spec, &Work::inline()).unwrap();
-        assert!(old.section("center") == grown.section("center"), "{metric:?}");
-        assert!(old.section("center") != merged.section("center"), "{metric:?}");
-    }
+    laws::longer_vectors_are_found_after_a_merge(|metric| floats(DIMS, metric));
 }

@@ -1,26 +1,18 @@
 //! Filters, radii, and searches that end early.
 
 use crate::CODECS;
-use crate::common::{Owned, Rng};
-use crate::index::{Index, Threads, at_random, clusters, farthest, floats};
+use crate::common::Owned;
+use crate::index::{Index, at_random, farthest, floats};
+use crate::laws;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tercet_index::{
-    Bitmap, Codec, Counters, DenseSearch, Distance, Effort, IndexError, Path, Scored, TopK, Values, Work,
-};
+use tercet_index::{Codec, DenseSearch, Distance, Effort, Path, TopK};
 
 const DIMS: usize = 20;
 
 fn index(count: usize, codec: Codec, metric: Distance) -> (Index, Owned) {
-    let mut rng = Rng(11);
-    let mut all = clusters(&mut rng, count + 60, DIMS, 10);
-    let queries = all.split_off(count * DIMS);
     let mut spec = floats(DIMS, metric);
     spec.options.codec = codec;
-    (Index::dense(&spec, Owned::F32(all)), Owned::F32(queries))
-}
-
-fn queries_of(queries: &Owned) -> impl Iterator<Item = Values<'_>> {
-    (0..queries.values().len() / DIMS).map(|at| queries.values().at(at, DIMS).unwrap())
+    laws::clustered(&spec, count)
 }
 
 #[test]
@@ -32,7 +24,7 @@ fn filters_lose_little_recall() {
             let recall = index.recall(&queries, 64, Some(&at_random(&index, share)));
             assert!(recall >= unfiltered - 0.02, "{codec:?} {share}: {recall} {unfiltered}");
             let mut correlated = 0.0;
-            for query in queries_of(&queries).take(20) {
+            for query in index.each_query(&queries).take(20) {
                 let allowed = farthest(&index, query, share);
                 let one = Owned::F32(query.to_f32());
                 correlated += index.recall(&one, 64, Some(&allowed)) / 20.0;
@@ -45,16 +37,7 @@ fn filters_lose_little_recall() {
 #[test]
 fn a_filter_without_rows_or_with_strange_ones() {
     let (index, queries) = index(1_500, Codec::Auto, Distance::Cosine);
-    let query = queries.values().at(0, DIMS).unwrap();
-    for allowed in [Bitmap::new(1_500), Bitmap::new(0)] {
-        assert!(index.ten(query, 64, Some(&allowed)).0.is_empty());
-    }
-    let every = index.ten(query, 64, Some(&Bitmap::full(1_500))).0;
-    let wider = index.ten(query, 64, Some(&Bitmap::full(9_000))).0;
-    assert!(every.len() == 10 && wider.iter().all(|hit| hit.row < 1_500));
-    let mut last = Bitmap::new(1_500);
-    last.set(1_499);
-    assert_eq!(index.ten(query, 64, Some(&last)).0[0].row, 1_499);
+    laws::strange_filters(&index, &queries);
 }
 
 /// Lists without an allowed row cost no look at their codes.
@@ -81,7 +64,7 @@ fn a_radius_finds_all_within_it() {
     for codec in [Codec::Auto, Codec::F32] {
         let (index, queries) = index(2_500, codec, Distance::L2);
         let half = at_random(&index, 0.5);
-        for query in queries_of(&queries).take(20) {
+        for query in index.each_query(&queries).take(20) {
             for allowed in [None, Some(&half)] {
                 let truth = index.truth(query, allowed);
                 for place in [0, 7, 60, 400] {
@@ -146,58 +129,16 @@ fn exact_answers_are_exact() {
 fn a_batch_answers_as_single_searches_do() {
     for codec in CODECS {
         let (index, queries) = index(2_000, codec, Distance::Cosine);
-        let half = at_random(&index, 0.5);
-        let count = queries.values().len() / DIMS;
-        for allowed in [None, Some(&half)] {
-            let search =
-                DenseSearch { effort: Effort::Ef(40), allowed, ..DenseSearch::new(queries.values()) };
-            let single: Vec<Vec<Scored>> = queries_of(&queries)
-                .map(|query| index.find(&DenseSearch { query, ..search }, TopK::new(7)).0)
-                .collect();
-            for threads in [1, 3] {
-                let mut tops = vec![TopK::new(7); count];
-                let work = Work { parallel: &Threads(threads), progress: &|_, _| true };
-                let mut counters = Counters::default();
-                let reader = &index.reader;
-                let found =
-                    reader.search_batch(queries.values(), &search, &mut tops, &mut counters, &work).unwrap();
-                assert!(found.complete && !found.exact && counters.vectors_scored > 0);
-                assert_eq!(tops.into_iter().map(TopK::into_sorted).collect::<Vec<_>>(), single);
-            }
-        }
+        laws::batches_are_single_searches(&index, &queries);
     }
 }
 
 #[test]
 fn a_query_of_another_length_finds_nothing() {
-    let (index, _) = index(1_200, Codec::Auto, Distance::L2);
-    for length in [0, 1, DIMS - 1, DIMS + 1] {
-        let query = vec![1.0; length];
-        assert!(index.ten(Values::F32(&query), 64, None).0.is_empty());
-        assert!(matches!(index.reader.score(Values::F32(&query), 0), Ok(None) | Err(_)));
-    }
-    // And the next one of the right length does.
-    assert_eq!(index.ten(Values::F32(&[1.0; DIMS]), 64, None).0.len(), 10);
+    laws::queries_of_another_length_find_nothing(&index(1_200, Codec::Auto, Distance::L2).0);
 }
 
 #[test]
 fn a_build_can_be_cancelled_anywhere() {
-    let mut rng = Rng(13);
-    let values = clusters(&mut rng, 1_200, 8, 4);
-    let spec = floats(8, Distance::L2);
-    let input =
-        tercet_index::DenseInput { queries: None, rows: 1_200, present: None, values: Values::F32(&values) };
-    let steps = AtomicUsize::new(0);
-    let count =
-        Work { progress: &|_, _| steps.fetch_add(1, Ordering::Relaxed) < usize::MAX, ..Work::inline() };
-    (crate::index::kind().build)(&spec, &input, &count).unwrap();
-    let steps = steps.load(Ordering::Relaxed);
-    assert!(steps > 12, "{steps}");
-    for last in [0, 1, 2, steps / 2, steps - 1] {
-        let seen = AtomicUsize::new(0);
-        let work = Work { progress: &|_, _| seen.fetch_add(1, Ordering::Relaxed) < last, ..Work::inline() };
-        let built = (crate::index::kind().build)(&spec, &input, &work);
-        assert!(matches!(built, Err(IndexError::Cancelled)), "after {last} of {steps}");
-        assert_eq!(seen.load(Ordering::Relaxed), last + 1, "nothing is done after a refusal");
-    }
+    laws::builds_can_be_cancelled_anywhere(12);
 }

@@ -125,6 +125,12 @@ impl Index {
         (hits, answered)
     }
 
+    /// Queries one by one.
+    pub fn each_query<'q>(&self, queries: &'q Owned) -> impl Iterator<Item = Values<'q>> {
+        let elements = self.elements();
+        (0..queries.values().len() / elements).map(move |at| queries.values().at(at, elements).unwrap())
+    }
+
     /// The true scores of all allowed rows, best first.
     pub fn truth(&self, query: Values<'_>, allowed: Option<&Bitmap>) -> Vec<(f64, u32)> {
         let query = numbers(query);
@@ -143,9 +149,7 @@ impl Index {
     /// The share of the true ten that are found, over queries; of equal scores any will do.
     pub fn recall(&self, queries: &Owned, ef: u32, allowed: Option<&Bitmap>) -> f64 {
         let (mut found, mut wanted) = (0, 0);
-        let elements = self.elements();
-        for at in 0..queries.values().len() / elements {
-            let query = queries.values().at(at, elements).unwrap();
+        for query in self.each_query(queries) {
             let mut truth = self.truth(query, allowed);
             truth.truncate(10);
             let (hits, _) = self.ten(query, ef, allowed);

@@ -1,7 +1,7 @@
 //! Merges as the engine makes them: parts, of whose rows some are kept.
 
-use crate::common::Owned;
-use crate::index::{Index, kind};
+use crate::common::{Owned, Rng};
+use crate::index::{Index, around, kind, normal};
 use tercet_index::{Bitmap, DenseSource, DenseSpec, DenseStream, EachVector, IndexError, Sections, Work};
 
 /// Indexes, of whose rows some are kept.
@@ -65,4 +65,23 @@ pub fn without(index: &Index, leaves: impl Fn(u32) -> bool) -> Bitmap {
         live.clear(row);
     });
     live
+}
+
+/// Where vectors come from, time after time: around centres that stay, until somebody moves them.
+pub struct Source {
+    pub rng: Rng,
+    pub centres: Vec<f32>,
+    dims: usize,
+}
+
+impl Source {
+    pub fn new(dims: usize, seed: u64) -> Source {
+        let mut rng = Rng(seed);
+        let centres = (0..10 * dims).map(|_| normal(&mut rng)).collect();
+        Source { rng, centres, dims }
+    }
+
+    pub fn vectors(&mut self, count: usize) -> Owned {
+        Owned::F32(around(&mut self.rng, &self.centres, count, self.dims))
+    }
 }
