@@ -30,6 +30,7 @@ mod parallel;
 pub mod quant;
 pub mod reduce;
 pub mod registry;
+mod reused;
 mod section;
 mod sections;
 pub mod sparse;

@@ -6,7 +6,7 @@
 //! then everything is made anew.
 
 use super::build::{self, Material, Params, Queries};
-use super::graph::{Graph, Layer, NONE, used};
+use super::graph::{Graph, Layer, used};
 use super::make::{kept, lent, make, metric, params, write};
 use super::plan::{Codes, Over, Plan, Rows, raw};
 use super::prune::Judge;
@@ -16,6 +16,7 @@ use super::{GRAPH_FROM, WALK_BYTES};
 use crate::dense::{DenseSpec, DenseStream, Work};
 use crate::flat;
 use crate::parallel::in_parallel;
+use crate::reused::{self, Largest, NONE};
 use crate::sections::reserved;
 use crate::values::Values;
 use crate::{IndexError, SectionSink};
@@ -123,20 +124,12 @@ impl<'a> Reused<'a> {
         rows: u32,
         vectors: &'a dyn DenseStream,
     ) -> Result<Option<Self>, IndexError> {
-        let mut best: Option<(&Stage, Vec<(u32, u32)>)> = None;
-        let mut total = 0;
-        for source in vectors.sources() {
-            let kept: Vec<(u32, u32)> = source.kept.collect();
-            total += kept.len();
-            let Some(reader) = source.reader.as_any().downcast_ref::<HnswReader>() else { continue };
-            let Some(stage) = reader.graph.as_ref().filter(|stage| stage.m == params(spec).m) else {
-                continue;
-            };
-            if best.as_ref().is_none_or(|(_, most)| kept.len() > most.len()) {
-                best = Some((stage, kept));
-            }
-        }
-        let Some((stage, kept)) = best else { return Ok(None) };
+        let Some(Largest { stage, kept, total }) = reused::largest(vectors, |reader| {
+            let graph = reader.as_any().downcast_ref::<HnswReader>()?.graph.as_ref();
+            graph.filter(|stage| stage.m == params(spec).m)
+        }) else {
+            return Ok(None);
+        };
         let worth = kept.len() >= GRAPH_FROM
             && kept.len() * SHARE >= total
             && total <= stage.planned as usize * GROWTH
@@ -144,19 +137,9 @@ impl<'a> Reused<'a> {
         if !worth {
             return Ok(None);
         }
-        let mut places: Vec<u32> = reserved(rows as usize)?;
-        places.resize(rows as usize, NONE);
-        let slots = stage.slots.as_ref().map(|slots| slots.all()).transpose()?;
-        for (old, new) in kept {
-            let slot = match slots {
-                None => Some(old),
-                Some(slots) => slots.binary_search(&old).ok().map(|at| at as u32),
-            };
-            if let (Some(slot), Some(place)) = (slot, places.get_mut(new as usize)) {
-                *place = if slot < stage.count { slot } else { NONE };
-            }
-        }
-        Ok(Some(Reused { stage, rows: places }))
+        let there = |slot| (slot < stage.count).then_some(slot);
+        let rows = reused::old_numbers(rows, &kept, stage.slots.as_ref(), there)?;
+        Ok(Some(Reused { stage, rows }))
     }
 
     /// Whether the space of the plan has a point for every vector.

@@ -68,6 +68,14 @@ impl Accumulators {
         Ok(())
     }
 
+    /// An error unless these were begun for so many rows.
+    pub(super) fn check_begun(&self, rows: u32) -> Result<(), IndexError> {
+        if self.rows() == rows {
+            return Ok(());
+        }
+        Err(IndexError::shape("rows that accumulators were begun for", rows.into(), self.rows().into()))
+    }
+
     /// Rows of the segment that the search was begun for.
     pub fn rows(&self) -> u32 {
         self.rows

@@ -23,10 +23,7 @@ impl InvertedReader {
         acc: &mut Accumulators,
         counters: &mut Counters,
     ) -> Result<(), IndexError> {
-        if acc.rows() != self.rows() {
-            let (expected, found) = (self.rows().into(), acc.rows().into());
-            return Err(IndexError::shape("rows that accumulators were begun for", expected, found));
-        }
+        acc.check_begun(self.rows())?;
         let norms = Norms::new(params, avg_length);
         let lengths = self.lengths.all()?;
         let mut block = Block::new();

@@ -9,7 +9,7 @@ use super::plan::{Coding, lists};
 use super::reader::{IvfReader, Stage};
 use super::source::{Each, Source};
 use crate::dense::{DenseSpec, DenseStream, Work};
-use crate::sections::reserved;
+use crate::reused::{self, Largest, NONE};
 use crate::values::Values;
 use crate::{IndexError, SectionSink, flat};
 
@@ -18,8 +18,6 @@ const GROWTH: usize = 4;
 /// ... and while what was added loses at most so many times what was lost in training, unless it is less than this share.
 const DRIFT: f64 = 4.0;
 const DRIFT_SHARE: u32 = 16;
-/// No entry.
-const NONE: u32 = u32::MAX;
 
 /// A stream of vectors, by slot.
 struct Streamed<'a> {
@@ -100,18 +98,11 @@ impl<'a> Reused<'a> {
         rows: u32,
         vectors: &'a dyn DenseStream,
     ) -> Result<Option<Self>, IndexError> {
-        let mut best: Option<(&Stage, Vec<(u32, u32)>)> = None;
-        let mut total = 0;
-        for source in vectors.sources() {
-            let kept: Vec<(u32, u32)> = source.kept.collect();
-            total += kept.len();
-            let Some(reader) = source.reader.as_any().downcast_ref::<IvfReader>() else { continue };
-            let Some(stage) = reader.stage.as_ref() else { continue };
-            if best.as_ref().is_none_or(|(_, most)| kept.len() > most.len()) {
-                best = Some((stage, kept));
-            }
-        }
-        let Some((stage, kept)) = best else { return Ok(None) };
+        let Some(Largest { stage, kept, total }) =
+            reused::largest(vectors, |reader| reader.as_any().downcast_ref::<IvfReader>()?.stage.as_ref())
+        else {
+            return Ok(None);
+        };
         let asked = spec.options.ivf.lists;
         let as_asked = asked == 0 || lists(&spec.options, total) <= stage.head.lists as usize;
         let worth = total >= LISTS_FROM
@@ -121,21 +112,13 @@ impl<'a> Reused<'a> {
         if !worth {
             return Ok(None);
         }
-        let mut entries: Vec<u32> = reserved(rows as usize)?;
-        entries.resize(rows as usize, NONE);
         // Entries of vectors in two lists are made anew: they are near each other in no order.
         let places = if stage.head.spill { &[][..] } else { stage.places.all()? };
-        let slots = stage.slots.as_ref().map(|slots| slots.all()).transpose()?;
-        for (old, new) in kept {
-            let slot = match slots {
-                None => Some(old as usize),
-                Some(slots) => slots.binary_search(&old).ok(),
-            };
-            let entry = slot.and_then(|slot| places.get(slot)).copied();
-            if let (Some(entry), Some(place)) = (entry, entries.get_mut(new as usize)) {
-                *place = if entry < stage.head.count { entry } else { NONE };
-            }
-        }
+        let entry_of = |slot: u32| {
+            let entry = places.get(slot as usize).copied();
+            entry.filter(|entry| *entry < stage.head.count)
+        };
+        let entries = reused::old_numbers(rows, &kept, stage.slots.as_ref(), entry_of)?;
         Ok(Some(Reused { stage, entries }))
     }
 
