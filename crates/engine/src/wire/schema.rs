@@ -264,7 +264,7 @@ pub enum ReduceSpec {
     /// The leading principal axes of the data (arXiv 2312.16335).
     Pca(ReducedSpec),
     /// The first components of every vector, for embeddings that were trained so (Matryoshka, arXiv 2205.13147); under the
-    /// cosine scaled to length 1 again.
+    /// cosine scaled to length 1 again, but not in front of lists.
     Prefix(ReducedSpec),
     /// Axes for data and others for queries, taught by sample queries (LeanVec-OOD, arXiv 2312.16335). Where none were given
     /// the principal axes.
