@@ -74,13 +74,19 @@ impl<'a> SparseSearch<'a> {
     }
 }
 
-/// How hard a search tries.
+/// How hard a search tries. Every kind answers every effort: what it does not have it reads as the nearest that it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum SparseEffort {
-    /// The true best k.
+    /// What the kind takes to be usual; exact where the kind's capabilities say so.
     #[default]
+    Usual,
+    /// Candidates, at least 1, in one number that every kind understands, for ladders and curves of recall: more of them
+    /// cost more and miss less. Of `lists` they are the cells of 256 rows that are scored, best bounds first
+    /// ([`Slack::cells`]).
+    Ef(u32),
+    /// The true best k.
     Exact,
-    /// What may be skipped.
+    /// What may be skipped by bounds.
     Slack(Slack),
 }
 

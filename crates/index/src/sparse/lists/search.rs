@@ -157,7 +157,8 @@ pub(super) fn search_by(
     }
     let allowed = search.allowed.map(|allowed| u64::from(allowed.count()));
     let slack = match search.effort {
-        SparseEffort::Exact => Slack::default(),
+        SparseEffort::Usual | SparseEffort::Exact => Slack::default(),
+        SparseEffort::Ef(cells) => Slack { cells: cells.max(1), ..Slack::default() },
         SparseEffort::Slack(slack) => slack,
     };
     let costs = Costs::of(reader, &lists, top.k(), allowed, &slack);

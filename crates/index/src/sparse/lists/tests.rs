@@ -233,6 +233,11 @@ fn slack_finds_less_and_says_so() {
     let all = Slack::default();
     assert_eq!(found(&reader, Some(Way::Blocks), &slack(all), 10).0, truth);
     let exact = found(&reader, Some(Way::Blocks), &slack(all), 10).1;
+    let by_ef = SparseSearch { effort: SparseEffort::Ef(2), ..SparseSearch::new(&query) };
+    assert_eq!(
+        found(&reader, Some(Way::Blocks), &by_ef, 10),
+        found(&reader, Some(Way::Blocks), &slack(Slack { cells: 2, ..all }), 10)
+    );
     for less in [Slack { alpha: 0.5, ..all }, Slack { cells: 2, ..all }, Slack { beta: 0.6, ..all }] {
         let (some, counters) = found(&reader, Some(Way::Blocks), &slack(less), 10);
         assert!(some.iter().all(|hit| reader.score(&query, hit.row).unwrap() == Some(hit.score)));
