@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tercet_index::{Array, Bitmap, Guard, IndexError, Section, SectionSink, SectionSource};
+use tercet_index::{Access, Array, Bitmap, Guard, IndexError, Section, SectionSink, SectionSource};
 use tercet_store::{SectionFile, SectionGuard, SectionStream, StoreError};
 
 use crate::api::Control;
@@ -58,6 +58,14 @@ impl Guard for Pages {
     fn check(&self, range: Range<usize>) -> Result<(), IndexError> {
         // The error of the store names file and section.
         self.0.check(range.start as u64, range.end as u64).map_err(|e| source("", e))
+    }
+
+    fn advise(&self, access: Access) {
+        self.0.advise(match access {
+            Access::Scattered => tercet_store::Access::Scattered,
+            Access::Soon => tercet_store::Access::Soon,
+            Access::Spare => tercet_store::Access::Spare,
+        });
     }
 }
 

@@ -48,7 +48,7 @@ pub use inverted::{
     PhraseWord, RowMap, TermId, WeightedTerm, idf, merge_inverted, phrase_frequency, phrase_matches, twins,
 };
 pub use registry::{DENSE_KINDS, LEXICAL_KINDS, LexicalKind, SPARSE_KINDS, dense_kind, sparse_kind};
-pub use section::{Array, Guard, Section};
+pub use section::{Access, Array, Guard, Section};
 pub use sections::{
     ArraySink, IndexError, MemorySections, SectionSink, SectionSource, Sections, array_bytes, reserved,
 };

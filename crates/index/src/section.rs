@@ -22,6 +22,20 @@ const SMALL: usize = 256 << 10;
 pub trait Guard: Send + Sync {
     /// Checks the bytes of a range, which lies within the section. Cheap when they were checked before.
     fn check(&self, range: Range<usize>) -> Result<(), IndexError>;
+
+    /// Hears how the section will be read.
+    fn advise(&self, _: Access) {}
+}
+
+/// How a section will be read: advice, which changes no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A few bytes here and there.
+    Scattered,
+    /// All of it, soon.
+    Soon,
+    /// Not soon: the memory that it is mapped into may go to others.
+    Spare,
 }
 
 /// The bytes of a section, borrowed (a mapped file, a buffer) and aligned to 64 bytes.
@@ -83,6 +97,13 @@ impl Section {
             self.checked.store(true, Ordering::Relaxed);
         }
         Ok(&self.bytes)
+    }
+
+    /// Says how it will be read.
+    pub fn advise(&self, access: Access) {
+        if let Some(guard) = &self.guard {
+            guard.advise(access);
+        }
     }
 
     /// An error about this section.
@@ -223,6 +244,11 @@ impl<T: AnyBitPattern + NoUninit> Array<T> {
             return Err(self.corrupt(format!("ends do not ascend to {total}")));
         }
         Ok(())
+    }
+
+    /// Says how it will be read.
+    pub fn advise(&self, access: Access) {
+        self.section.advise(access);
     }
 
     /// An error about this array's section.

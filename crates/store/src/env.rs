@@ -78,6 +78,17 @@ pub trait Env: Send + Sync + Debug {
     fn random_u64(&self) -> u64;
 }
 
+/// How bytes of a file will be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A few here and there: what lies around them is not read ahead.
+    Scattered,
+    /// All of them, soon.
+    Soon,
+    /// Not soon: their memory may go to others. They are read again when they are touched.
+    Spare,
+}
+
 /// A file being written. Dropping it closes the file and promises nothing about bytes that were not synced.
 pub trait FileWriter: Send + Debug {
     /// Appends all of `bytes`. They are with the operating system when this returns: they outlive the process, not

@@ -174,7 +174,7 @@ fn map(file: &File) -> io::Result<Bytes> {
     // writes a file once under a name of its own, and replaces or removes names, never bytes. Only a foreign process
     // that writes into our files could break this, as it could write into our memory.
     let map = unsafe { memmap2::Mmap::map(file)? };
-    Ok(Bytes::from_owner(map))
+    Ok(Bytes::from_owner(crate::maps::Owner::new(map)))
 }
 
 /// Elsewhere a file that is mapped cannot be removed.

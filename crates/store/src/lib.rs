@@ -18,12 +18,14 @@ mod error;
 mod file;
 mod log;
 mod manifest;
+#[cfg(unix)]
+mod maps;
 mod memory;
 mod section;
 mod simulated;
 
 pub use aligned::{ALIGNMENT, AlignedBuf, is_aligned};
-pub use env::{Env, FileWriter, LockGuard, join, parent};
+pub use env::{Access, Env, FileWriter, LockGuard, join, parent};
 pub use error::StoreError;
 #[cfg(not(target_arch = "wasm32"))]
 pub use file::FileEnv;

@@ -21,13 +21,8 @@ pub(super) fn build(
     work: &Work<'_>,
 ) -> Result<Sections, IndexError> {
     let form = Form::of(spec)?;
-    let count = check_rows(input)?;
-    check_dtype(spec, input.values)?;
+    let count = check(spec, input)?;
     let elements = spec.dtype.elements(spec.dims);
-    let expected = u64::from(count) * elements as u64;
-    if input.values.len() as u64 != expected {
-        return Err(IndexError::shape("components of all vectors", expected, input.values.len() as u64));
-    }
     let mut sections = Sections::new();
     let mut beside = Beside::new(spec, form, count as usize)?;
     for slot in 0..count as usize {
@@ -50,6 +45,17 @@ pub(super) fn build(
     }
     beside.write(spec, form, (input.rows, count), input.present, &mut sections)?;
     Ok(sections)
+}
+
+/// The number of vectors, after checking their rows, their type and their components.
+pub(crate) fn check(spec: &DenseSpec, input: &DenseInput<'_>) -> Result<u32, IndexError> {
+    let count = check_rows(input)?;
+    check_dtype(spec, input.values)?;
+    let expected = u64::from(count) * spec.dtype.elements(spec.dims) as u64;
+    if input.values.len() as u64 != expected {
+        return Err(IndexError::shape("components of all vectors", expected, input.values.len() as u64));
+    }
+    Ok(count)
 }
 
 /// The same from a stream. Holds the rows and what stands beside the vectors.

@@ -29,10 +29,12 @@ mod reader;
 mod rough;
 mod scan;
 mod slots;
+mod spared;
 mod vectors;
 
 use crate::dense::{Capabilities, DenseKind};
 
+pub(crate) use build::check;
 pub use reader::FlatReader;
 pub(crate) use slots::SlotScores;
 

@@ -5,12 +5,13 @@ use super::layout::{Codes, Meta, Shape};
 use super::lvq::Lvq;
 use super::query::{Scratch, prepare, with_scratch};
 use super::scan::{Scanned, Table, scan};
+use super::spared::Spared;
 use super::vectors::Vectors;
 use super::{CAPABILITIES, batch};
 use crate::dense::{
     Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, Distance, Effort, Path, Stored,
 };
-use crate::section::Array;
+use crate::section::{Access, Array};
 use crate::values::{Dtype, Values};
 use crate::{Bitmap, Counters, IndexError, SectionSource, TopK, Work};
 use std::any::Any;
@@ -43,6 +44,7 @@ pub struct FlatReader {
     kept: Option<Vectors>,
     /// Scanned before `kept`, or alone. One of both is there.
     codes: Option<Coded>,
+    spared: Spared,
 }
 
 /// Codes of the vectors.
@@ -79,6 +81,7 @@ impl FlatReader {
             slots: sparse.then(|| Array::open_len(source, "rows", count.into())).transpose()?,
             kept: form.kept.map(kept).transpose()?,
             codes,
+            spared: Spared::default(),
         })
     }
 
@@ -97,6 +100,28 @@ impl FlatReader {
             }
         }
         Ok(None)
+    }
+
+    /// Lets go of the vectors of a mapped file whenever so many bytes of them may have come into memory.
+    pub(crate) fn spare(&self, bytes: u64) {
+        if let Some(kept) = &self.kept {
+            self.spared.after(bytes, kept);
+        }
+    }
+
+    /// Counts vectors that were looked at one by one.
+    #[inline]
+    pub(crate) fn looked_at(&self, vectors: usize) {
+        if let Some(kept) = &self.kept {
+            self.spared.looked_at(vectors, kept);
+        }
+    }
+
+    /// Says how the vectors will be read, where they are let go of.
+    pub(crate) fn advise(&self, access: Access) {
+        if let Some(kept) = self.kept.as_ref().filter(|_| self.spared.is_on()) {
+            kept.advise(access);
+        }
     }
 
     /// The vectors, where they are kept.

@@ -2,7 +2,7 @@
 
 use super::layout::Shape;
 use crate::dense::Distance;
-use crate::section::Array;
+use crate::section::{Access, Array};
 use crate::values::{Dtype, Values, f16_to_f32};
 use crate::{IndexError, SectionSource};
 use std::ops::Range;
@@ -50,6 +50,15 @@ impl Column {
         }
     }
 
+    fn advise(&self, access: Access) {
+        match self {
+            Column::F32(values) => values.advise(access),
+            Column::F16(values) => values.advise(access),
+            Column::I8(values) => values.advise(access),
+            Column::U8(values) | Column::Bits(values) => values.advise(access),
+        }
+    }
+
     fn slice(&self, range: Range<usize>) -> Result<Values<'_>, IndexError> {
         Ok(match self {
             Column::F32(array) => Values::F32(array.slice(range)?),
@@ -85,6 +94,11 @@ impl Vectors {
             norms: shape.norms().then(|| Array::open_len(source, "norms", count.into())).transpose()?,
             terms: shape.terms().then(|| Array::open_len(source, "terms", count.into())).transpose()?,
         })
+    }
+
+    /// Says how they will be read.
+    pub(super) fn advise(&self, access: Access) {
+        self.values.advise(access);
     }
 
     /// The vector in a slot, checked.

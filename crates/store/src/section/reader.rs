@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::aligned::{align, empty};
 use crate::decode::unseal;
-use crate::env::Env;
+use crate::env::{Access, Env};
 use crate::error::StoreError;
 
 use super::contents::{Contents, SectionInfo, Trailer};
@@ -54,6 +54,17 @@ impl SectionGuard {
         let section = &self.file.inner.contents.sections[self.at];
         let inside = |at: u64| section.offset + at.min(section.len);
         self.file.check(inside(start), inside(end), Some(&section.name))
+    }
+
+    /// Says how the section will be read, where the file is mapped.
+    pub fn advise(&self, access: Access) {
+        #[cfg(unix)]
+        {
+            let section = &self.file.inner.contents.sections[self.at];
+            crate::maps::advise(&self.file.slice(section.offset, section.end()), access);
+        }
+        #[cfg(not(unix))]
+        let _ = access;
     }
 }
 
