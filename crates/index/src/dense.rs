@@ -466,7 +466,7 @@ pub trait DenseReader: Send + Sync {
 
     /// From now on vectors that only rank candidates again are let go of after they were looked at, where they lie in a mapped
     /// file: what stays in memory is about what searches go through. They are read again where they are needed, which costs
-    /// microseconds a search. Nothing where a kind always goes through the vectors.
+    /// microseconds for each. Nothing where a kind always goes through the vectors.
     fn spare_vectors(&self) {}
 
     /// Checks all that opening did not. Cost: a pass over every section.

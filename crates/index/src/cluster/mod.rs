@@ -28,7 +28,7 @@ const PIECE: usize = 128;
 /// Rounds over a share of the points, and over all of them.
 const ROUNDS: (usize, usize) = (6, 4);
 /// Points of the early rounds, for each centroid.
-const EARLY: usize = 64;
+const EARLY: usize = 32;
 
 /// Points one after the other.
 #[derive(Clone, Copy)]
@@ -120,7 +120,8 @@ pub(crate) fn kmeans(
 ) -> Result<Centroids, IndexError> {
     let k = k.min(points.len());
     let mut centroids = Centroids::new(seeding::plus_plus(points, k, seed, work)?, points.dims);
-    let fewer = EARLY * k * 2 < points.len();
+    // Unless that is most of them anyway.
+    let fewer = EARLY * k * 3 / 2 < points.len();
     let some = if fewer { some_of(points, EARLY * k, seed)? } else { Vec::new() };
     let total = (ROUNDS.0 + ROUNDS.1) as u64;
     for round in 0..ROUNDS.0 + ROUNDS.1 {

@@ -143,7 +143,12 @@ impl Head {
     }
 
     /// Reads it, and holds its numbers against each other.
-    pub(super) fn open(source: &dyn SectionSource, count: u32) -> Result<Self, IndexError> {
+    /// `count`: vectors that are kept; `None` where codes are all that is.
+    pub(super) fn open(
+        source: &dyn SectionSource,
+        count: Option<u32>,
+        rows: u32,
+    ) -> Result<Self, IndexError> {
         let array = Array::<u32>::open(source, "ivf")?;
         let all = array.all()?;
         let Some((&[version, ..], _)) = all.split_first_chunk::<1>() else {
@@ -155,7 +160,9 @@ impl Head {
         let Ok(&numbers) = <&[u32; HEAD]>::try_from(all) else {
             return Err(array.corrupt(format!("{} elements", all.len())));
         };
-        let head = Self::of(numbers).filter(|head| head.sound(count));
+        let said = numbers[1];
+        let count = count.unwrap_or(said);
+        let head = Self::of(numbers).filter(|head| head.sound(count) && count <= rows);
         head.ok_or_else(|| array.corrupt(format!("numbers of {count} vectors that contradict each other")))
     }
 

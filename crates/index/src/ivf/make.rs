@@ -1,9 +1,11 @@
 //! Vectors in, sections out: training, coding, and the order of lists.
 
 use super::LISTS_FROM;
+use super::alone::alone;
+use super::arrange::{Groups, arranged};
 use super::layout::{BLOCK, Head, block_bytes};
-use super::plan::{Coding, Plan, SAMPLE_MOST, SAMPLE_OF_LIST, lists, terms};
-use super::source::{Given, Source};
+use super::plan::{Coding, Plan, SAMPLE_MOST, SAMPLE_OF_LIST, lists, scale_most, terms};
+use super::source::{Given, Source, check_count};
 use crate::batch::in_parallel;
 use crate::cluster::{Members, Points, sampled};
 use crate::dense::{Codec, DenseInput, DenseSpec, Rerank, Work};
@@ -48,9 +50,19 @@ pub(super) fn build(
     work: &Work<'_>,
 ) -> Result<Sections, IndexError> {
     metric(spec)?;
-    let mut sections = (flat::KIND.build)(&kept(spec), input, work)?;
     let elements = spec.dtype.elements(spec.dims);
     let source = Given { values: input.values, elements, queries: input.queries };
+    if alone(spec) && source.count() >= LISTS_FROM {
+        flat::check(spec, input)?;
+        let mut sections = Sections::new();
+        if let Some(rows) = input.present.filter(|rows| rows.len() as u64 != u64::from(input.rows)) {
+            sections.begin("rows")?;
+            sections.write(bytemuck::cast_slice(rows))?;
+        }
+        make(spec, &source, &mut sections, work)?;
+        return Ok(sections);
+    }
+    let mut sections = (flat::KIND.build)(&kept(spec), input, work)?;
     if source.count() >= LISTS_FROM {
         make(spec, &source, &mut sections, work)?;
     }
@@ -73,28 +85,20 @@ pub(super) fn make(
         })
     })?;
     let sample = sample(spec, &space, source)?;
-    let plan = Plan::fit(spec, space, &sample, (count, source.queries()), work)?;
+    let mut plan = Plan::fit(spec, space, &sample, (count, source.queries()), work)?;
     drop(sample);
     let mut coded = Coded::new(&plan, count)?;
     coded.code_with(&plan, source, work, &mut |_, _| false)?;
     let (error, length) = (coded.error(), coded.length());
     let head = Trained { planned: count as u32, error, length, added_error: 0.0, added: 0 };
-    write(spec, &plan, &coded, head, sink)
-}
-
-/// Refuses more vectors than entries can be numbered.
-pub(super) fn check_count(count: usize) -> Result<(), IndexError> {
-    const MOST: usize = 1 << 30;
-    if count >= MOST {
-        return Err(IndexError::too_large("vectors of an inverted file", MOST as u64 - 1));
-    }
-    Ok(())
+    let groups = arranged(spec, &mut plan, &mut coded, work)?;
+    write(spec, &plan, &coded, groups, head, sink)
 }
 
 /// Points to train on.
 fn sample(spec: &DenseSpec, space: &Space, source: &dyn Source) -> Result<Vec<f32>, IndexError> {
     let count = source.count();
-    let most = (lists(&spec.options, count) * SAMPLE_OF_LIST).min(SAMPLE_MOST);
+    let most = lists(&spec.options, count).saturating_mul(SAMPLE_OF_LIST).min(SAMPLE_MOST);
     let places = sampled(count, most, spec.options.seed);
     let points = space.points();
     let mut sample: Vec<f32> = reserved(places.len().saturating_mul(points))?;
@@ -301,6 +305,11 @@ fn code_some(plan: &Plan, vectors: &[f32]) -> Piece {
         }
     }
     plan.reduction.apply_all(&placed, points, &mut shorter);
+    for (at, norm) in norms.iter_mut().enumerate() {
+        let of = |all: &'_ [f32], dims: usize| at * dims..((at + 1) * dims).min(all.len());
+        let (whole, short) = (&placed[of(&placed, points)], &shorter[of(&shorter, reduced)]);
+        *norm = plan.reduction.norm(whole, *norm, short);
+    }
     let mut chosen = Vec::with_capacity(count * 2);
     let all = Points { values: &shorter, dims: reduced };
     plan.centroids.each_nearest(all, |at, list, _, distances| {
@@ -410,6 +419,7 @@ pub(super) fn write(
     spec: &DenseSpec,
     plan: &Plan,
     coded: &Coded,
+    groups: Option<Groups>,
     trained: Trained,
     sink: &mut dyn SectionSink,
 ) -> Result<(), IndexError> {
@@ -417,7 +427,7 @@ pub(super) fn write(
     let order = Order::new(lists, coded)?;
     let points = plan.space.points();
     let scale = terms(&coded.terms);
-    let largest = coded.scales.iter().copied().fold(0.0f32, f32::max);
+    let largest = scale_most(&coded.scales);
     let head = Head {
         count: (coded.lists.len() / coded.copies) as u32,
         entries: coded.lists.len() as u32,
@@ -447,6 +457,12 @@ pub(super) fn write(
     sink.write(bytemuck::cast_slice(&plan.centroids.values))?;
     sink.begin("coarse")?;
     sink.write(&plan.centroids.codes)?;
+    if let Some(groups) = groups {
+        sink.begin("group_ends")?;
+        sink.write(bytemuck::cast_slice(&groups.ends))?;
+        sink.begin("group_coarse")?;
+        sink.write(&groups.codes)?;
+    }
     if let Coding::Parts(book) = &plan.coding {
         sink.begin("codebook")?;
         sink.write(bytemuck::cast_slice(book.values()))?;
@@ -458,23 +474,28 @@ pub(super) fn write(
     order.write(coded, sink)?;
     write_codes(plan, coded, &order, sink)?;
     if plan.coding.form().terms() {
-        let mut sink = ArraySink::<u16>::begin(sink, "list_terms")?;
-        order.each_block(|block| {
-            let codes = block.iter().map(|entry| scale.code(coded.terms[*entry as usize]));
-            codes.chain(std::iter::repeat(u16::MAX)).take(BLOCK).try_for_each(|code| sink.push(code))
-        })?;
-        sink.flush()?;
+        write_numbers("list_terms", &order, sink, |entry| scale.code(coded.terms[entry]))?;
     }
     if let Coding::Planes(_) = plan.coding {
-        let mut sink = ArraySink::<u16>::begin(sink, "list_scales")?;
         let code = |scale: f32| if largest > 0.0 { (scale / largest * 65_535.0 + 0.5) as u16 } else { 0 };
-        order.each_block(|block| {
-            let codes = block.iter().map(|entry| code(coded.scales[*entry as usize]));
-            codes.chain(std::iter::repeat(u16::MAX)).take(BLOCK).try_for_each(|code| sink.push(code))
-        })?;
-        sink.flush()?;
+        write_numbers("list_scales", &order, sink, |entry| code(coded.scales[entry]))?;
     }
     Ok(())
+}
+
+/// Writes a number of each entry, in blocks.
+fn write_numbers(
+    name: &str,
+    order: &Order,
+    sink: &mut dyn SectionSink,
+    code: impl Fn(usize) -> u16,
+) -> Result<(), IndexError> {
+    let mut sink = ArraySink::<u16>::begin(sink, name)?;
+    order.each_block(|block| {
+        let codes = block.iter().map(|entry| code(*entry as usize));
+        codes.chain(std::iter::repeat(u16::MAX)).take(BLOCK).try_for_each(|code| sink.push(code))
+    })?;
+    sink.flush()
 }
 
 fn write_codes(

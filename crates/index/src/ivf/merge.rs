@@ -3,11 +3,13 @@
 //! for, everything is trained anew.
 
 use super::LISTS_FROM;
-use super::layout::{BLOCK, block_bytes};
-use super::make::{Coded, Taken, Trained, check_count, kept, make, write};
-use super::plan::{Coding, lists};
+use super::alone::alone;
+use super::arrange::{arranged, joined};
+use super::entries::Entries;
+use super::make::{Coded, Taken, Trained, kept, make, write};
+use super::plan::lists;
 use super::reader::{IvfReader, Stage};
-use super::source::{Each, Source};
+use super::source::{Each, Source, check_count};
 use crate::dense::{DenseSpec, DenseStream, Work};
 use crate::reused::{self, Largest, NONE};
 use crate::values::Values;
@@ -51,18 +53,25 @@ pub(super) fn merge(
     sink: &mut dyn SectionSink,
     work: &Work<'_>,
 ) -> Result<(), IndexError> {
-    (flat::KIND.merge)(&kept(spec), rows, vectors, sink, work)?;
+    // Where codes are all that is kept, vectors come from codes, and go into them where nothing can be taken over.
+    let alone = alone(spec) && !vectors.plain();
+    if !alone {
+        (flat::KIND.merge)(&kept(spec), rows, vectors, sink, work)?;
+    }
     if vectors.plain() {
         return Ok(());
     }
     let mut base = Reused::largest(spec, rows, vectors)?;
-    let mut slots: Vec<u32> = Vec::new();
+    let (mut slots, mut filled): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
     let (mut fits, mut floats) = (true, Vec::new());
     let mut point = vec![0.0; base.as_ref().map_or(0, |base| base.stage.plan.space.points())];
     vectors.for_each(&mut |row, vector| {
         let entry = base.as_ref().and_then(|base| base.entries.get(row as usize).copied()).unwrap_or(NONE);
         slots.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
         slots.push(entry);
+        if alone {
+            push_row(&mut filled, row, rows)?;
+        }
         if let Some(base) = base.as_ref().filter(|_| fits && entry == NONE) {
             vector.write_f32(&mut floats);
             fits = base.stage.plan.space.fits(&floats, &mut point);
@@ -72,11 +81,31 @@ pub(super) fn merge(
     base = base.filter(|_| fits);
     let source = Streamed { vectors, count: slots.len() };
     check_count(source.count)?;
+    if alone && source.count < LISTS_FROM {
+        return (flat::KIND.merge)(&kept(spec), rows, vectors, sink, work);
+    }
+    if alone && filled.len() as u64 != u64::from(rows) {
+        sink.begin("rows")?;
+        sink.write(bytemuck::cast_slice(&filled))?;
+    }
     match base {
         Some(base) => base.grow(spec, &slots, &source, sink, work),
         None if source.count >= LISTS_FROM => make(spec, &source, sink, work),
         None => Ok(()),
     }
+}
+
+/// Adds a row with a vector: above those before it, and one of the segment.
+fn push_row(filled: &mut Vec<u32>, row: u32, rows: u32) -> Result<(), IndexError> {
+    if let Some(&after) = filled.last().filter(|after| **after >= row) {
+        return Err(IndexError::Order { what: "rows with a vector".into(), after, row });
+    }
+    if row >= rows {
+        return Err(IndexError::shape("rows of the segment", rows.into(), u64::from(row) + 1));
+    }
+    filled.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
+    filled.push(row);
+    Ok(())
 }
 
 /// What a merge holds of a vector: its codes, a byte a part, the judge's, and some words.
@@ -131,17 +160,18 @@ impl<'a> Reused<'a> {
         work: &Work<'_>,
     ) -> Result<(), IndexError> {
         let stage = self.stage;
-        let plan = stage.whole_plan()?;
-        let old = Old::new(stage)?;
+        let mut plan = stage.whole_plan()?;
+        let numbers = joined(&mut plan);
+        let old = Entries::verified(stage)?;
         let mut coded = Coded::new(&plan, slots.len())?;
         let mut codes = vec![0; stage.plan.coding.loose()];
-        // The list of each old entry, found by the end that lies behind it.
         coded.code_with(&plan, source, work, &mut |slot, take| {
             let entry = slots.get(slot).copied().unwrap_or(NONE);
             if entry == NONE {
                 return false;
             }
-            let Some((list, term, scale)) = old.entry(entry, &mut codes) else { return false };
+            let Some((list, term, scale)) = old.get(entry, &mut codes) else { return false };
+            let Some(&list) = numbers.get(list as usize) else { return false };
             take(&Taken { list, term, scale, codes: &codes, judge: old.judge(entry) });
             true
         })?;
@@ -161,68 +191,7 @@ impl<'a> Reused<'a> {
             drop(coded);
             return make(spec, source, sink, work);
         }
-        write(spec, &plan, &coded, trained, sink)
-    }
-}
-
-/// The entries of an inverted file, checked.
-struct Old<'a> {
-    stage: &'a Stage,
-    codes: &'a [u8],
-    terms: &'a [u16],
-    scales: &'a [u16],
-    judges: &'a [u8],
-    ends: &'a [u32],
-    blocks: &'a [u32],
-}
-
-impl<'a> Old<'a> {
-    fn new(stage: &'a Stage) -> Result<Self, IndexError> {
-        Ok(Old {
-            stage,
-            codes: stage.codes.as_ref().map_or(Ok(&[][..]), |codes| codes.all())?,
-            terms: stage.terms.as_ref().map_or(Ok(&[][..]), |terms| terms.all())?,
-            scales: stage.scales.as_ref().map_or(Ok(&[][..]), |scales| scales.all())?,
-            judges: stage.judges.as_ref().map_or(Ok(&[][..]), |judges| judges.all())?,
-            ends: stage.ends.all()?,
-            blocks: stage.blocks.all()?,
-        })
-    }
-
-    /// The list, the term and the scale of an entry, and its codes, a byte a part. `None` where a table is damaged.
-    fn entry(&self, entry: u32, out: &mut [u8]) -> Option<(u32, f32, f32)> {
-        let list = self.ends.partition_point(|end| *end <= entry);
-        let (entries, block) = self.stage.list(list);
-        let within =
-            (entry as usize).checked_sub(entries.start).filter(|_| entries.contains(&(entry as usize)))?;
-        let (block, lane) = (block + within / BLOCK, within % BLOCK);
-        self.blocks.get(list)?;
-        match &self.stage.plan.coding {
-            Coding::Vectors => {}
-            coding if coding.nibbles() > 0 => {
-                let bytes = block_bytes(coding.nibbles());
-                let codes = self.codes.get(block * bytes..(block + 1) * bytes)?;
-                let (at, shift) = (lane % 16, if lane < 16 { 0 } else { 4 });
-                for (code, part) in out.iter_mut().zip(codes.chunks_exact(16)) {
-                    *code = part[at] >> shift & 15;
-                }
-            }
-            coding => {
-                let bytes = coding.loose();
-                out.copy_from_slice(self.codes.get(entry as usize * bytes..(entry as usize + 1) * bytes)?);
-            }
-        }
-        let head = &self.stage.head;
-        let term = match head.form.terms() {
-            true => head.terms.value(*self.terms.get(block * BLOCK + lane)?),
-            false => 0.0,
-        };
-        let scale = self.scales.get(block * BLOCK + lane).copied().unwrap_or(0);
-        Some((list as u32, term, f32::from(scale) * head.scale / 65_535.0))
-    }
-
-    fn judge(&self, entry: u32) -> &'a [u8] {
-        let bytes = self.stage.head.judge_stride as usize;
-        self.judges.get(entry as usize * bytes..(entry as usize + 1) * bytes).unwrap_or(&[])
+        let groups = arranged(spec, &mut plan, &mut coded, work)?;
+        write(spec, &plan, &coded, groups, trained, sink)
     }
 }

@@ -14,6 +14,7 @@
 //! - `ivf` u32: the head (`layout.rs`); `center`, `reduction` (, `mean`, `axes`): how a vector becomes a point;
 //! - `centroids` f32 and `coarse` u8: the centroids as numbers, and as 8-bit codes that a query is compared with;
 //! - `codebook` f32: of codes in parts; it can be replaced, with `list_codes` and `list_terms`, while all else stays;
+//! - of many lists `group_ends` u32 and `group_coarse` u8: where each group of lists ends, and its centroid as a code;
 //! - `list_ends`, `list_blocks` u32: where each list ends, in entries and in blocks of 32 entries;
 //! - `list_codes` u8, `list_terms` u16: by list, blocks or rows (`layout.rs`);
 //! - `ids` u32: the slot of each position, positions being slots by list; `places` u32: the position of each slot;
@@ -27,6 +28,9 @@
 //! - every number read from a section is checked where it is used as a place: damage can give a worse answer, found by
 //!   `verify`, never an access out of bounds, a hang or a panic.
 
+mod alone;
+mod arrange;
+mod entries;
 mod layout;
 mod make;
 mod merge;
@@ -43,6 +47,8 @@ pub use reader::IvfReader;
 
 /// Below this many vectors a scan is as fast as lists, and exact.
 pub(crate) const LISTS_FROM: usize = 1_000;
+/// Lists from which they stand in groups, which are ranked first.
+pub(crate) const GROUPS_FROM: usize = 2_048;
 /// Vectors of a list at least, on average: fewer lists are made where fewer vectors are there than were asked for.
 const LIST_LEAST: usize = 8;
 

@@ -6,7 +6,9 @@ use crate::IndexError;
 use crate::cluster::{Centroids, Points, balanced, chance, kmeans, sampled};
 use crate::dense::{Codec, DenseOptions, DenseSpec, Reduce, Rerank, Rotate, Work};
 use crate::quant::{Codebook, Coder, Planes, Space};
-use crate::reduce::{PCA_DIMS_MAX, Projection, Reduction, pca, prefix, random_axes, shared_axes};
+use crate::reduce::{
+    PCA_DIMS_MAX, Projection, Reduction, UnitPrefix, check_axes, first_of, pca, random_axes, shared_axes,
+};
 use crate::sections::reserved;
 use crate::values::Dtype;
 use crate::values::Values;
@@ -28,6 +30,8 @@ const PARTS_MOST: usize = 1_024;
 /// One term of so many may lie beyond the range, and only where it is so many times further out than all others.
 const TERMS_BEYOND: usize = 1_000;
 const TERMS_ROOM: f32 = 8.0;
+/// The same of scales, which sums are multiplied by: room takes bits from those of all others.
+const SCALES_ROOM: f32 = 1.5;
 
 /// How vectors become entries.
 #[derive(Clone, Debug)]
@@ -83,10 +87,10 @@ impl Coding {
     }
 
     /// Bytes of codes for so many entries in so many blocks.
-    pub(super) fn bytes(&self, entries: usize, blocks: usize) -> u64 {
+    pub(super) fn bytes(&self, entries: u32, blocks: u32) -> u64 {
         match self.nibbles() {
-            0 => (entries * self.loose()) as u64,
-            m => (blocks * block_bytes(m)) as u64,
+            0 => u64::from(entries) * self.loose() as u64,
+            m => u64::from(blocks) * block_bytes(m) as u64,
         }
     }
 }
@@ -216,9 +220,9 @@ fn reduction(
     let first = match spec.options.reduce {
         Reduce::Auto | Reduce::None => Reduction::None,
         Reduce::Pca(axes) => Reduction::Pca(pca(&some, points, (axes as usize).min(points), false, work)?),
-        Reduce::Prefix(first) => prefix(points, (first as usize + space.added()).min(points))?,
+        Reduce::Prefix(first) => first_of(spec, space, first as usize)?,
         Reduce::Random(axes) => {
-            Reduction::Pca(random_axes(points, (axes as usize).min(points), spec.options.seed)?)
+            Reduction::Pca(random_axes(points, (axes as usize).min(points), spec.options.seed, work)?)
         }
         // Lists are of points that lie near each other: one set of axes for data and queries.
         Reduce::LeanVec(axes) => {
@@ -234,10 +238,10 @@ fn reduction(
             let all = reduced <= AXES_ALL || spec.options.reduce != Reduce::Auto;
             spread(axes, &turned, m.min(reduced), if all { 1.0 } else { AXES_SHARE })
         }
-        (Rotate::Opq | Rotate::Random, _) => random_axes(reduced, reduced, spec.options.seed)?,
+        (Rotate::Opq | Rotate::Random, _) => random_axes(reduced, reduced, spec.options.seed, work)?,
         (Rotate::None | Rotate::Auto, _) => return Ok(first),
     };
-    compose(first, turn, points)
+    compose(first, turn, points, work)
 }
 
 /// Deals axes out to parts so that each holds about the same product of variances, which is what codes of so many bits
@@ -280,15 +284,29 @@ fn spread(axes: Projection, turned: &[f32], m: usize, share: f64) -> Projection 
 }
 
 /// One projection after the other.
-fn compose(first: Reduction, turn: Projection, points: usize) -> Result<Reduction, IndexError> {
+fn compose(
+    first: Reduction,
+    turn: Projection,
+    points: usize,
+    work: &Work<'_>,
+) -> Result<Reduction, IndexError> {
     let (reduced, width) = (first.reduced(points), turn.reduced);
-    if matches!(first, Reduction::None) {
-        return Ok(Reduction::Pca(Projection { kept: 1.0, mean: vec![0.0; points], ..turn }));
+    match first {
+        Reduction::None => {
+            return Ok(Reduction::Pca(Projection { kept: 1.0, mean: vec![0.0; points], ..turn }));
+        }
+        Reduction::UnitPrefix(prefix) => {
+            return Ok(Reduction::UnitPrefix(UnitPrefix { turn: Some(turn), ..prefix }));
+        }
+        _ => check_axes(points, width)?,
     }
     let mut matrix: Vec<f32> = reserved(points.saturating_mul(width))?;
     let mut row = vec![0.0; reduced];
     let kernel = tercet_kernels::kernels().project;
     for at in 0..points {
+        if at.is_multiple_of(64) {
+            work.step(at as u64, points as u64)?;
+        }
         match &first {
             Reduction::None | Reduction::Prefix { .. } => {
                 row.iter_mut().enumerate().for_each(|(axis, x)| *x = f32::from(u8::from(axis == at)));
@@ -332,17 +350,26 @@ fn less_centroids(centroids: &Centroids, points: &mut [f32], dims: usize) {
     }
 }
 
+/// The largest scale of planes that 16 bits are dealt out up to: not that of a vector far longer than nearly all others, whose
+/// codes then stand for a shorter one.
+pub(super) fn scale_most(scales: &[f32]) -> f32 {
+    let mut finite: Vec<f32> = scales.iter().copied().filter(|x| x.is_finite()).collect();
+    within_room(&mut finite, 0.0, SCALES_ROOM).unwrap_or(0.0)
+}
+
+/// The largest number, or less where few lie far beyond all others.
+fn within_room(numbers: &mut [f32], least: f32, room: f32) -> Option<f32> {
+    let most = numbers.iter().copied().reduce(f32::max)?;
+    let nearly_all = numbers.len() - 1 - numbers.len() / TERMS_BEYOND;
+    let (_, high, _) = numbers.select_nth_unstable_by(nearly_all, f32::total_cmp);
+    let within = least + (*high - least) * room;
+    Some(if within > least { most.min(within) } else { most })
+}
+
 /// The range of terms. What lies far above nearly all of them does not stretch it: such a vector is taken for nearer than it
 /// is, which the ranking behind the codes puts right, where a wide range would take every difference from the others.
 pub(super) fn terms(values: &[f32]) -> Terms {
     let mut finite: Vec<f32> = values.iter().copied().filter(|x| x.is_finite()).collect();
-    let (least, most) =
-        finite.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), x| (a.min(*x), b.max(*x)));
-    if least > most {
-        return Terms::default();
-    }
-    let nearly_all = finite.len() - 1 - finite.len() / TERMS_BEYOND;
-    let (_, high, _) = finite.select_nth_unstable_by(nearly_all, f32::total_cmp);
-    let within = least + (*high - least) * TERMS_ROOM;
-    Terms::between(least, if within > least { most.min(within) } else { most })
+    let least = finite.iter().copied().reduce(f32::min).unwrap_or(0.0);
+    within_room(&mut finite, least, TERMS_ROOM).map_or(Terms::default(), |most| Terms::between(least, most))
 }

@@ -1,5 +1,6 @@
 //! Opening an inverted file, and what it answers beside searches (`search.rs`).
 
+use super::alone::alone;
 use super::layout::{BLOCK, Form, Head, block_bytes};
 use super::make::{center, kept, metric};
 use super::plan::{Coding, Plan};
@@ -10,18 +11,26 @@ use crate::dense::{Answered, Capabilities, DenseReader, DenseSearch, DenseSpec, 
 use crate::flat::FlatReader;
 use crate::quant::{Codebook, Coder, Planes, Space};
 use crate::reduce::Reduction;
-use crate::section::Array;
+use crate::section::{Access, Array};
 use crate::values::Values;
 use crate::{Counters, IndexError, SectionSource, TopK};
 use std::any::Any;
 use std::ops::Range;
 
+/// Vectors that are let go of take up to this part of what codes and lists take, or so many bytes.
+const SPARED: u64 = 8;
+const SPARED_LEAST: u64 = 1 << 20;
+
 /// An inverted file over borrowed sections: the vectors, and lists where there are enough of them.
 pub struct IvfReader {
-    pub(super) vectors: FlatReader,
+    /// What is kept of the vectors; `None` where codes are all that is.
+    pub(super) vectors: Option<FlatReader>,
     pub(super) rows: u32,
     pub(super) stage: Option<Stage>,
 }
+
+/// Where groups of lists end, and their centroids as codes.
+type Groups = (Array<u32>, Array<u8>);
 
 /// The lists and their codes.
 pub(super) struct Stage {
@@ -30,6 +39,8 @@ pub(super) struct Stage {
     pub(super) plan: Plan,
     pub(super) centroids: Array<f32>,
     pub(super) coarse: Array<u8>,
+    /// Of many lists: where groups of them end, and their centroids as codes.
+    pub(super) groups: Option<Groups>,
     pub(super) ends: Array<u32>,
     pub(super) blocks: Array<u32>,
     pub(super) ids: Array<u32>,
@@ -48,14 +59,19 @@ pub(super) fn open(
     rows: u32,
     source: &dyn SectionSource,
 ) -> Result<Box<dyn DenseReader>, IndexError> {
+    let missing = |name| matches!(source.section(name), Err(IndexError::Missing { .. }));
+    let plain = missing("ivf");
+    if alone(spec) && !plain && missing("meta") {
+        let stage = Some(Stage::open(spec, rows, None, source)?);
+        return Ok(Box::new(IvfReader { vectors: None, rows, stage }));
+    }
     let vectors = FlatReader::open(&kept(spec), rows, source)?;
     let count = vectors.len();
-    let plain = matches!(source.section("ivf"), Err(IndexError::Missing { .. }));
     let stage = match count < LISTS_FROM || plain {
         true => None,
-        false => Some(Stage::open(spec, rows, count as u32, source)?),
+        false => Some(Stage::open(spec, rows, Some(count as u32), source)?),
     };
-    Ok(Box::new(IvfReader { vectors, rows, stage }))
+    Ok(Box::new(IvfReader { vectors: Some(vectors), rows, stage }))
 }
 
 /// All numbers of an array that are finite.
@@ -68,9 +84,26 @@ fn finite(source: &dyn SectionSource, name: &str, len: u64) -> Result<Vec<f32>, 
     Ok(all.to_vec())
 }
 
+/// The groups of lists, where there are some.
+fn open_groups(source: &dyn SectionSource, lists: u32, stride: u64) -> Result<Option<Groups>, IndexError> {
+    let ends = match Array::<u32>::open(source, "group_ends") {
+        Err(IndexError::Missing { .. }) => return Ok(None),
+        ends => ends?,
+    };
+    ends.verify_ends(lists as usize)?;
+    let codes = Array::open_len(source, "group_coarse", ends.len() as u64 * stride)?;
+    Ok(Some((ends, codes)))
+}
+
 impl Stage {
-    fn open(spec: &DenseSpec, rows: u32, count: u32, source: &dyn SectionSource) -> Result<Self, IndexError> {
-        let head = Head::open(source, count)?;
+    fn open(
+        spec: &DenseSpec,
+        rows: u32,
+        count: Option<u32>,
+        source: &dyn SectionSource,
+    ) -> Result<Self, IndexError> {
+        let head = Head::open(source, count, rows)?;
+        let count = head.count;
         let corrupt = |what: &str| IndexError::corrupt("ivf", what);
         let space = Space::open_as(center(spec), metric(spec)?, spec.dims, source)?;
         let points = space.points();
@@ -98,7 +131,7 @@ impl Stage {
                 Coding::Parts(book.ok_or_else(|| corrupt("parts that are none"))?)
             }
         };
-        let coded = coding.bytes(entries as usize, head.blocks as usize);
+        let coded = coding.bytes(head.entries, head.blocks);
         let plan = Plan::new(space, reduction, centroids, coding, head.residual, head.spill, judge);
         let has_codes = head.form != Form::Vectors;
         let terms = u64::from(head.blocks) * BLOCK as u64;
@@ -106,6 +139,7 @@ impl Stage {
         Ok(Stage {
             centroids: Array::open_len(source, "centroids", lists * reduced as u64)?,
             coarse: Array::open_len(source, "coarse", lists * coder.stride() as u64)?,
+            groups: open_groups(source, head.lists, coder.stride() as u64)?,
             ends: Array::open_len(source, "list_ends", lists)?,
             blocks: Array::open_len(source, "list_blocks", lists)?,
             ids: Array::open_len(source, "ids", count.into())?,
@@ -193,6 +227,9 @@ impl Stage {
             return Err(entries.corrupt("an entry of no vector"));
         }
         self.whole_plan()?;
+        if let Some((_, codes)) = &self.groups {
+            codes.all()?;
+        }
         for bytes in [&self.codes, &self.judges].into_iter().flatten() {
             bytes.all()?;
         }
@@ -200,6 +237,13 @@ impl Stage {
             numbers.all()?;
         }
         Ok(())
+    }
+
+    /// Bytes of codes and lists, about.
+    fn bytes(&self) -> u64 {
+        let head = &self.head;
+        let entry = self.entry_bytes() as u64 + 4;
+        u64::from(head.entries) * entry + u64::from(head.count) * (u64::from(head.judge_stride) + 4)
     }
 
     /// Bytes of an entry's codes, its term and its places.
@@ -216,11 +260,16 @@ impl Stage {
 
 impl DenseReader for IvfReader {
     fn len(&self) -> usize {
-        self.vectors.len()
+        let coded = self.stage.as_ref().map_or(0, |stage| stage.head.count as usize);
+        self.vectors.as_ref().map_or(coded, FlatReader::len)
     }
 
     fn stored(&self, row: u32) -> Result<Option<Stored<'_>>, IndexError> {
-        self.vectors.stored(row)
+        match (&self.vectors, &self.stage) {
+            (Some(vectors), _) => vectors.stored(row),
+            (None, Some(stage)) => Ok(self.decoded(stage, row)?.map(Stored::Decoded)),
+            (None, None) => Ok(None),
+        }
     }
 
     fn search(
@@ -233,11 +282,27 @@ impl DenseReader for IvfReader {
     }
 
     fn score(&self, query: Values<'_>, row: u32) -> Result<Option<f32>, IndexError> {
-        self.vectors.score(query, row)
+        match (&self.vectors, &self.stage) {
+            (Some(vectors), _) => vectors.score(query, row),
+            (None, Some(stage)) => {
+                let mut score = None;
+                search::code_scores(self, stage, query, [row], |found| score = found)?;
+                Ok(score)
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     fn scores(&self, query: Values<'_>, rows: &[u32], out: &mut Vec<f32>) -> Result<(), IndexError> {
-        self.vectors.scores(query, rows, out)
+        match (&self.vectors, &self.stage) {
+            (None, Some(stage)) => {
+                out.clear();
+                search::code_scores(self, stage, query, rows.iter().copied(), |score| {
+                    out.push(score.unwrap_or(f32::NEG_INFINITY));
+                })
+            }
+            (vectors, _) => vectors.as_ref().map_or(Ok(()), |vectors| vectors.scores(query, rows, out)),
+        }
     }
 
     fn search_batch(
@@ -248,8 +313,12 @@ impl DenseReader for IvfReader {
         counters: &mut Counters,
         work: &Work<'_>,
     ) -> Result<Answered, IndexError> {
-        if self.stage.is_none() || search.effort == Effort::Exact {
-            return self.vectors.search_batch(queries, search, tops, counters, work);
+        let scanned = self.stage.is_none() || search.effort == Effort::Exact;
+        if let Some(vectors) = self.vectors.as_ref().filter(|_| scanned) {
+            vectors.advise(Access::Soon);
+            let answered = vectors.search_batch(queries, search, tops, counters, work);
+            vectors.advise(Access::Spare);
+            return answered;
         }
         batch::share(queries, tops, counters, work, &|query, top, counters| {
             self.search(&DenseSearch { query, ..*search }, top, counters)
@@ -257,18 +326,27 @@ impl DenseReader for IvfReader {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let originals = self.vectors.capabilities().originals;
+        let vectors = self.vectors.as_ref().map(FlatReader::capabilities);
         Capabilities {
-            exact: self.stage.is_none() && self.vectors.capabilities().exact,
-            originals,
+            exact: self.stage.is_none() && vectors.is_some_and(|vectors| vectors.exact),
+            originals: vectors.is_some_and(|vectors| vectors.originals),
             ..CAPABILITIES
         }
     }
 
     fn cost_ns(&self, k: usize, allowed: Option<usize>) -> u64 {
         match &self.stage {
-            None => self.vectors.cost_ns(k, allowed),
+            None => self.vectors.as_ref().map_or(0, |vectors| vectors.cost_ns(k, allowed)),
             Some(stage) => search::cost_ns(stage, k, allowed),
+        }
+    }
+
+    fn spare_vectors(&self) {
+        let Some(stage) = self.stage.as_ref().filter(|stage| stage.head.form != Form::Vectors) else {
+            return;
+        };
+        if let Some(vectors) = &self.vectors {
+            vectors.spare((stage.bytes() / SPARED).max(SPARED_LEAST));
         }
     }
 
@@ -277,7 +355,7 @@ impl DenseReader for IvfReader {
     }
 
     fn verify(&self) -> Result<(), IndexError> {
-        self.vectors.verify()?;
+        self.vectors.as_ref().map_or(Ok(()), FlatReader::verify)?;
         self.stage.as_ref().map_or(Ok(()), Stage::verify)
     }
 

@@ -9,6 +9,9 @@
 //! With a filter, lists and blocks without an allowed row are skipped, and do not count as searched; where few rows are
 //! allowed all of them are compared.
 
+use super::alone::{self, CodeScores};
+use super::arrange::near_groups;
+use super::entries::Entries;
 use super::layout::{BLOCK, Form};
 use super::plan::Coding;
 use super::pool::{Candidate, Pool, candidate, distance, entry};
@@ -18,6 +21,7 @@ use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
 use crate::flat::SlotScores;
 use crate::quant::{CodeQuery, Coder};
 use crate::reduce::Reduction;
+use crate::section::Access;
 use crate::values::Values;
 use crate::{Bitmap, Counters, IndexError, TopK};
 use std::cell::RefCell;
@@ -31,6 +35,9 @@ const CANDIDATES_OF_K: usize = 4;
 const CANDIDATES_BESIDE: usize = 48;
 /// Lists that are looked at for each candidate.
 const LISTS_OF_CANDIDATE: f64 = 0.75;
+/// Of many lists so many are ranked for each that is scanned, and so many at least.
+const LISTS_LOOKED_AT: usize = 16;
+const LISTS_LOOKED_AT_LEAST: usize = 512;
 /// Candidates with a filter, as a multiple of those without.
 const WIDER: usize = 4;
 /// Up to so many allowed rows are compared by their vectors.
@@ -40,6 +47,11 @@ const DOUBT: f32 = 2.0;
 /// The same of planes of bits, whose error is about normal because vectors were turned by chance; those of other codes err
 /// together where they lie together, and tell of no bound.
 const DOUBT_OF_PLANES: f32 = 3.0;
+
+/// Rows that are compared by their codes between two looks at whether to stop.
+const LOOKS: u32 = 256;
+/// Planes of so many bits are told apart by the scan.
+const BITS_OF_TABLES: u32 = 4;
 
 /// Nanoseconds, about, on AVX-512: of a list's centroid, of an entry and a byte of its codes, of a candidate.
 const NS_PER_LIST: f64 = 8.0;
@@ -59,11 +71,16 @@ struct Tools {
     codes: CodeQuery,
     distances: Vec<f32>,
     lists: Vec<Candidate>,
+    /// Lists that were ranked, and how many.
+    groups: Vec<Range<usize>>,
+    compared: u64,
     floats: Vec<f32>,
     tables: Vec<u8>,
     masks: Vec<u32>,
     pool: Pool,
     slots: Vec<u32>,
+    /// Half the squared length of the query, as distances of codes have it.
+    half_norm: f32,
 }
 
 thread_local! {
@@ -100,7 +117,7 @@ pub(super) fn cost_ns(stage: &Stage, k: usize, allowed: Option<usize>) -> u64 {
     let extent = extent(stage, Effort::Usual, k);
     let head = &stage.head;
     let mean = f64::from(head.entries) / f64::from(head.lists);
-    let bytes = stage.plan.coding.bytes(head.entries as usize, head.blocks as usize) as f64;
+    let bytes = stage.plan.coding.bytes(head.entries, head.blocks) as f64;
     let entry = NS_PER_ENTRY + NS_PER_CODE_BYTE * bytes / f64::from(head.entries);
     let scanned = extent.lists as f64 * mean * entry;
     let few = allowed.map_or(f64::INFINITY, |allowed| allowed as f64 * NS_PER_CANDIDATE);
@@ -124,15 +141,57 @@ pub(super) fn search(
             || k == 0
             || k >= stage.head.count as usize
     };
-    let Some(stage) = reader.stage.as_ref().filter(|stage| !exactly(stage)) else {
-        let exact = DenseSearch { effort: Effort::Exact, ..*search };
-        return reader.vectors.search(&exact, top, counters);
+    let Some(stage) = reader.stage.as_ref().filter(|stage| reader.vectors.is_none() || !exactly(stage))
+    else {
+        return reader.vectors.as_ref().map_or(Ok(Answered::SCAN), |vectors| {
+            let exact = DenseSearch { effort: Effort::Exact, ..*search };
+            let all = search.allowed.is_none();
+            if all {
+                vectors.advise(Access::Soon);
+            }
+            let answered = vectors.search(&exact, top, counters);
+            if all {
+                vectors.advise(Access::Spare);
+            }
+            answered
+        });
     };
+    let all = exactly(&stage);
     let extent = extent(stage, search.effort, k);
     let mut tools = TOOLS.with_borrow_mut(std::mem::take);
-    let answered = Run { reader, stage, search, k, extent }.run(top, counters, &mut tools);
+    let run = Run { reader, stage, search, k, extent };
+    let answered = match all {
+        true => run.all(top, counters, &mut tools),
+        false => run.run(top, counters, &mut tools),
+    };
     TOOLS.set(tools);
     answered
+}
+
+/// Calls back with the score of each row by codes alone, `None` where it has no vector or the query other dimensions.
+pub(super) fn code_scores(
+    reader: &IvfReader,
+    stage: &Stage,
+    query: Values<'_>,
+    rows: impl IntoIterator<Item = u32>,
+    mut each: impl FnMut(Option<f32>),
+) -> Result<(), IndexError> {
+    let mut tools = TOOLS.with_borrow_mut(std::mem::take);
+    let search = DenseSearch::new(query);
+    let run = Run { reader, stage, search: &search, k: 1, extent: Extent { lists: 1, candidates: 1 } };
+    let scores = if run.prepare(&mut tools) { Some(run.by_codes(&mut tools)) } else { None };
+    let mut done = Ok(());
+    for row in rows {
+        match reader.position_of(stage, row) {
+            Ok(position) => each(position.and_then(|at| scores.as_ref()?.score(at))),
+            Err(error) => {
+                done = Err(error);
+                break;
+            }
+        }
+    }
+    TOOLS.set(tools);
+    done
 }
 
 /// One search on its way.
@@ -159,13 +218,14 @@ impl Run<'_> {
         let all = self.stage.head.lists as usize;
         let mut lists = self.extent.lists;
         let complete = loop {
+            counters.vectors_scored += tools.compared;
             let complete = self.candidates(lists, &mut pool, counters, tools);
             // Lists may hold fewer than k.
             if !complete || lists >= all || pool.held().len() >= self.k.min(most) {
                 break complete;
             }
             lists = lists.saturating_mul(4).min(all);
-            self.order(lists, &mut tools.lists, &tools.distances);
+            self.order(lists, tools);
         };
         self.rank(pool.held(), top, counters, tools);
         tools.pool = pool;
@@ -178,39 +238,43 @@ impl Run<'_> {
         // A vector in two lists may take two places; and codes tell what is far away less well apart.
         let copies = if stage.entries.is_some() { 2 } else { 1 };
         let wide = if self.search.allowed.is_some() { WIDER } else { 1 };
-        pool.reset(self.extent.candidates.saturating_mul(copies * wide));
-        let Tools { lists: near, slots, masks, floats, tables, codes: query, reduced, .. } = tools;
+        let finely = matches!(&stage.plan.coding, Coding::Planes(planes) if planes.bits() > BITS_OF_TABLES);
+        let kept = self.extent.candidates.saturating_mul(copies * wide);
+        pool.reset(if finely { kept.saturating_mul(2).saturating_add(BLOCK) } else { kept });
+        self.tables(tools);
+        let Tools { lists: near, slots, masks, floats, tables, codes: query, .. } = tools;
         let bytes = || stage.codes.as_ref().map_or(&[][..], |codes| codes.unverified());
         let complete = match &stage.plan.coding {
             Coding::Vectors => {
-                let complete = self.reader.vectors.with_slots(self.search.query, |scores| {
+                let scan = |scores: &mut SlotScores<'_>| {
                     self.scan(near, lists, &mut Raw { stage, scores, slots }, masks, pool, counters)
-                });
-                complete.unwrap_or(true)
+                };
+                let vectors = self.reader.vectors.as_ref();
+                vectors.and_then(|vectors| vectors.with_slots(self.search.query, scan)).unwrap_or(true)
             }
-            Coding::Parts(book) if book.bits() == 4 => {
-                book.tables(reduced, floats);
-                self.scan(near, lists, &mut Fast::new(stage, floats, tables), masks, pool, counters)
-            }
-            Coding::Parts(book) => {
-                book.tables(reduced, floats);
+            Coding::Parts(book) if book.bits() == 8 => {
                 let terms = stage.terms.as_ref().map_or(&[][..], |terms| terms.unverified());
                 let (scale, m) = (stage.head.terms, book.m());
                 let mut scan = Tables { codes: bytes(), terms, scale, m, tables: floats };
                 self.scan(near, lists, &mut scan, masks, pool, counters)
             }
-            Coding::Planes(planes) => {
-                planes.tables(reduced, floats);
+            Coding::Parts(_) | Coding::Planes(_) => {
                 self.scan(near, lists, &mut Fast::new(stage, floats, tables), masks, pool, counters)
             }
             Coding::Rows(coder) => {
-                coder.query(reduced, Coder::norm(reduced), query);
                 let mut scan = Rows { codes: bytes(), coder: *coder, query };
                 self.scan(near, lists, &mut scan, masks, pool, counters)
             }
         };
         pool.cut();
         let found = pool.held();
+        if finely {
+            self.ranked_finely(found, &tools.floats, &tools.distances);
+            if kept < found.len() {
+                found.select_nth_unstable(kept - 1);
+                found.truncate(kept);
+            }
+        }
         if stage.entries.is_some() {
             // Both entries of a vector may have been found.
             found.iter_mut().for_each(|c| *c = candidate(distance(*c), stage.position(entry(*c))));
@@ -219,6 +283,84 @@ impl Run<'_> {
         }
         found.retain(|c| entry(*c) < stage.head.count);
         complete
+    }
+
+    /// Makes what codes are compared with.
+    fn tables(&self, tools: &mut Tools) {
+        let Tools { floats, codes, reduced, .. } = tools;
+        match &self.stage.plan.coding {
+            Coding::Vectors => {}
+            Coding::Parts(book) => book.tables(reduced, floats),
+            Coding::Planes(planes) => planes.tables(reduced, floats),
+            Coding::Rows(coder) => coder.query(reduced, Coder::norm(reduced), codes),
+        }
+    }
+
+    /// The query beside single codes; it was made ready.
+    fn by_codes<'t>(&'t self, tools: &'t mut Tools) -> CodeScores<'t> {
+        self.tables(tools);
+        let length = match self.search.query {
+            Values::F32(floats) => floats,
+            _ => tools.vector.as_slice(),
+        };
+        CodeScores {
+            stage: self.stage,
+            entries: Entries::unverified(self.stage),
+            reduced: &tools.reduced,
+            tables: &tools.floats,
+            query: &tools.codes,
+            half_norm: tools.half_norm,
+            length: length.iter().map(|x| f64::from(*x) * f64::from(*x)).sum(),
+        }
+    }
+
+    /// All rows that are allowed, by codes alone.
+    fn all(
+        &self,
+        top: &mut TopK,
+        counters: &mut Counters,
+        tools: &mut Tools,
+    ) -> Result<Answered, IndexError> {
+        let mut answered = Answered { exact: false, ..Answered::SCAN };
+        if self.k == 0 || !self.prepare(tools) {
+            return Ok(answered);
+        }
+        let scores = self.by_codes(tools);
+        let mut offer = |position: u32, row: u32| {
+            counters.vectors_scored += 1;
+            if let Some(score) = scores.score(position).filter(|_| row < self.reader.rows) {
+                top.push(score, row);
+            }
+            !position.is_multiple_of(LOOKS) || !self.search.stop.is_some_and(|stop| stop())
+        };
+        let stage = self.stage;
+        match self.search.allowed {
+            Some(allowed) => {
+                for row in allowed.iter() {
+                    let position = self.reader.position_of(stage, row)?;
+                    if !position.is_none_or(|position| offer(position, row)) {
+                        answered.complete = false;
+                        break;
+                    }
+                }
+            }
+            None => {
+                let offered = |at: u32| stage.row(stage.slot(at)).is_none_or(|row| offer(at, row));
+                answered.complete = (0..stage.head.count).all(offered);
+            }
+        }
+        Ok(answered)
+    }
+
+    /// Distances by tables as numbers: those of the scan have entries of 6 bits, in which planes of little weight vanish.
+    fn ranked_finely(&self, found: &mut [Candidate], tables: &[f32], lists: &[f32]) {
+        let (entries, based) = (Entries::unverified(self.stage), based(self.stage));
+        for c in found {
+            if let Some((list, distance)) = entries.distance(entry(*c), tables) {
+                let base = lists.get(list as usize).copied().filter(|_| based).unwrap_or(0.0);
+                *c = candidate(base + distance, entry(*c));
+            }
+        }
     }
 
     /// Makes the query ready and finds the nearest lists. False where the query has other dimensions.
@@ -234,7 +376,7 @@ impl Run<'_> {
         if floats.len() != plan.space.dims() {
             return false;
         }
-        let Tools { point, reduced, judge, coarse, distances, lists, .. } = tools;
+        let Tools { point, reduced, judge, coarse, distances, half_norm, .. } = tools;
         point.resize(plan.space.points(), 0.0);
         plan.space.query(floats, point);
         Coder::bits8(point.len()).query(point, Coder::norm(point), judge);
@@ -248,24 +390,37 @@ impl Run<'_> {
                 reduced.iter_mut().for_each(|x| *x = -*x);
             }
             Reduction::None | Reduction::Prefix { .. } => reduced.extend_from_slice(&point[..width]),
-            // None that is built, but a file may say so.
+            // Of these `LeanVec` is not built, but a file may say so.
             Reduction::LeanVec(_) | Reduction::UnitPrefix(_) => {
                 reduced.resize(width, 0.0);
                 plan.reduction.apply_query(point, reduced);
             }
         }
+        *half_norm = alone::half_norm(self.stage, judge, reduced);
         plan.centroids.coder.query(reduced, 0.0, coarse);
         distances.resize(self.stage.head.lists as usize, 0.0);
-        plan.centroids.coder.distances_in_order(coarse, self.stage.coarse.unverified(), distances);
-        self.order(self.extent.lists, lists, distances);
+        self.order(self.extent.lists, tools);
         true
     }
 
     /// The nearest lists, nearest first: so many, or all where it is not known which of them have allowed rows.
-    fn order(&self, most: usize, lists: &mut Vec<Candidate>, distances: &[f32]) {
+    fn order(&self, most: usize, tools: &mut Tools) {
+        let Tools { lists, distances, coarse, groups, compared, .. } = tools;
+        let some = self.search.allowed.is_none();
+        let wanted = most.saturating_mul(LISTS_LOOKED_AT).max(LISTS_LOOKED_AT_LEAST);
         lists.clear();
-        lists.extend(distances.iter().enumerate().map(|(list, distance)| candidate(*distance, list as u32)));
-        if most < lists.len() && self.search.allowed.is_none() {
+        near_groups(self.stage, if some { wanted } else { usize::MAX }, coarse, groups);
+        *compared = 0;
+        let (coder, codes) = (&self.stage.plan.centroids.coder, self.stage.coarse.unverified());
+        for range in &*groups {
+            let rows = codes.get(range.start * coder.stride()..range.end * coder.stride());
+            let (Some(rows), Some(distances)) = (rows, distances.get_mut(range.clone())) else { continue };
+            coder.distances_in_order(coarse, rows, distances);
+            let numbered = distances.iter().zip(range.clone());
+            lists.extend(numbered.map(|(distance, list)| candidate(*distance, list as u32)));
+            *compared += range.len() as u64;
+        }
+        if most < lists.len() && some {
             lists.select_nth_unstable(most - 1);
             lists.truncate(most);
         }
@@ -283,7 +438,6 @@ impl Run<'_> {
         counters: &mut Counters,
     ) -> bool {
         let based = based(self.stage);
-        counters.vectors_scored += u64::from(self.stage.head.lists);
         let mut left = self.lists(most);
         for (at, list) in lists.iter().enumerate() {
             let (entries, block) = self.stage.list(entry(*list) as usize);
@@ -336,7 +490,7 @@ impl Run<'_> {
     }
 
     /// Leaves the candidates that the error of the codes could have put behind the k-th.
-    fn within_doubt(&self, found: &mut Vec<Candidate>, judge: &CodeQuery) {
+    fn within_doubt(&self, found: &mut Vec<Candidate>, half_norm: f32) {
         let head = &self.stage.head;
         if found.len() <= self.k || !matches!(head.form, Form::Planes { .. }) {
             return;
@@ -345,7 +499,7 @@ impl Run<'_> {
         let last = distance(*last);
         // The error of a distance is (q - x^).e: of a vector as far as the k-th, with an error in no direction of its own.
         let error = head.error.max(head.added_error) * head.length;
-        let far = (2.0 * (last + judge.half_norm)).max(0.0) + error;
+        let far = (2.0 * (last + half_norm)).max(0.0) + error;
         let doubt = (far * error / head.reduced as f32).sqrt();
         let limit = candidate(last + DOUBT_OF_PLANES * doubt, u32::MAX);
         found.retain(|c| *c <= limit);
@@ -353,9 +507,20 @@ impl Run<'_> {
 
     /// Ranks the candidates by the judge's codes, and offers those that may be among the best by their vectors.
     fn rank(&self, found: &mut Vec<Candidate>, top: &mut TopK, counters: &mut Counters, tools: &mut Tools) {
-        let Tools { slots, distances, judge, .. } = tools;
         let stage = self.stage;
-        self.within_doubt(found, judge);
+        self.within_doubt(found, tools.half_norm);
+        let Some(vectors) = &self.reader.vectors else {
+            let scores = self.by_codes(tools);
+            counters.vectors_scored += found.len() as u64;
+            for position in found.iter().map(|c| entry(*c)) {
+                let row = stage.row(stage.slot(position)).filter(|row| *row < self.reader.rows);
+                if let (Some(row), Some(score)) = (row, scores.score(position)) {
+                    top.push(score, row);
+                }
+            }
+            return;
+        };
+        let Tools { slots, distances, judge, .. } = tools;
         if let (Some(coder), Some(judges)) = (stage.plan.judge, &stage.judges) {
             let codes = judges.unverified();
             slots.clear();
@@ -379,10 +544,11 @@ impl Run<'_> {
         slots.extend(found.iter().map(|c| stage.slot(entry(*c))).filter(|slot| *slot < stage.head.count));
         distances.clear();
         distances.resize(slots.len(), 0.0);
-        let scored = self.reader.vectors.with_slots(self.search.query, |scores| {
+        let scored = vectors.with_slots(self.search.query, |scores| {
             slots.iter().for_each(|slot| scores.prefetch(*slot));
             scores.scores(slots, distances);
         });
+        vectors.looked_at(slots.len());
         if scored.is_some() {
             counters.vectors_scored += slots.len() as u64;
             for (slot, score) in slots.iter().zip(&*distances) {

@@ -46,3 +46,12 @@ impl Source for Given<'_> {
         Ok(())
     }
 }
+
+/// Refuses more vectors than entries can be numbered.
+pub(super) fn check_count(count: usize) -> Result<(), IndexError> {
+    const MOST: usize = 1 << 30;
+    if count >= MOST {
+        return Err(IndexError::too_large("vectors of an inverted file", MOST as u64 - 1));
+    }
+    Ok(())
+}

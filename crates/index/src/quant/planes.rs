@@ -76,6 +76,18 @@ impl Planes {
         if with > 0.0 { (norm / with) as f32 } else { 0.0 }
     }
 
+    /// The point that codes, a byte a part, stand for with a scale.
+    pub(crate) fn decode(&self, codes: &[u8], scale: f32, out: &mut [f32]) {
+        for (at, out) in out.iter_mut().enumerate().take(self.dims) {
+            let bit = |plane: u32| {
+                let part = plane as usize * self.groups() + at / OF_PART;
+                u32::from(codes.get(part).copied().unwrap_or(0) >> (at % OF_PART) & 1) << plane
+            };
+            let code: u32 = (0..self.bits).map(bit).sum();
+            *out = (code as f32 - self.middle()) * scale;
+        }
+    }
+
     /// The nearest code less the middle.
     #[inline]
     fn unit(&self, x: f32, inverse: f32) -> f32 {
@@ -122,6 +134,9 @@ mod tests {
             assert!((scale * dot(&units, &point) - dot(&point, &point)).abs() < 1e-4);
             let mut tables = Vec::new();
             planes.tables(&query, &mut tables);
+            let mut back = vec![0.0; 37];
+            planes.decode(&codes, scale, &mut back);
+            assert!(back.iter().zip(&units).all(|(x, unit)| (x - unit * scale).abs() < 1e-6));
             let looked: f32 =
                 codes.iter().enumerate().map(|(part, c)| tables[part * 16 + usize::from(*c)]).sum();
             assert!((looked + dot(&units, &query)).abs() < 1e-3, "{bits}: {looked}");

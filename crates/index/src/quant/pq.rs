@@ -113,6 +113,16 @@ impl Codebook {
         }
     }
 
+    /// The point that codes stand for, a byte a part.
+    pub(crate) fn decode(&self, codes: &[u8], out: &mut [f32]) {
+        for (part, code) in codes.iter().enumerate().take(self.m) {
+            let components = self.part(part);
+            for (at, out) in out[self.range(part)].iter_mut().enumerate() {
+                *out = components.get(at * self.centroids + usize::from(*code)).copied().unwrap_or(0.0);
+            }
+        }
+    }
+
     fn norms(&self, part: usize) -> &[f32] {
         &self.half_norms[part * self.centroids..(part + 1) * self.centroids]
     }

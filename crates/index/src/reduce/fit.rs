@@ -31,21 +31,26 @@ pub(crate) fn fit(
             }
             None => Reduction::Pca(pca(sample, points, wanted(axes), false, work)?),
         },
-        Reduce::Prefix(first) if spec.metric == Distance::Cosine => {
-            let (mean, length) = space.sphere();
-            let first = wanted(first);
-            prefix(points, first)?;
-            Reduction::UnitPrefix(UnitPrefix { mean: mean.take(first).collect(), length })
-        }
-        Reduce::Prefix(first) => prefix(points, first as usize + space.added())?,
+        Reduce::Prefix(first) => first_of(spec, space, first as usize)?,
         Reduce::Random(axes) => {
-            let mut axes = random_axes(points, wanted(axes), spec.options.seed)?;
+            let mut axes = random_axes(points, wanted(axes), spec.options.seed, work)?;
             // Codes carry whole lengths: products are to have their expectation.
             let scale = (points as f32 / axes.reduced as f32).sqrt();
             axes.matrix.iter_mut().for_each(|x| *x *= scale);
             Reduction::Pca(axes)
         }
     }))
+}
+
+/// The first components of vectors, of cosine vectors brought back to their length; all where there are fewer.
+pub(crate) fn first_of(spec: &DenseSpec, space: &Space, first: usize) -> Result<Reduction, IndexError> {
+    let points = space.points();
+    let reduced = prefix(points, first.saturating_add(space.added()).min(points))?;
+    if spec.metric != Distance::Cosine {
+        return Ok(reduced);
+    }
+    let (mean, length) = space.sphere();
+    Ok(Reduction::UnitPrefix(UnitPrefix { mean: mean.take(first).collect(), length, turn: None }))
 }
 
 /// Orthonormal axes for data and queries alike, taught by both; the principal ones without queries. The way from the

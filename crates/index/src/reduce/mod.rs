@@ -16,7 +16,8 @@
 //! - 0 none, 1 prefix: nothing;
 //! - 2 principal axes: `mean` f32 x dims and `axes` f32 x dims x reduced, row-major;
 //! - 3 axes of data and queries: the same of the data, and `query_mean` and `query_axes` of queries;
-//! - 4 prefix of length 1: `mean` f32 x (reduced + 1), the length and what is added before a prefix is scaled.
+//! - 4 prefix of length 1: `mean` f32 x (reduced + 1), the length and what is added before a prefix is scaled;
+//! - 5 the same, then turned: `mean` f32 x (first + 1) and `axes` f32 x first x reduced.
 
 mod covariance;
 mod eigen;
@@ -28,9 +29,10 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use fit::{SAMPLE, fit, shared_axes};
+pub(crate) use fit::{SAMPLE, first_of, fit, shared_axes};
 pub use leanvec::{Pair, leanvec, leanvec_shared};
 pub use pca::{PCA_DIMS_MAX, energy_share, pca, pca_keeping, spectrum};
+pub(crate) use random::check_axes;
 pub use random::random_axes;
 
 use crate::IndexError;
@@ -82,10 +84,23 @@ pub struct UnitPrefix {
     pub mean: Vec<f32>,
     /// The length of the vectors before that.
     pub length: f32,
+    /// What turns it then, if anything.
+    pub turn: Option<Projection>,
 }
 
 impl UnitPrefix {
     fn apply(&self, vector: &[f32], out: &mut [f32]) {
+        match &self.turn {
+            None => self.scaled(vector, out),
+            Some(turn) => {
+                let mut scaled = vec![0.0; self.mean.len()];
+                self.scaled(vector, &mut scaled);
+                turn.apply(&scaled, out);
+            }
+        }
+    }
+
+    fn scaled(&self, vector: &[f32], out: &mut [f32]) {
         let whole = || vector.iter().zip(&self.mean).map(|(x, mean)| x + mean);
         let length = whole().map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
         let factor = if length > 0.0 { (f64::from(self.length) / length) as f32 } else { 0.0 };
@@ -111,7 +126,9 @@ impl Reduction {
             Reduction::Pca(projection) | Reduction::LeanVec(Pair { data: projection, .. }) => {
                 projection.reduced
             }
-            Reduction::UnitPrefix(prefix) => prefix.mean.len(),
+            Reduction::UnitPrefix(prefix) => {
+                prefix.turn.as_ref().map_or(prefix.mean.len(), |turn| turn.reduced)
+            }
         }
     }
 
@@ -156,6 +173,21 @@ impl Reduction {
                 let pairs = vectors.chunks_exact(dims.max(1)).zip(out.chunks_exact_mut(reduced.max(1)));
                 pairs.for_each(|(vector, out)| self.apply(vector, out));
             }
+        }
+    }
+
+    /// A vector whose reduced form is the given one: of orthonormal axes the nearest to all that have it. `out` has the
+    /// components of a vector; those that nothing is known of become 0.
+    pub(crate) fn back(&self, reduced: &[f32], out: &mut [f32]) {
+        out.fill(0.0);
+        let copied = |from: &[f32], out: &mut [f32]| out.iter_mut().zip(from).for_each(|(out, x)| *out = *x);
+        match self {
+            Reduction::None | Reduction::Prefix { .. } => copied(reduced, out),
+            Reduction::Pca(projection) | Reduction::LeanVec(Pair { data: projection, .. }) => {
+                projection.back(reduced, out);
+            }
+            Reduction::UnitPrefix(UnitPrefix { turn: Some(turn), .. }) => turn.back(reduced, out),
+            Reduction::UnitPrefix(_) => copied(reduced, out),
         }
     }
 
@@ -208,6 +240,23 @@ impl Projection {
         let mut all = vec![0.0; self.reduced];
         kernel(&centred, &self.matrix, &mut all);
         out.iter_mut().zip(all).for_each(|(out, value)| *out = value);
+    }
+}
+
+impl Projection {
+    /// The sum of the axes, each times its component, and the mean.
+    fn back(&self, reduced: &[f32], out: &mut [f32]) {
+        const LANES: usize = 8;
+        let rows = self.matrix.chunks_exact(self.reduced.max(1));
+        for ((out, row), mean) in out.iter_mut().zip(rows).zip(&self.mean) {
+            let mut sums = [0.0f32; LANES];
+            for (axes, xs) in row.chunks(LANES).zip(reduced.chunks(LANES)) {
+                for ((sum, axis), x) in sums.iter_mut().zip(axes).zip(xs) {
+                    *sum += axis * x;
+                }
+            }
+            *out = sums.iter().sum::<f32>() + mean;
+        }
     }
 }
 

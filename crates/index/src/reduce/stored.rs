@@ -10,6 +10,7 @@ const PREFIX: u32 = 1;
 const PCA: u32 = 2;
 const LEANVEC: u32 = 3;
 const UNIT_PREFIX: u32 = 4;
+const TURNED_PREFIX: u32 = 5;
 
 const HEADER: &str = "reduction";
 const MEAN: &str = "mean";
@@ -40,6 +41,9 @@ impl Reduction {
             }
             Reduction::UnitPrefix(prefix) => {
                 section(MEAN, bytemuck::cast_slice(&[&[prefix.length], &*prefix.mean].concat()))?;
+                if let Some(turn) = &prefix.turn {
+                    section(AXES, bytemuck::cast_slice(&turn.matrix))?;
+                }
             }
         }
         if let Reduction::LeanVec(pair) = self {
@@ -89,10 +93,27 @@ impl Reduction {
             UNIT_PREFIX => {
                 let mut mean = finite(source, MEAN, u64::from(reduced) + 1)?;
                 let length = mean.remove(0);
-                Ok(Reduction::UnitPrefix(UnitPrefix { mean, length }))
+                Ok(Reduction::UnitPrefix(UnitPrefix { mean, length, turn: None }))
             }
+            TURNED_PREFIX => Self::open_turned(source, dims, reduced as usize),
             _ => Err(header.corrupt(format!("unknown kind {kind}"))),
         }
+    }
+
+    /// A prefix of length 1 of as many components as its section says, turned.
+    fn open_turned(source: &dyn SectionSource, dims: usize, reduced: usize) -> Result<Self, IndexError> {
+        let array = Array::<f32>::open(source, MEAN)?;
+        let first = array.len().saturating_sub(1);
+        if first < reduced || first > dims {
+            return Err(
+                array.corrupt(format!("a prefix of {first} of {dims} components, turned to {reduced}"))
+            );
+        }
+        let mut mean = finite(source, MEAN, first as u64 + 1)?;
+        let length = mean.remove(0);
+        let matrix = finite(source, AXES, first as u64 * reduced as u64)?;
+        let turn = Projection { mean: vec![0.0; first], matrix, dims: first, reduced, kept: 1.0 };
+        Ok(Reduction::UnitPrefix(UnitPrefix { mean, length, turn: Some(turn) }))
     }
 
     fn header(&self, dims: usize) -> [u32; 5] {
@@ -100,6 +121,7 @@ impl Reduction {
             Reduction::None => (NONE, 1.0),
             // How much a prefix keeps depends on how the embedding was trained, not on a sample.
             Reduction::Prefix { .. } => (PREFIX, 1.0),
+            Reduction::UnitPrefix(prefix) if prefix.turn.is_some() => (TURNED_PREFIX, 1.0),
             Reduction::UnitPrefix(_) => (UNIT_PREFIX, 1.0),
             Reduction::Pca(projection) => (PCA, projection.kept),
             Reduction::LeanVec(pair) => (LEANVEC, pair.data.kept),

@@ -3,7 +3,7 @@
 use crate::common::{Owned, Rng};
 use crate::damage;
 use crate::index::{Index, clusters, floats};
-use tercet_index::{Codec, Distance};
+use tercet_index::{Codec, Distance, Rerank, Values};
 
 const DIMS: usize = 24;
 const COUNT: usize = 1_050;
@@ -22,6 +22,29 @@ fn numbers_that_lie() {
     let planes = Codec::RaBitQ { bits: 2 };
     for (codec, sparse) in [(Codec::Auto, true), (pq8, false), (planes, false), (Codec::F32, true)] {
         damage::numbers_lie(&built(codec, sparse));
+    }
+}
+
+/// Codes that are all there is.
+#[test]
+fn numbers_of_codes_alone_that_lie() {
+    for codec in [Codec::Auto, Codec::Pq { m: 6, bits: 8 }, Codec::RaBitQ { bits: 6 }, Codec::Lvq8] {
+        let mut index = built(codec, false);
+        (index.spec.options.keep, index.spec.options.ivf.rerank) = (false, Rerank::None);
+        let index = Index::sparse(&index.spec, index.values);
+        damage::numbers_lie(&index);
+        let query = vec![0.5; DIMS];
+        for section in 0..index.sections.len() {
+            for value in [0u8, 1, 0x7f, 0xff] {
+                let mut changed = index.sections.clone();
+                let half = changed[section].1.len() / 2;
+                changed[section].1[half..].fill(value);
+                let Ok(reader) = damage::open(&index, &changed) else { continue };
+                for row in (0..index.rows).step_by(40) {
+                    let _ = (reader.stored(row), reader.score(Values::F32(&query), row));
+                }
+            }
+        }
     }
 }
 

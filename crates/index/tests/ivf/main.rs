@@ -1,6 +1,7 @@
 //! The inverted file against the truth, computed here from the definitions: recall, filters, radii, replacement, damage.
 #![allow(unreachable_pub, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alone;
 #[path = "../kinds/baseline.rs"]
 mod baseline;
 #[path = "../common/mod.rs"]
@@ -14,6 +15,7 @@ mod hostile;
 mod index;
 #[path = "../kinds/laws.rs"]
 mod laws;
+mod many;
 #[path = "../kinds/merge.rs"]
 mod merge;
 mod recall;

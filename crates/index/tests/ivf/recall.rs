@@ -4,7 +4,10 @@ use crate::CODECS;
 use crate::common::{Owned, Rng};
 use crate::index::{Index, clusters, floats, normal, spec};
 use crate::laws;
-use tercet_index::{Codec, DenseSpec, Distance, Dtype, IndexError, Reduce, Rerank, Rotate, Values, Work};
+use tercet_index::{
+    Codec, DenseSearch, DenseSpec, Distance, Dtype, Effort, IndexError, Reduce, Rerank, Rotate, TopK, Values,
+    Work,
+};
 
 const COUNT: usize = 1_200;
 const DIMS: usize = 24;
@@ -182,4 +185,119 @@ fn one_long_vector_takes_no_recall_from_the_others() {
         let recall = Index::dense(&spec, Owned::F32(values)).recall(&queries, 64, None);
         assert!(recall >= 0.9, "{times}: {recall}");
     }
+}
+
+/// The share of the ten that the codes of all lists rank first which `best` gives for a query too.
+fn ranked_as(index: &Index, queries: &Owned, best: impl Fn(&[f32]) -> Vec<u32>) -> f64 {
+    let (mut same, mut all) = (0, 0);
+    for query in index.each_query(queries) {
+        let effort = Effort::Probes { lists: 10_000, candidates: 10 };
+        let (hits, _, _) = index.find(&DenseSearch { effort, ..DenseSearch::new(query) }, TopK::new(10));
+        let best = best(&query.to_f32());
+        same += hits.iter().filter(|hit| best.contains(&hit.row)).count();
+        all += 10;
+    }
+    f64::from(same as u32) / f64::from(all)
+}
+
+/// Rows by a distance, the ten nearest.
+fn nearest(values: &[f32], dims: usize, distance: impl Fn(&[f32]) -> f64) -> Vec<u32> {
+    let mut rows: Vec<(f64, u32)> =
+        (0..).zip(values.chunks_exact(dims)).map(|(row, x)| (distance(x), row)).collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    rows[..10].iter().map(|(_, row)| *row).collect()
+}
+
+fn squared(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(a - b) * f64::from(a - b)).sum()
+}
+
+#[test]
+fn every_bit_of_rabitq_reaches_the_ranking() {
+    let (mut rng, dims) = (Rng(21), 64);
+    let values: Vec<f32> = (0..1_500 * dims).map(|_| normal(&mut rng)).collect();
+    let queries = Owned::F32((0..QUERIES * dims).map(|_| normal(&mut rng)).collect());
+    let mut last = 0.0;
+    for (bits, least) in [(2, 0.6), (4, 0.85), (6, 0.94), (8, 0.98)] {
+        let mut spec = floats(dims, Distance::L2);
+        spec.options.codec = Codec::RaBitQ { bits };
+        spec.options.ivf.rerank = Rerank::Vectors;
+        let index = Index::dense(&spec, Owned::F32(values.clone()));
+        let found = ranked_as(&index, &queries, |query| nearest(&values, dims, |x| squared(x, query)));
+        assert!(found >= least && found > last, "{bits} bits: {found} after {last}");
+        last = found;
+    }
+}
+
+#[test]
+fn one_long_vector_takes_no_recall_from_planes() {
+    let mut rng = Rng(22);
+    let mut values: Vec<f32> = (0..3_000 * DIMS).map(|_| normal(&mut rng)).collect();
+    let queries = Owned::F32((0..QUERIES * DIMS).map(|_| normal(&mut rng)).collect());
+    let found = |values: &Vec<f32>, bits| {
+        let mut spec = floats(DIMS, Distance::L2);
+        spec.options.codec = Codec::RaBitQ { bits };
+        (spec.options.ivf.rerank, spec.options.ivf.lists) = (Rerank::Vectors, 4);
+        let index = Index::dense(&spec, Owned::F32(values.clone()));
+        ranked_as(&index, &queries, |query| nearest(values, DIMS, |x| squared(x, query)))
+    };
+    for bits in [1, 4, 8] {
+        let without = found(&values, bits);
+        let mut one_long = values.clone();
+        one_long[..DIMS].iter_mut().for_each(|x| *x *= 1_000.0);
+        let with = found(&one_long, bits);
+        assert!(with >= without - 0.05, "{bits} bits: {with}, {without} without the long one");
+    }
+    // It is found itself.
+    values[..DIMS].iter_mut().for_each(|x| *x *= 1_000.0);
+    let mut spec = floats(DIMS, Distance::L2);
+    spec.options.codec = Codec::RaBitQ { bits: 4 };
+    let index = Index::dense(&spec, Owned::F32(values.clone()));
+    assert_eq!(index.ten(Values::F32(&values[..DIMS]), 64, None).0[0].row, 0);
+}
+
+/// A prefix counts by its direction: lengths of prefixes of cosine vectors say nothing.
+#[test]
+fn a_prefix_of_cosine_vectors_is_of_one_length() {
+    let (mut rng, first) = (Rng(23), 12);
+    let mut vector = || -> Vec<f32> {
+        let rest = 3.0 * normal(&mut rng).abs();
+        (0..DIMS).map(|at| normal(&mut rng) * if at < first { 1.0 } else { rest }).collect()
+    };
+    let values: Vec<f32> = (0..2_000).flat_map(|_| vector()).collect();
+    let queries = Owned::F32((0..QUERIES).flat_map(|_| vector()).collect());
+    let cosine = |x: &[f32], query: &[f32]| {
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+        let (x, query) = (&x[..first], &query[..first]);
+        -dot(x, query) / (dot(x, x) * dot(query, query)).sqrt()
+    };
+    for (codec, rotate) in [
+        (Codec::Lvq8, Rotate::None),
+        (Codec::RaBitQ { bits: 8 }, Rotate::Auto),
+        (Codec::Pq { m: 12, bits: 8 }, Rotate::Opq),
+    ] {
+        let mut spec = floats(DIMS, Distance::Cosine);
+        (spec.options.codec, spec.options.reduce) = (codec, Reduce::Prefix(first as u32));
+        (spec.options.ivf.rerank, spec.options.ivf.rotate) = (Rerank::Vectors, rotate);
+        let index = Index::dense(&spec, Owned::F32(values.clone()));
+        let found = ranked_as(&index, &queries, |query| nearest(&values, DIMS, |x| cosine(x, query)));
+        assert!(found >= 0.9, "{codec:?}: {found}");
+    }
+}
+
+/// What would turn so many dimensions is refused before anything is allocated.
+#[test]
+fn turns_of_very_many_dimensions_are_refused() {
+    let (dims, count) = (9_000, 1_000);
+    let values: Vec<f32> = (0..count * dims).map(|at| (at * 2_654_435_761 % 1_000) as f32).collect();
+    let mut spec = floats(dims, Distance::L2);
+    (spec.options.codec, spec.options.ivf.lists) = (Codec::RaBitQ { bits: 1 }, 1);
+    let input = tercet_index::DenseInput {
+        queries: None,
+        rows: count as u32,
+        present: None,
+        values: Values::F32(&values),
+    };
+    let built = (crate::index::kind().build)(&spec, &input, &Work::inline());
+    assert!(matches!(built, Err(IndexError::TooLarge { .. })));
 }

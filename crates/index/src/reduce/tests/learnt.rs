@@ -190,7 +190,7 @@ fn the_bits_are_the_same_everywhere() {
 fn prefixes_of_one_length_lie_on_their_sphere() {
     let mut rng = Rng(2);
     let (mean, length) = (rng.components(5), 0.5);
-    let reduction = Reduction::UnitPrefix(UnitPrefix { mean: mean.clone(), length });
+    let reduction = Reduction::UnitPrefix(UnitPrefix { mean: mean.clone(), length, turn: None });
     for _ in 0..20 {
         let vector = rng.components(12);
         let short = reduction.applied(&vector).unwrap();
@@ -211,10 +211,13 @@ fn prefixes_of_one_length_lie_on_their_sphere() {
 fn they_are_stored_and_read_back() {
     let mut rng = Rng(6);
     let (data, queries) = (rng.rows(60, 12, 6, 0.1), rng.rows(40, 12, 6, 0.1));
-    let unit = UnitPrefix { mean: vec![0.5, -0.25, 0.0], length: 0.5 };
+    let unit = UnitPrefix { mean: vec![0.5, -0.25, 0.0], length: 0.5, turn: None };
+    let turn = Projection { mean: vec![0.0; 3], ..random_axes(3, 2, 5, &Work::inline()).unwrap() };
+    let turn = Projection { kept: 1.0, ..turn };
     for (reduction, sections) in [
         (leanvec(&data, &queries, 12, 5, true, &Work::inline()).unwrap(), 5),
-        (Reduction::UnitPrefix(unit), 2),
+        (Reduction::UnitPrefix(unit.clone()), 2),
+        (Reduction::UnitPrefix(UnitPrefix { turn: Some(turn), ..unit }), 3),
     ] {
         let stored = reduction.sections(12).unwrap();
         assert_eq!(stored.len(), sections);
