@@ -198,6 +198,11 @@ fn check_ivf(field: Option<&str>, dims: u32, ivf: &IvfSpec) -> Result<(), Tercet
     if ivf.rotate == RotateName::Opq && !pq {
         return Err(unfit(field, "rotate", "another than `opq`, which is fitted to the codec `pq`", "opq"));
     }
+    let floats = matches!(ivf.codec, IvfCodecName::F32 | IvfCodecName::F16);
+    if ivf.spill && !ivf.keep && ivf.rerank == RerankName::None && !floats {
+        let rule = "false where the codes of lists are all that is kept, of which each vector has one";
+        return Err(unfit(field, "spill", rule, true));
+    }
     if ivf.rerank == RerankName::Vectors && !ivf.keep {
         return Err(unfit(
             field,

@@ -15,7 +15,7 @@ export type { CallOptions, LongCallOptions, Progress } from "./call.js";
 export { TercetError } from "./errors.js";
 export { FlatIndex, type FlatOptions } from "./flat-index.js";
 export { HnswIndex, type HnswOptions } from "./hnsw-index.js";
-export { IvfPqIndex, type IvfPqOptions, type IvfSearchOptions } from "./ivf-index.js";
+export { type IvfOpenOptions, IvfPqIndex, type IvfPqOptions, type IvfSearchOptions } from "./ivf-index.js";
 export {
   type BuildIndexOptions,
   buildIndex,

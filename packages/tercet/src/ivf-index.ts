@@ -14,7 +14,7 @@ import {
   type SearchOptions,
   type VectorIndexOptions,
 } from "./vector-index.js";
-import { components, dtypeOf, integer, type Vectors } from "./vectors.js";
+import { argument, components, dtypeOf, integer, type Vectors } from "./vectors.js";
 import type { IvfCodecName, IvfSpec, RerankName, RotateName } from "./wire/index.js";
 
 /** How to build an index of inverted lists. */
@@ -41,14 +41,27 @@ export interface IvfPqOptions extends VectorIndexOptions {
   readonly reduce?: ReduceOption | undefined;
   /** Put every vector into a second list as well (SOAR): fewer lists need be scanned, and lists are longer. Default false. */
   readonly spill?: boolean | undefined;
-  /** Let no list become much longer than the mean. Default false. */
+  /** Let no list hold more than twice the mean: for it there are up to half as many lists more. Default false. */
   readonly balance?: boolean | undefined;
   /** What candidates are ranked by again. Default: what suits the codec. */
   readonly rerank?: RerankName | undefined;
-  /** Keep the vectors, to re-rank by and to give back; without them scores come from the codes. Default true. */
+  /**
+   * Keep the vectors, to re-rank by and to give back; without them scores come from codes that stand for them, or with `rerank:
+   * "none"` from those of the lists alone, which take a tenth of the room and make no exact answer. Default true.
+   */
   readonly keep?: boolean | undefined;
   /** What decides where training begins, 0 to 2^53 - 1: the same vectors and seed give the same bytes. Default 0. */
   readonly seed?: number | undefined;
+}
+
+/** How to open a saved index of lists. */
+export interface IvfOpenOptions extends IndexOpenOptions {
+  /**
+   * Where the whole vectors stay that the best few are scored by: in memory as long as the system has room (`memory`, the default), or
+   * on the disk: a mapped file then takes about what its codes and lists do, and a search some microseconds more. Says nothing of
+   * indexes that lists hold the vectors of (codec `f32` and `f16`), nor where files are not mapped.
+   */
+  readonly vectors?: "memory" | "disk" | undefined;
 }
 
 /** Settings of a search through lists. */
@@ -99,8 +112,13 @@ export class IvfPqIndex extends ApproximateIndex<IvfSearchOptions> {
    * Opens an index that `save` wrote, on either backend: mapped where there are files, and read as it is needed.
    * @throws TercetError ERR_NOT_FOUND, ERR_TYPE (an index of another kind), ERR_CORRUPT, ERR_VERSION, ERR_IO
    */
-  static async open(path: string, options: IndexOpenOptions = {}): Promise<IvfPqIndex> {
+  static async open(path: string, options: IvfOpenOptions = {}): Promise<IvfPqIndex> {
     const site = callSite(IvfPqIndex.open);
-    return new IvfPqIndex(await openIndex("index.open", { path, index: { kind: "ivf" } }, [], options, site));
+    const { vectors = "memory" } = options;
+    if (vectors !== "memory" && vectors !== "disk") {
+      throw argument("vectors", '"memory" or "disk"', JSON.stringify(vectors), site);
+    }
+    const request = { path, index: { kind: "ivf" }, spare: vectors === "disk" };
+    return new IvfPqIndex(await openIndex("index.open", request, [], options, site));
   }
 }

@@ -125,6 +125,9 @@ impl VectorIndex {
             0 => Vec::new(),
             span => vec![IndexPart::open(&spec, about.first, span, live, file)?],
         };
+        if request.spare {
+            parts.iter().for_each(|part| part.stored.reader.spare_vectors());
+        }
         let state = State { parts, rows, curves: Arc::new(about.curves.unwrap_or_default()), samples };
         Ok(Self::over(env, spec, state.swept()))
     }

@@ -88,18 +88,18 @@ pub(crate) fn recommend(
     check(&request)?;
     let exact = spec(&request, DenseIndexSpec::Flat(FlatSpec::default()))?;
     let vectors = exact.vectors("vectors", arrays.first().map(Array::view))?;
+    if vectors.count < VECTORS_MIN {
+        let message = format!("{} vectors say little: a sample has at least {VECTORS_MIN}", vectors.count);
+        return Err(TercetError::new(Code::Limit, message)
+            .field("vectors")
+            .expected(format!("at least {VECTORS_MIN} vectors"), vectors.count.to_string()));
+    }
     let queries = arrays.get(1).filter(|_| request.queries).map(Array::view);
     let queries = queries.map(|queries| exact.queries("queries", Some(queries))).transpose()?;
     let sample = sampled(vectors, queries.filter(|queries| queries.count > 0));
     let found = with_work(executor, request.threads, control, |work| {
         let index = VectorIndex::build(env.clone(), exact.clone(), Some(sample.base.view()), None, work)?;
         let state = index.state()?;
-        if state.size() < u64::from(VECTORS_MIN) {
-            let message = format!("{} vectors say little: a sample has at least {VECTORS_MIN}", state.size());
-            return Err(TercetError::new(Code::Limit, message)
-                .field("vectors")
-                .expected(format!("at least {VECTORS_MIN} vectors"), state.size().to_string()));
-        }
         let asked = exact.queries("queries", Some(sample.queries.view()))?;
         let truth = index.measure(&state, &Queries::Given(asked), k, Effort::Exact, work, (0, 1))?;
         let bench = Bench {

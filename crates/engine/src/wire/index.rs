@@ -70,6 +70,10 @@ pub struct IndexOpenRequest {
     pub path: String,
     /// The kind that the caller expects.
     pub index: DenseIndexSpec,
+    /// Whether whole vectors that only rank candidates again are let go of after they were looked at.
+    #[serde(default)]
+    #[ts(optional, as = "Option<_>")]
+    pub spare: bool,
 }
 
 /// What an index is: answer of `index.build`, `index.open` and `stats`.

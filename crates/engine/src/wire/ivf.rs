@@ -50,7 +50,7 @@ pub struct IvfSpec {
     #[serde(skip_serializing_if = "is_default")]
     #[ts(optional, as = "Option<_>")]
     pub spill: bool,
-    /// Let no list become much longer than the mean: even times, for a little recall.
+    /// Let no list hold more than twice the mean: even times, for up to half as many lists more.
     #[serde(skip_serializing_if = "is_default")]
     #[ts(optional, as = "Option<_>")]
     pub balance: bool,
@@ -58,7 +58,8 @@ pub struct IvfSpec {
     #[serde(skip_serializing_if = "is_default")]
     #[ts(optional, as = "Option<_>")]
     pub rerank: RerankName,
-    /// Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from the codes.
+    /// Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from codes: 8-bit ones
+    /// that stand for the vectors, 16-bit floats with `f16`, or with `rerank: none` those of the lists alone.
     #[serde(skip_serializing_if = "is_true")]
     #[ts(optional, as = "Option<_>")]
     pub keep: bool,

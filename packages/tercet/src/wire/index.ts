@@ -216,7 +216,8 @@ codec?: CodecName,
  */
 reduce?: ReduceSpec, 
 /**
- * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from the codes.
+ * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from codes: 8-bit ones
+ * that stand for the vectors, 16-bit floats with `f16`, or with `rerank: none` those of the lists alone.
  */
 keep?: boolean, 
 /**
@@ -268,7 +269,7 @@ reduce?: ReduceSpec,
  */
 spill?: boolean, 
 /**
- * Let no list become much longer than the mean: even times, for a little recall.
+ * Let no list hold more than twice the mean: even times, for up to half as many lists more.
  */
 balance?: boolean, 
 /**
@@ -1597,7 +1598,11 @@ path: string,
 /**
  * The kind that the caller expects.
  */
-index: DenseIndexSpec, };
+index: DenseIndexSpec, 
+/**
+ * Whether whole vectors that only rank candidates again are let go of after they were looked at.
+ */
+spare?: boolean, };
 
 /**
  * What an index is: answer of `index.build`, `index.open` and `stats`.

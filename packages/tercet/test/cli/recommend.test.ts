@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readVectors } from "../../src/cli/readers/vectors.js";
+import { buildIndex, type DenseIndexSpec } from "../../src/indexes.js";
 import { scratch, tercet } from "./scratch.js";
 
 const bytesOf = (values: ArrayBufferView) =>
@@ -135,6 +136,20 @@ describe("recommend", () => {
     expect(found.choice.bytes).toBeLessThanOrEqual(20);
     expect(found.skipped.map(({ name }) => name)).toContain("flat f32");
     expect(found.field).toContain('metric: "l2"');
+  });
+
+  it("names the type of vectors of bytes", async () => {
+    const bytes = Uint8Array.from(random(), (x) => 128 + x * 100);
+    const folder = scratch({ "v.npy": npy("|u1", "400, 8", bytes) });
+    const { exit, json } = await tercet(["recommend", `${folder}/v.npy`, "--metric", "l2", "--json"]);
+    expect(exit).toBe(0);
+    const { build, index } = json() as { build: string; index: DenseIndexSpec };
+    expect(build).toBe(
+      `buildIndex(vectors, { dims: 8, metric: "l2", dtype: "u8", index: ${JSON.stringify(index)} })`,
+    );
+    const built = await buildIndex(bytes, { dims: 8, metric: "l2", dtype: "u8", index });
+    expect(built.size).toBe(400);
+    built.close();
   });
 
   it("says what is wrong", async () => {

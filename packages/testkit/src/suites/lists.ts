@@ -71,6 +71,20 @@ export function lists(kit: Kit): void {
       expect((await collection.verify()).problems).toEqual([]);
     });
 
+    test("may keep codes alone", async () => {
+      const index = ivf({ codec: "lvq8", keep: false, rerank: "none" });
+      const collection = await kit.open({ v: dense({ dims: DIMS, index }) });
+      const documents = Array.from({ length: COUNT }, (_, id) => ({ id, v: at(rows, id) }));
+      for (let from = 0; from < COUNT; from += 400)
+        await collection.upsert(documents.slice(from, from + 400));
+      await collection.compact();
+      for (const id of [0, 400, COUNT - 1]) {
+        const page = await collection.search({ query: near("v", at(rows, id), { nprobe: 24 }), limit: 1 });
+        expect(ids(page)).toEqual([id]);
+      }
+      expect((await collection.verify()).problems).toEqual([]);
+    });
+
     test.each([
       [{ lists: 0 }, "lists"],
       [{ codec: "pq", m: 17 }, "m"],
@@ -78,6 +92,7 @@ export function lists(kit: Kit): void {
       [{ codec: "lvq8", m: 4 }, "m"],
       [{ rotate: "opq", codec: "lvq8" }, "rotate"],
       [{ rerank: "vectors", keep: false }, "rerank"],
+      [{ rerank: "none", keep: false, spill: true }, "spill"],
       [{ reduce: { kind: "leanvec", dims: 17 } }, "reduce.dims"],
       [{ seed: -1 }, undefined],
       [{ codec: "pq16" }, undefined],
@@ -123,6 +138,8 @@ export function lists(kit: Kit): void {
       [{ codec: "pq", m: 5, bits: 4 }, 0.9],
       [{ codec: "pq", m: 8, bits: 4, rotate: "opq", rerank: "lvq8" }, 0.95],
       [{ codec: "lvq8", keep: false }, 0.93],
+      [{ codec: "lvq8", keep: false, rerank: "none" }, 0.93],
+      [{ codec: "pq", m: 16, bits: 8, keep: false, rerank: "none", balance: true }, 0.85],
       [{ codec: "lvq8", spill: true, balance: true }, 0.97],
     ] as const)("of %o finds nearly all, and the same when it was saved", async (options, least) => {
       const wanted = await truth();
@@ -135,9 +152,37 @@ export function lists(kit: Kit): void {
       const path = `${await kit.folder()}/lists.index`;
       await index.save(path);
       const again = kit.kept(await IvfPqIndex.open(path, { backend: kit.binding }));
-      expect(again.search(queries[2] as Float32Array, 10, { nprobe: 4 })).toEqual(
-        index.search(queries[2] as Float32Array, 10, { nprobe: 4 }),
-      );
+      const answer = index.search(queries[2] as Float32Array, 10, { nprobe: 4 });
+      expect(again.search(queries[2] as Float32Array, 10, { nprobe: 4 })).toEqual(answer);
+      // Vectors that are let go of are there when they are wanted.
+      const disk = kit.kept(await IvfPqIndex.open(path, { backend: kit.binding, vectors: "disk" }));
+      for (const effort of [{ nprobe: 4 }, { exact: true }, { nprobe: 20, candidates: 900 }]) {
+        for (const query of queries)
+          expect(disk.search(query, 10, effort)).toEqual(index.search(query, 10, effort));
+      }
+      const wrong = IvfPqIndex.open(path, { backend: kit.binding, vectors: "tape" as never });
+      expect(await failure(wrong)).toMatchObject({ code: "ERR_ARGUMENT", field: "vectors" });
+    });
+
+    test("of codes alone keeps a tenth, says so, and takes codes through merges", async () => {
+      const options = { codec: "pq", m: 8, bits: 4, keep: false, rerank: "none", lists: 20 } as const;
+      const [index, whole] = await Promise.all([build(options), build({ ...options, keep: true })]);
+      expect((await index.stats()).bytes).toBeLessThan((await whole.stats()).bytes / 2);
+      const query = queries[0] as Float32Array;
+      for (const effort of [{ nprobe: 20 }, { exact: true }]) {
+        const found = index.search(query, 10, effort);
+        expect([found.exact, found.rows.length]).toEqual([false, 10]);
+      }
+      const before = index.vector(7);
+      await index.add(vectors(200, 33));
+      await index.compact();
+      const near = index.vector(7)?.every((x, i) => Math.abs(x - (before?.[i] as number)) < 1e-3);
+      expect(near).toBe(true);
+      expect(index.search(query, 5, { nprobe: 20 }).rows.length).toBe(5);
+      expect(await failure(build({ ...options, spill: true }))).toMatchObject({
+        code: "ERR_ARGUMENT",
+        field: "spill",
+      });
     });
 
     test("is trained anew when data has moved, and says before that it has", async () => {

@@ -34,10 +34,16 @@ export function recommending(kit: Kit): void {
       expect(index.size).toBe(600);
     });
 
+    test("takes no fewer vectors than are searched for among the others", async () => {
+      const found = await recommend(vectors(100, 43), { dims: DIMS, backend: kit.binding });
+      expect([found.vectors, found.queries, found.heldOut]).toEqual([90, 10, true]);
+    });
+
     test("is refused where it would say nothing", async () => {
       const fail = (given: Float32Array, options: object) =>
         failure(recommend(given, { dims: DIMS, backend: kit.binding, ...options }));
-      expect(await fail(vectors(20, 1), {})).toMatchObject({ code: "ERR_LIMIT", field: "vectors" });
+      for (const few of [20, 99])
+        expect(await fail(vectors(few, 1), {})).toMatchObject({ code: "ERR_LIMIT", field: "vectors" });
       for (const [options, field] of [
         [{ recall: 0 }, "recall"],
         [{ bytesPerVector: Number.NaN }, "bytesPerVector"],

@@ -27,7 +27,8 @@ export const recommend: Command = {
   about: `Builds every kind of index with every compressor over a sample of the vectors, finds the effort with which each
 reaches the recall wanted, and times it. "bytes" are what a search needs in memory for a vector; whole vectors that only
 rank a few candidates again may stay on the disk, and are counted under "file" alone. An index fits when it reaches the
-recall within the bytes; of those that fit the fastest is chosen. The last line is the field of a schema.
+recall within the bytes; of those that fit the fastest is chosen. The last line is the field of a schema, or for vectors that
+are not f32, which fields do not hold, the index of their own.
 
 Files are .npy (f4, f2, i1, u1), .fvecs, .bvecs, .ivecs, or JSON Lines with an array of numbers a line.`,
   options: {
@@ -83,11 +84,23 @@ async function run(args: Arguments, context: Context): Promise<Answer> {
   };
   const found = await measure(sample.values, options);
   progress.clear();
-  const field = `dense({ dims: ${sample.dims}, metric: ${JSON.stringify(metric)}, index: ${printIndex(found.index)} })`;
+  const line = printed(found, sample, metric);
   return {
-    json: { ...found, dims: sample.dims, metric, file, field },
-    text: report(found, sample, wanted, field),
+    json: { ...found, dims: sample.dims, dtype: sample.dtype, metric, file, ...line },
+    text: report(found, sample, wanted, line),
   };
+}
+
+/** What to write to have it. Fields hold f32; vectors of another type are for an index of their own. */
+function printed(
+  found: Recommendation,
+  { dims, dtype }: VectorFile,
+  metric: string,
+): { readonly field: string } | { readonly build: string } {
+  const settings = `dims: ${dims}, metric: ${JSON.stringify(metric)}`;
+  if (dtype === "f32") return { field: `dense({ ${settings}, index: ${printIndex(found.index)} })` };
+  const index = JSON.stringify(found.index);
+  return { build: `buildIndex(vectors, { ${settings}, dtype: ${JSON.stringify(dtype)}, index: ${index} })` };
 }
 
 function share(args: Arguments, name: string): number | undefined {
@@ -129,7 +142,7 @@ function report(
   found: Recommendation,
   sample: VectorFile,
   wanted: { readonly bytesPerVector: number | undefined; readonly recall: number; readonly k: number },
-  field: string,
+  line: { readonly field: string } | { readonly build: string },
 ): string {
   const cells = (row: RecommendRow) => [
     `${row === found.choice ? "*" : row.fits ? "+" : " "} ${row.name}`,
@@ -154,6 +167,6 @@ function report(
       ? []
       : [`not measured:\n${found.skipped.map(({ name, why }) => `  ${name}: ${why}`).join("\n")}`]),
     found.choice.fits ? `* is chosen, + would do as well` : none,
-    `vector: ${field}`,
+    "field" in line ? `vector: ${line.field}` : `const index = await ${line.build};`,
   ].join("\n\n");
 }
