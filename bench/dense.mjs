@@ -15,7 +15,8 @@
  *   cold     opening and the first answer, files out of the page cache
  *   scaling  building with two threads beside two processes with one
  *   codes    recall of product codes of some sizes alone, beside Faiss's with and without OPQ (not part of --full)
- *   resident what lies in memory of a mapped file after its searches (not part of --full)
+ *   resident what lies in memory of a mapped file while it is searched, as it comes and with vectors left on the disk; with
+ *            --large n also of n rows of 128 components made of the set's (not part of --full)
  *
  * Each job is a process of its own on one pinned core, and the engines take turns. Peers come from the harness beside the
  * project, `../shared/bench-peers/dense` or the folder TERCET_SHARED; it names their packages. TERCET_BENCH_PYTHON is an
@@ -120,7 +121,7 @@ function read() {
       keep: { type: "boolean", default: false },
       ...{ data: text, sets: text, do: text, peers: text, "node-peers": text, "filter-peers": text },
       ...{ tercet: text, rounds: text, rows: text, isa: text, time: text, core: text, ef: text },
-      ...{ out: text, from: text, "build-rounds": text },
+      ...{ out: text, from: text, "build-rounds": text, large: text },
     },
   });
   const list = (name, all) => values[name]?.split(",").filter((one) => one !== "") ?? all;
@@ -152,6 +153,7 @@ function read() {
     rounds: number("rounds", size.rounds),
     rows: number("rows", size.rows),
     ef: number("ef", 64),
+    large: number("large", 0),
     time: one("time", ["cpu", "wall"], "cpu"),
     isa,
     python,

@@ -87,8 +87,8 @@ class Adapter {
     this.#index = await this.#Class.build(vectors, options);
   }
 
-  async open(path) {
-    this.#index = await this.#Class.open(path);
+  async open(path, options = {}) {
+    this.#index = await this.#Class.open(path, options);
   }
 
   save(path) {
@@ -110,6 +110,10 @@ class Adapter {
 
   one(query, k) {
     return this.#index.search(query, k, this.#search).rows;
+  }
+
+  exact(query, k) {
+    return this.#index.search(query, k, { exact: true }).rows;
   }
 
   async batch(queries, k) {

@@ -8,6 +8,8 @@ import { effortAt } from "./curves.mjs";
 import { codesOfPeers, peer, tercet } from "./jobs.mjs";
 
 const TARGET = 0.95;
+/** Components of the rows of a set that was enlarged. */
+const LARGE_DIMS = 128;
 const REMOVES = /^(hnswlib|usearch|svs-dynamic|zvec)/;
 const NODE_FILTERS = /^zvec/;
 
@@ -163,14 +165,28 @@ async function codes(settings, report, set) {
   await measured(report, set, "codes", tercet(settings, set, "ivf", "codes", { budgets }));
 }
 
-/** What lies in memory of a mapped file that was searched. */
+/** What lies in memory of a mapped file while it is searched: as it comes, with vectors left on the disk, and so of more rows. */
 async function resident(settings, report, set) {
   await ready(settings, report, set, []);
   for (const index of indexes(settings)) {
     const effort = set.efforts?.[`tercet ${index}`];
-    makeCold(saved(set, `tercet-${index.replaceAll(":", "-")}`), false);
-    const job = tercet(settings, set, index, "resident", { ef: Math.ceil(effort ?? settings.ef) });
-    await measured(report, set, "resident", job, { effort });
+    const ef = Math.ceil(effort ?? settings.ef);
+    const save = saved(set, `tercet-${index.replaceAll(":", "-")}`);
+    for (const vectors of ["memory", "disk"]) {
+      makeCold(save, false);
+      const job = tercet(settings, set, index, "resident", { ef, vectors });
+      await measured(report, set, "resident", job, { effort });
+    }
+    if (settings.large === 0) continue;
+    const job = { save: `${save}-large`, large: { rows: settings.large, dims: LARGE_DIMS } };
+    const name = index.replace(/:m=\d+/, `:m=${LARGE_DIMS / 2}`);
+    if (!(settings.keep && existsSync(job.save)))
+      await measured(report, set, "enlarge", tercet(settings, set, name, "enlarge", job));
+    for (const vectors of ["memory", "disk"]) {
+      makeCold(job.save, false);
+      const again = tercet(settings, set, name, "resident", { ...job, ef, vectors });
+      await measured(report, set, "resident", again, { large: true });
+    }
   }
 }
 

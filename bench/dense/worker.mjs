@@ -1,12 +1,13 @@
 /**
  * One job of tercet's in a process of its own: `worker.mjs JOB`, a JSON object; prints one line, as the peers' worker.py
- * does: `RESULT` and what it measured. Jobs (`do`): build, search, node, filter, churn, cold, codes, resident.
+ * does: `RESULT` and what it measured. Jobs (`do`): build, search, node, filter, churn, cold, codes, resident, enlarge.
  */
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { adapterOf } from "./adapters.mjs";
 import { replaceRows } from "./churn.mjs";
 import { SELECTIVITIES } from "./data.mjs";
+import { cut, enlarged } from "./large.mjs";
 import { cpuMs, curve, K, nodeCurve, recall, rowsOf, timed } from "./measure.mjs";
 import { raw } from "./npy.mjs";
 
@@ -17,7 +18,9 @@ const metric = meta.metric === "ip" ? "dot" : "l2";
 const queries = raw(join(job.data, "query.f32"), Float32Array);
 const truth = rowsOf(raw(join(job.data, "gt.i32"), Int32Array), meta.gtk);
 const asked = { queries, dims, truth };
-const JOBS = { build, search, node, filter, churn, cold, codes, resident };
+/** Queries whose true neighbours are found in an enlarged set. */
+const TRUE = 50;
+const JOBS = { build, search, node, filter, churn, cold, codes, resident, enlarge };
 
 let result;
 try {
@@ -136,21 +139,47 @@ async function codes() {
   return { codes: found };
 }
 
+/** An index of more rows than the set has, made of them, and what its exact search finds. */
+async function enlarge(adapter) {
+  const { rows, dims: width } = job.large;
+  const vectors = enlarged(raw(join(job.data, "base.f32"), Float32Array), dims, rows, width);
+  const cpu = process.cpuUsage();
+  await adapter.build(vectors, width, metric, job.threads);
+  const build_cpu_s = cpuMs(cpu) / 1000;
+  await adapter.save(job.save);
+  const some = rowsOf(cut(queries, dims, width), width).slice(0, TRUE);
+  const found = some.map((query) => [...adapter.exact(query, K)]);
+  writeFileSync(`${job.save}.truth.json`, JSON.stringify(found));
+  return { build_cpu_s, file_mb: statSync(job.save).size / 1e6, rows };
+}
+
 /** The parent has taken the file out of the page cache; the searches map what they need of it. */
 async function resident(adapter) {
+  const width = job.large?.dims ?? dims;
+  const right = job.large === undefined ? truth : JSON.parse(readFileSync(`${job.save}.truth.json`, "utf8"));
   const anonymous = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]) / 1e3;
   const before = anonymous();
-  await adapter.open(job.save);
+  await adapter.open(job.save, { vectors: job.vectors });
   adapter.set(job.ef);
-  const found = rowsOf(queries, dims).map((query) => adapter.one(query, K));
+  const found = [];
+  let [file_mb, ms] = [0, 0];
+  for (const query of rowsOf(cut(queries, dims, width), width)) {
+    const cpu = process.cpuUsage();
+    found.push(adapter.one(query, K));
+    ms += cpuMs(cpu);
+    if (found.length % 25 === 0) file_mb = Math.max(file_mb, mappedOf(job.save));
+  }
   const anon_mb = anonymous() - before;
   const { parts } = await adapter.stats();
   const sections = Object.entries(parts[0].sections);
   const sum = (some) => some.reduce((all, [, bytes]) => all + bytes, 0) / 1e6;
   return {
     resident: {
-      recall: recall(found, truth, truth.length),
-      file_mb: mappedOf(job.save),
+      vectors: job.vectors,
+      rows: parts[0].vectors,
+      recall: recall(found, right, right.length),
+      qps: (found.length / ms) * 1000,
+      file_mb,
       anon_mb,
       codes_mb: sum(sections.filter(([name]) => name !== "values")),
       whole_mb: sum(sections),
@@ -162,6 +191,7 @@ async function resident(adapter) {
 function mappedOf(path) {
   let [here, kb] = [false, 0];
   for (const line of readFileSync("/proc/self/smaps", "utf8").split("\n")) {
+    // A map whose pages were advised about is several to the system.
     if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) here = line.endsWith(path);
     else if (here && line.startsWith("Rss:")) kb += Number(/\d+/.exec(line)[0]);
   }
