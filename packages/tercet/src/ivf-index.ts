@@ -58,7 +58,7 @@ export interface IvfPqOptions extends VectorIndexOptions {
 export interface IvfOpenOptions extends IndexOpenOptions {
   /**
    * Where the whole vectors stay that the best few are scored by: in memory as long as the system has room (`memory`, the default), or
-   * on the disk: a mapped file then takes about what its codes and lists do, and a search some microseconds more. Says nothing of
+   * on the disk: a mapped file then takes about what its codes and lists do, and a search a tenth of a millisecond more. Says nothing of
    * indexes that lists hold the vectors of (codec `f32` and `f16`), nor where files are not mapped.
    */
   readonly vectors?: "memory" | "disk" | undefined;
