@@ -3,7 +3,7 @@
 use super::compare::Scores;
 use super::query::Scratch;
 use crate::dense::{DenseSpec, DenseStream, Reduce, Work};
-use crate::quant::{CodeQuery, Coder, Space};
+use crate::quant::{Asked, CodeQuery, Coder, Space};
 use crate::reduce::{Reduction, SAMPLE, fit};
 use crate::sections::reserved;
 use crate::values::Values;
@@ -195,17 +195,17 @@ impl Lvq {
             return None;
         }
         point.resize(self.space.points(), 0.0);
-        self.space.query(floats, point);
+        let asked = self.space.ask(floats, point);
         let norm = Coder::norm(point);
         if self.reduced() {
             reduced.resize(self.coder.dims(), 0.0);
-            self.reduction.apply_query(point, reduced);
+            self.reduction.apply_asked(point, asked.weight, reduced);
             self.coder.query(reduced, norm, coded);
         } else {
             self.coder.query(point, norm, coded);
         }
-        let length = floats.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-        Some(LvqScores { lvq: self, codes, query: coded, length })
+        coded.weight = asked.weight;
+        Some(LvqScores { lvq: self, codes, query: coded, asked })
     }
 }
 
@@ -214,8 +214,7 @@ pub(super) struct LvqScores<'a> {
     lvq: &'a Lvq,
     codes: &'a [u8],
     query: &'a CodeQuery,
-    /// The query's squared length.
-    length: f64,
+    asked: Asked,
 }
 
 impl<'a> LvqScores<'a> {
@@ -224,10 +223,9 @@ impl<'a> LvqScores<'a> {
         LvqScores { codes, ..*self }
     }
 
-    /// From half the squared distance less half the query's squared length to a score.
     fn finish(&self, out: &mut [f32]) {
         for distance in out {
-            *distance = self.lvq.space.score(2.0 * (*distance + self.query.half_norm), self.length);
+            *distance = self.lvq.space.score(*distance, &self.asked);
         }
     }
 }

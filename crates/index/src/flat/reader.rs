@@ -129,6 +129,14 @@ impl FlatReader {
         self.kept.as_ref()
     }
 
+    /// The vectors rounded to f16, where they are kept beside the whole ones.
+    pub(super) fn halves(&self) -> Option<&Vectors> {
+        match &self.codes {
+            Some(Coded::Half(halves)) => Some(halves),
+            _ => None,
+        }
+    }
+
     /// The 8-bit codes, where there are some.
     pub(super) fn lvq(&self) -> Option<&Lvq> {
         match &self.codes {

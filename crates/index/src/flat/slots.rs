@@ -4,6 +4,7 @@ use super::FlatReader;
 use super::compare::{Comparison, Scores};
 use super::lvq::LvqScores;
 use super::query::{prepare, with_scratch};
+use super::vectors::Vectors;
 use crate::values::Values;
 use tercet_kernels::prefetch;
 
@@ -51,8 +52,31 @@ impl FlatReader {
         query: Values<'_>,
         body: impl FnOnce(&mut SlotScores<'_>) -> R,
     ) -> Option<R> {
+        self.with_slots_of(self.kept(), query, body)
+    }
+
+    /// Whether halves stand beside the vectors.
+    pub(crate) fn has_halves(&self) -> bool {
+        self.kept().is_some() && self.halves().is_some()
+    }
+
+    /// The same with the vectors rounded to f16, where they are kept beside the whole ones.
+    pub(crate) fn with_halves<R>(
+        &self,
+        query: Values<'_>,
+        body: impl FnOnce(&mut SlotScores<'_>) -> R,
+    ) -> Option<R> {
+        self.with_slots_of(self.halves().or(self.kept()), query, body)
+    }
+
+    fn with_slots_of<R>(
+        &self,
+        vectors: Option<&Vectors>,
+        query: Values<'_>,
+        body: impl FnOnce(&mut SlotScores<'_>) -> R,
+    ) -> Option<R> {
         with_scratch(|scratch| {
-            let mut slots = match (self.kept(), self.lvq()) {
+            let mut slots = match (vectors, self.lvq()) {
                 (Some(vectors), _) => {
                     let view = vectors.unverified();
                     let stride = vectors.shape.dtype.bytes(vectors.shape.dims);

@@ -22,7 +22,7 @@ pub(super) fn metric(spec: &DenseSpec) -> Metric {
 pub(super) fn kept(spec: &DenseSpec) -> DenseSpec {
     let mut kept = spec.uncoded();
     if spec.options.codec == Codec::F16 {
-        (kept.options.codec, kept.options.keep) = (Codec::F16, false);
+        (kept.options.codec, kept.options.keep) = (Codec::F16, spec.options.keep);
     } else if lent(spec) {
         (kept.options.codec, kept.options.keep) = (Codec::Lvq8, false);
     }
@@ -71,9 +71,10 @@ pub(super) fn make(
     }
     let params = params(spec);
     let plan = Plan::fit(spec, metric(spec), rows, queries, work)?;
-    let codes = plan.encode(rows, work.parallel)?;
+    let codes = plan.encode(rows, work)?;
     work.step(0, count as u64)?;
-    let queries = plan.queries(rows, work.parallel);
+    let queries = plan.queries(rows, work)?;
+    rows.sound()?;
     let mut levels: Vec<u8> = reserved(count)?;
     levels.extend((0..count as u32).map(|slot| params.level(slot)));
     let material = Material {
@@ -85,7 +86,7 @@ pub(super) fn make(
     };
     let graph = build::bare(params, &levels)?;
     let mut graph = build::grow(&material, graph, &vec![false; count], &levels, work)?;
-    connect(&material, &mut graph)?;
+    connect(&material, &mut graph, work)?;
     write(spec, &plan, &codes, &graph, count, count, sink)
 }
 

@@ -13,7 +13,7 @@ use super::prune::Judge;
 use super::reach::connect;
 use super::reader::{HnswReader, Stage};
 use super::{GRAPH_FROM, WALK_BYTES};
-use crate::dense::{DenseSpec, DenseStream, Work};
+use crate::dense::{DenseReader, DenseSpec, DenseStream, Work};
 use crate::flat;
 use crate::parallel::in_parallel;
 use crate::reused::{self, Largest, NONE};
@@ -22,32 +22,85 @@ use crate::values::Values;
 use crate::{IndexError, SectionSink};
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// A graph is used again while the merged one has at most so many times the vectors it was planned for.
 const GROWTH: usize = 4;
 /// ... and it brings at least this share of them.
 const SHARE: usize = 3;
 
-/// Vectors that came by a stream.
-struct Held<'a> {
-    values: Vec<f32>,
+/// The vectors that codes are made of, where they lie: in the reader that they come from, or, of those that come from
+/// none, here.
+struct Fresh<'a> {
     dims: usize,
+    readers: Vec<&'a dyn DenseReader>,
+    /// The reader of each vector and its row there; [`NONE`] and its number among those that are held.
+    places: Vec<(u32, u32)>,
+    held: Vec<f32>,
     /// Queries that axes are fitted to.
     queries: Option<Values<'a>>,
+    /// What a vector was that could not be read, the first that happened.
+    failed: Mutex<Option<IndexError>>,
 }
 
-impl Rows for Held<'_> {
+impl Fresh<'_> {
+    fn push(&mut self, place: (u32, u32), vector: Values<'_>) -> Result<(), IndexError> {
+        let mut place = place;
+        if place.0 == NONE {
+            place.1 = self.count_held() as u32;
+            let before = self.held.len();
+            let bytes = self.dims as u64 * 4;
+            self.held.try_reserve(self.dims).map_err(|_| IndexError::Memory { bytes })?;
+            self.held.resize(before + self.dims, 0.0);
+            let floats = vector.to_f32();
+            self.held[before..].iter_mut().zip(floats.iter()).for_each(|(held, x)| *held = *x);
+        }
+        self.places.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 8 })?;
+        self.places.push(place);
+        Ok(())
+    }
+
+    fn count_held(&self) -> usize {
+        self.held.len() / self.dims.max(1)
+    }
+
+    fn read(&self, (reader, row): (u32, u32), out: &mut Vec<f32>) -> Result<(), IndexError> {
+        out.clear();
+        let Some(reader) = self.readers.get(reader as usize) else {
+            let from = row as usize * self.dims;
+            out.extend_from_slice(self.held.get(from..from + self.dims).unwrap_or(&[]));
+            return Ok(());
+        };
+        let missing = || IndexError::corrupt("rows", format!("row {row} has no vector"));
+        reader.stored(row)?.ok_or_else(missing)?.values().write_f32(out);
+        match out.len() == self.dims {
+            true => Ok(()),
+            false => Err(missing()),
+        }
+    }
+}
+
+impl Rows for Fresh<'_> {
     fn count(&self) -> usize {
-        self.values.len() / self.dims.max(1)
+        self.places.len()
     }
 
     fn get(&self, at: usize, out: &mut Vec<f32>) {
-        out.clear();
-        out.extend_from_slice(&self.values[at * self.dims..(at + 1) * self.dims]);
+        if let Err(error) = self.read(self.places[at], out) {
+            // The caller has no place for an error; `sound` has, before anything is written.
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            out.clear();
+            out.resize(self.dims, 0.0);
+        }
     }
 
     fn lying(&self, range: Range<usize>) -> Option<&[f32]> {
-        self.values.get(range.start * self.dims..range.end * self.dims)
+        let here = self.count_held() == self.places.len();
+        here.then(|| self.held.get(range.start * self.dims..range.end * self.dims)).flatten()
+    }
+
+    fn sound(&self) -> Result<(), IndexError> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
     }
 }
 
@@ -66,10 +119,10 @@ pub(super) fn merge(
     // Codes that are not stored, or that belong to the vectors as `flat` has them, are made again for all.
     let again = lent(spec) || raw(spec);
     // Otherwise those of the reused graph's rows are there.
-    let (mut taken, mut fresh) = gather(spec, vectors, base.as_ref(), again)?;
+    let (mut taken, mut fresh) = gather(spec, rows, vectors, base.as_ref(), again)?;
     if !again && base.as_ref().is_some_and(|base| !base.fits(&fresh)) {
         base = None;
-        (taken, fresh) = gather(spec, vectors, None, again)?;
+        (taken, fresh) = gather(spec, rows, vectors, None, again)?;
     }
     match base {
         Some(base) => base.grow(spec, &taken, &fresh, again, sink, work),
@@ -81,33 +134,47 @@ pub(super) fn merge(
 /// The old slot of each vector, and those that have none, or all of them.
 fn gather<'a>(
     spec: &DenseSpec,
+    rows: u32,
     vectors: &'a dyn DenseStream,
     base: Option<&Reused<'_>>,
     all: bool,
-) -> Result<(Vec<u32>, Held<'a>), IndexError> {
-    let mut fresh = Held { values: Vec::new(), dims: spec.dims, queries: vectors.queries() };
+) -> Result<(Vec<u32>, Fresh<'a>), IndexError> {
+    let sources = vectors.sources();
+    let mut fresh = Fresh {
+        dims: spec.dims,
+        readers: sources.iter().map(|source| source.reader).collect(),
+        places: Vec::new(),
+        held: Vec::new(),
+        queries: vectors.queries(),
+        failed: Mutex::default(),
+    };
+    let mut places: Vec<(u32, u32)> = reserved(if sources.is_empty() { 0 } else { rows as usize })?;
+    places.resize(places.capacity().min(rows as usize), (NONE, NONE));
+    for (reader, source) in sources.into_iter().enumerate() {
+        for (old, new) in source.kept {
+            if let Some(place) = places.get_mut(new as usize) {
+                *place = (reader as u32, old);
+            }
+        }
+    }
     let mut taken: Vec<u32> = Vec::new();
-    let mut floats = Vec::new();
     vectors.for_each(&mut |row, vector| {
         let from = base.map_or(NONE, |base| base.rows[row as usize]);
         taken.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
         taken.push(from);
         if from == NONE || all {
-            vector.write_f32(&mut floats);
-            let bytes = floats.len() as u64 * 4;
-            fresh.values.try_reserve(floats.len()).map_err(|_| IndexError::Memory { bytes })?;
-            fresh.values.extend_from_slice(&floats);
+            fresh.push(places.get(row as usize).copied().unwrap_or((NONE, NONE)), vector)?;
         }
         Ok(())
     })?;
     Ok((taken, fresh))
 }
 
-/// What a merge holds of a vector: itself, 8-bit codes, the codes and the query of the walk, links with their spare places,
-/// and some words.
+/// What a merge holds of a vector: 8-bit codes, the codes and the query of the walk, links with their spare places, and some
+/// words. The vectors stay where they are.
 pub(super) fn bytes(spec: &DenseSpec) -> u64 {
     let links = params(spec).m as u64 * 4 * 3;
-    (spec.dims as u64).saturating_mul(5) + 3 * WALK_BYTES as u64 + links + 64
+    (spec.dims as u64) + 3 * WALK_BYTES as u64 + links + 96
 }
 
 /// A graph that is used again.
@@ -143,10 +210,13 @@ impl<'a> Reused<'a> {
     }
 
     /// Whether the space of the plan has a point for every vector.
-    fn fits(&self, fresh: &Held<'_>) -> bool {
+    fn fits(&self, fresh: &Fresh<'_>) -> bool {
         let space = &self.stage.plan.space;
-        let mut point = vec![0.0; space.points()];
-        fresh.values.chunks_exact(space.dims().max(1)).all(|vector| space.fits(vector, &mut point))
+        let (mut vector, mut point) = (Vec::new(), vec![0.0; space.points()]);
+        (0..fresh.count()).all(|at| {
+            fresh.get(at, &mut vector);
+            space.fits(&vector, &mut point)
+        })
     }
 
     /// `taken`: the old slot of each new slot, [`NONE`] for the vectors in `fresh`, in their order; `fresh` has all of them
@@ -155,7 +225,7 @@ impl<'a> Reused<'a> {
         &self,
         spec: &DenseSpec,
         taken: &[u32],
-        fresh: &Held<'_>,
+        fresh: &Fresh<'_>,
         again: bool,
         sink: &mut dyn SectionSink,
         work: &Work<'_>,
@@ -170,10 +240,11 @@ impl<'a> Reused<'a> {
             (&stage.plan, stage.planned as usize)
         };
         let (codes, queries) = if again {
-            (plan.encode(fresh, work.parallel)?, plan.queries(fresh, work.parallel))
+            (plan.encode(fresh, work)?, plan.queries(fresh, work)?)
         } else {
             self.codes(taken, fresh, work)?
         };
+        fresh.sound()?;
         let levels = self.levels(taken, params)?;
         let material = Material {
             params,
@@ -186,7 +257,7 @@ impl<'a> Reused<'a> {
         self.take_over(&material, &mut graph, taken, &levels, work)?;
         let inserted: Vec<bool> = taken.iter().map(|from| *from != NONE).collect();
         let mut graph = build::grow(&material, graph, &inserted, &levels, work)?;
-        connect(&material, &mut graph)?;
+        connect(&material, &mut graph, work)?;
         write(spec, plan, &codes, &graph, taken.len(), planned, sink)
     }
 
@@ -194,12 +265,12 @@ impl<'a> Reused<'a> {
     fn codes(
         &self,
         taken: &[u32],
-        fresh: &Held<'_>,
+        fresh: &Fresh<'_>,
         work: &Work<'_>,
     ) -> Result<(Codes, Queries), IndexError> {
         let plan = &self.stage.plan;
-        let made = plan.encode(fresh, work.parallel)?;
-        let mut fresh_queries = match plan.queries(fresh, work.parallel) {
+        let made = plan.encode(fresh, work)?;
+        let mut fresh_queries = match plan.queries(fresh, work)? {
             Queries::Made(queries) => Some(queries.into_iter()),
             Queries::Rows => None,
         };

@@ -1,7 +1,7 @@
 //! How the vectors of a segment are coded: the space, the axes, and the two kinds of code.
 
 use super::{WALK_BYTES, WALK_CANDIDATES, WALK_QUERIES, WALK_SAMPLE};
-use crate::dense::{Codec, DenseSpec, Parallel, Reduce, Work};
+use crate::dense::{Codec, DenseSpec, Reduce, Work};
 use crate::parallel::{each_part, in_parallel};
 use crate::quant::{CodeQuery, Coder, Space};
 use crate::reduce::{PCA_DIMS_MAX, Reduction, SAMPLE, fit, pca};
@@ -14,6 +14,8 @@ use tercet_kernels::Metric;
 /// Vectors that are visited at once, and those that one piece of work takes.
 const VISITED: usize = 4_096;
 const PIECE: usize = 64;
+/// Vectors that are coded between two looks at whether to go on.
+const ROUND: usize = 16_384;
 /// With fewer vectors axes are not worth their while.
 const AXES_FROM: usize = 2_048;
 
@@ -57,6 +59,10 @@ pub(super) struct Codes {
 pub(super) trait Rows: Sync {
     fn count(&self) -> usize;
     fn get(&self, at: usize, out: &mut Vec<f32>);
+    /// The error of a vector that could not be read and was given as zeros.
+    fn sound(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
     /// Some one after the other, where they lie so.
     fn lying(&self, _range: Range<usize>) -> Option<&[f32]> {
         None
@@ -190,20 +196,19 @@ impl Plan {
             plan(Reduction::Pca(axes), Coder::bits4(many)),
             plan(Reduction::Pca(leading), Coder::bits8(few)),
         ];
-        let [with_many, with_few] =
-            [plans[0].agreement(rows, work.parallel)?, plans[1].agreement(rows, work.parallel)?];
+        let [with_many, with_few] = [plans[0].agreement(rows, work)?, plans[1].agreement(rows, work)?];
         let [many, few] = plans;
         Ok(if with_few >= with_many { few } else { many })
     }
 
     /// Of a sample, how many of the nearest by the judge's codes are among the nearest by the walk's.
-    fn agreement(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Result<u64, IndexError> {
+    fn agreement(&self, rows: &dyn Rows, work: &Work<'_>) -> Result<u64, IndexError> {
         let count = rows.count().min(WALK_SAMPLE);
         let step = rows.count() / count.max(1);
         let sample = Sampled { rows, step, count };
-        let codes = self.encode(&sample, parallel)?;
-        let queries = self.queries(&sample, parallel);
-        let agreed = in_parallel(parallel, WALK_QUERIES.min(count), 8, &|at| {
+        let codes = self.encode(&sample, work)?;
+        let queries = self.queries(&sample, work)?;
+        let agreed = in_parallel(work.parallel, WALK_QUERIES.min(count), 8, &|at| {
             let slot = at * (count / WALK_QUERIES.min(count).max(1));
             let (mut walked, mut judged) = (vec![0.0; count], vec![0.0; count]);
             if let Queries::Made(queries) = &queries {
@@ -229,17 +234,16 @@ impl Plan {
     }
 
     /// Codes all vectors.
-    pub(super) fn encode(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Result<Codes, IndexError> {
+    pub(super) fn encode(&self, rows: &dyn Rows, work: &Work<'_>) -> Result<Codes, IndexError> {
         let (count, judge, walk) = (rows.count(), self.judge.stride(), self.walk.stride());
         let mut codes = Codes { walk: Vec::new(), judge: reserved(count.saturating_mul(judge))? };
         if self.over == Over::Own {
             codes.walk = reserved(count.saturating_mul(walk))?;
         }
-        // Bounded pieces, so that what stands beside the codes stays small.
-        const ROUND: usize = 65_536;
         for from in (0..count).step_by(ROUND) {
+            work.step(0, count as u64)?;
             let pieces = (count - from).min(ROUND).div_ceil(PIECE);
-            let coded = in_parallel(parallel, pieces, 1, &|piece| {
+            let coded = in_parallel(work.parallel, pieces, 1, &|piece| {
                 let first = from + piece * PIECE;
                 self.encode_some(rows, first, (first + PIECE).min(count))
             });
@@ -273,30 +277,37 @@ impl Plan {
     }
 
     /// The queries with which vectors are inserted.
-    pub(super) fn queries(&self, rows: &dyn Rows, parallel: &dyn Parallel) -> Queries {
+    pub(super) fn queries(&self, rows: &dyn Rows, work: &Work<'_>) -> Result<Queries, IndexError> {
         if self.over != Over::Own {
-            return Queries::Rows;
+            return Ok(Queries::Rows);
         }
-        let made = in_parallel(parallel, rows.count(), 64, &|at| {
-            let (mut vector, mut query) = (Vec::new(), CodeQuery::default());
-            rows.get(at, &mut vector);
-            self.walk_query(&vector, false, &mut Buffers::default(), &mut query);
-            query
-        });
-        Queries::Made(made)
+        let count = rows.count();
+        let mut made = reserved(count)?;
+        for from in (0..count).step_by(ROUND) {
+            work.step(0, count as u64)?;
+            made.extend(in_parallel(work.parallel, (count - from).min(ROUND), PIECE, &|at| {
+                let (mut vector, mut query) = (Vec::new(), CodeQuery::default());
+                rows.get(from + at, &mut vector);
+                self.walk_query(&vector, false, &mut Buffers::default(), &mut query);
+                query
+            }));
+        }
+        Ok(Queries::Made(made))
     }
 
     /// The walk's query of a vector, and beside it the judge's: of one that is stored, or of a query.
     pub(super) fn walk_query(&self, vector: &[f32], query: bool, buffers: &mut Buffers, out: &mut CodeQuery) {
         let Buffers { point, reduced, judge, .. } = buffers;
         point.resize(self.space.points(), 0.0);
-        if query {
-            self.space.query(vector, point);
+        let weight = if query {
+            self.space.ask(vector, point).weight
         } else {
             self.space.point(vector, point);
-        }
+            1.0
+        };
         let norm = Coder::norm(point);
         self.judge.query(point, norm, judge);
+        judge.weight = weight;
         self.reduce(judge, norm, reduced, out);
     }
 
@@ -313,7 +324,8 @@ impl Plan {
             Reduction::Pca(_) | Reduction::LeanVec(_) => {
                 self.judge.distances_in_order(judge, &self.axes, reduced);
                 // The axes were coded as of no length: what is left is minus the product.
-                reduced.iter_mut().zip(&self.offset).for_each(|(x, offset)| *x = offset - *x);
+                let seen = |(x, offset): (&mut f32, &f32)| *x = judge.weight * offset - *x;
+                reduced.iter_mut().zip(&self.offset).for_each(seen);
             }
             Reduction::None | Reduction::Prefix { .. } => self.judge.components(judge, reduced),
             Reduction::UnitPrefix(_) => {
@@ -323,6 +335,7 @@ impl Plan {
             }
         }
         self.walk.query(reduced, norm, out);
+        out.weight = judge.weight;
     }
 
     /// The walk's query of a stored vector, from its 8-bit codes.

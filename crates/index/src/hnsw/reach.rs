@@ -5,6 +5,7 @@ use super::build::{Material, nearest};
 use super::graph::{Graph, Layer, NONE, used};
 use super::prune::{Near, PruneScratch};
 use crate::IndexError;
+use crate::dense::Work;
 use crate::sections::reserved;
 
 /// Rounds of repair: taking a link away to make room may cut off another node, which the next round reaches.
@@ -38,7 +39,7 @@ fn spread(graph: &Graph, from: u32, seen: &mut [bool]) -> u32 {
 
 /// Links what cannot be reached to its nearest reached node with room; without any, in the place of that node's
 /// farthest link, which the new node takes over.
-pub(super) fn connect(material: &Material<'_>, graph: &mut Graph) -> Result<(), IndexError> {
+pub(super) fn connect(material: &Material<'_>, graph: &mut Graph, work: &Work<'_>) -> Result<(), IndexError> {
     let nodes = graph.base().len();
     let width = graph.base_width;
     let mut seen: Vec<bool> = reserved(nodes)?;
@@ -54,6 +55,8 @@ pub(super) fn connect(material: &Material<'_>, graph: &mut Graph) -> Result<(), 
             if seen[node as usize] {
                 continue;
             }
+            // All but everything is done; what is left may still take a while.
+            work.step(nodes as u64, nodes as u64)?;
             let room = |at: &u32| seen[*at as usize] && used(graph.base().links(*at)).len() < width;
             let found = nearest(material, graph, node, CANDIDATES);
             // A search that ends among unreached nodes, in an island, says nothing about the way there.

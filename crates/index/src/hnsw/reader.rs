@@ -267,7 +267,12 @@ impl DenseReader for HnswReader {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { exact: self.graph.is_none(), ..CAPABILITIES }
+        let of_vectors = self.vectors.capabilities();
+        Capabilities {
+            exact: of_vectors.exact && self.graph.is_none(),
+            originals: of_vectors.originals,
+            ..CAPABILITIES
+        }
     }
 
     fn cost_ns(&self, k: usize, allowed: Option<usize>) -> u64 {

@@ -33,6 +33,8 @@ const EF_USUAL: usize = 64;
 const EXACT_ROWS: usize = 256;
 /// Standard deviations of the codes' error within which candidates are scored by their vectors.
 const DOUBT: f32 = 2.0;
+/// Candidates by f16 that are scored by the whole vectors, beside two for each of the k.
+const HALVES_MORE: usize = 8;
 /// Candidates of a comparison of codes, at least, and for each of the k.
 const SCAN_LEAST: usize = 64;
 const SCAN_OF_K: usize = 4;
@@ -169,6 +171,10 @@ impl Run<'_> {
         tools: &mut Tools,
     ) -> Result<Answered, IndexError> {
         let plan = &self.stage.plan;
+        let rounded = plan.over == Over::Vectors && self.reader.vectors.has_halves();
+        if rounded && way != Way::Exact {
+            return self.by_halves(way, top, counters, tools);
+        }
         if plan.over == Over::Vectors || way == Way::Exact {
             let answered = self.reader.vectors.with_slots(self.search.query, |scores| {
                 let (path, complete) = self.found(way, &mut RawWalk { scores }, top, counters, tools)?;
@@ -203,6 +209,47 @@ impl Run<'_> {
         (tools.walk, tools.buffers) = (query, buffers);
         let (path, complete) = found?;
         Ok(Answered { exact: false, complete, path })
+    }
+
+    /// Finds candidates by the vectors rounded to f16, and offers the best of them by the whole ones.
+    fn by_halves(
+        &self,
+        way: Way,
+        top: &mut TopK,
+        counters: &mut Counters,
+        tools: &mut Tools,
+    ) -> Result<Answered, IndexError> {
+        let vectors = &self.reader.vectors;
+        let found = vectors.with_halves(self.search.query, |scores| {
+            self.found(way, &mut RawWalk { scores }, top, counters, tools)
+        });
+        let Some(found) = found else { return Ok(Answered::SCAN) };
+        let (path, complete) = found?;
+        let Tools { found, slots, distances, .. } = tools;
+        found.sort_unstable();
+        if top.radius().is_none() {
+            found.truncate(self.k.saturating_mul(2).saturating_add(HALVES_MORE));
+        }
+        slots.clear();
+        slots.extend(found.iter().map(|found| node(*found)));
+        self.score(top, counters, slots, distances);
+        Ok(Answered { exact: false, complete, path })
+    }
+
+    /// Offers slots to `top` by their vectors.
+    fn score(&self, top: &mut TopK, counters: &mut Counters, slots: &[u32], distances: &mut Vec<f32>) {
+        distances.clear();
+        distances.resize(slots.len(), 0.0);
+        let scored = self.reader.vectors.with_slots(self.search.query, |scores| {
+            slots.iter().for_each(|slot| scores.prefetch(*slot));
+            scores.scores(slots, distances);
+        });
+        if scored.is_some() {
+            counters.vectors_scored += slots.len() as u64;
+            for (slot, score) in slots.iter().zip(&*distances) {
+                self.offer(top, *score, *slot);
+            }
+        }
     }
 
     /// Finds the candidates.
@@ -356,18 +403,7 @@ impl Run<'_> {
             slots.clear();
             slots.extend(found.iter().filter(|found| **found <= limit).map(|found| node(*found)));
         }
-        distances.clear();
-        distances.resize(slots.len(), 0.0);
-        let scored = self.reader.vectors.with_slots(self.search.query, |scores| {
-            slots.iter().for_each(|slot| scores.prefetch(*slot));
-            scores.scores(slots, distances);
-        });
-        if scored.is_some() {
-            counters.vectors_scored += slots.len() as u64;
-            for (slot, score) in slots.iter().zip(&*distances) {
-                self.offer(top, *score, *slot);
-            }
-        }
+        self.score(top, counters, slots, distances);
     }
 }
 

@@ -42,6 +42,8 @@ pub struct CodeQuery {
     pub(super) middle: f32,
     /// Half its squared length.
     pub half_norm: f32,
+    /// How much of a row's bias counts: 1, or what [`Space::ask`](super::Space::ask) says.
+    pub weight: f32,
 }
 
 impl CodeQuery {
@@ -201,6 +203,7 @@ impl Coder {
         out.scale = if inverse > 0.0 { step } else { 0.0 };
         out.middle = self.middle() * sum as f32;
         out.half_norm = 0.5 * norm;
+        out.weight = 1.0;
     }
 
     /// Where runs of components stand in the query: of a block, the partners of the low halves first. All of a row of
@@ -248,6 +251,7 @@ impl Coder {
         out.scale = scale;
         out.middle = 128.0 * sum as f32;
         out.half_norm = -bias;
+        out.weight = 1.0;
     }
 
     /// The distances of a query to rows by number. `out` is as long as `ids`.
@@ -283,7 +287,7 @@ impl Coder {
     fn finish(&self, query: &CodeQuery, sum: i32, codes: &[u8], id: usize) -> f32 {
         let end = (id + 1) * self.stride;
         let (scale, bias) = tail(&codes[end - TAIL..end]);
-        -((sum as f32 - query.middle) * (scale * query.scale) + bias)
+        -((sum as f32 - query.middle) * (scale * query.scale) + query.weight * bias)
     }
 
     #[inline]

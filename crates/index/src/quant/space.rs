@@ -6,11 +6,20 @@
 //! - squared Euclidean distance: the vector itself.
 //!
 //! From each point the mean of the data is taken, and a power of two scales all of them to lengths of at most 1, so
-//! that no square of a finite vector overflows or vanishes.
+//! that no square of a finite vector overflows or vanishes. A few vectors much longer than the others have no say in
+//! either: codes are as fine as the others need. What then lies very far out is taken to lie nearer ([`EDGE`], [`SPHERE`]).
+//!
+//! A query of the inner product need not be a point. With `c` the mean and `x` on the sphere of radius sqrt(B),
+//!
+//! ```text
+//! q.x = (q - w c).(x - c) - w |x - c|^2 / 2 + what no x changes                         for every number w
+//! ```
+//! and the shorter `q - w c` is, the less its codes lose. The best w, q.c / |c|^2, is about 1 where queries are like the
+//! data, and small where they are much shorter, or where one long vector makes the sphere large.
 
 use crate::dense::{Inline, Parallel};
 use crate::parallel::{each_part, in_parallel};
-use crate::sections::zeros;
+use crate::sections::{reserved, zeros};
 use crate::{Array, IndexError, SectionSink, SectionSource};
 use tercet_kernels::Metric;
 
@@ -27,8 +36,19 @@ pub struct Space {
     scale: f32,
     /// The largest squared length of a vector, after `unit`; only for the inner product.
     bound: f64,
-    /// A power of two that brings every component of a vector into a safe range before anything is squared.
+    /// A power of two that brings the components of vectors into a safe range before anything is squared.
     unit: f32,
+}
+
+/// A query of a space: what turns distances between its codes and those of points into scores.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// The share of a point's squared length that counts beside the product with the query (`w` above).
+    pub weight: f32,
+    /// What no point changes.
+    rest: f64,
+    /// From products of points to those of vectors.
+    back: f64,
 }
 
 /// A vector may be longer than those that a space of the inner product was fitted to by this share of the squared length:
@@ -36,6 +56,14 @@ pub struct Space {
 const LONGER: f64 = 1.0 / 64.0;
 /// Squared lengths of points whose sums of products are far from the end of f32.
 const FAR: f64 = (1u64 << 40) as f64;
+/// The largest component of a point.
+const EDGE: f32 = (1u32 << 20) as f32;
+/// A vector more than this many times as long as all but one in [`FEW`] is an outlier.
+const OUTLYING: f32 = 8.0;
+const FEW: usize = 256;
+/// The sphere of the inner product has at most so many times the length of the longest vector that is none: on a larger one
+/// the added component would be rounded by more than the others are long. What is longer is taken to lie on it.
+const SPHERE: f64 = 4_096.0;
 
 /// Vectors whose points are held at once while a space is fitted ...
 const BLOCK: usize = 1_024;
@@ -58,7 +86,7 @@ fn power_of_two(largest: f32) -> f32 {
 }
 
 impl Space {
-    /// Fits a space to vectors of `dims` components; `visit` is asked up to four times.
+    /// Fits a space to vectors of `dims` components; `visit` is asked up to three times.
     pub fn fit(metric: Metric, dims: usize, visit: &mut Visit<'_>) -> Result<Self, IndexError> {
         Self::fit_on(metric, dims, visit, &Inline)
     }
@@ -73,43 +101,59 @@ impl Space {
         let points = dims + usize::from(metric == Metric::Dot);
         let center = zeros(points)?;
         let mut space = Space { metric, dims, center, scale: 1.0, bound: 0.0, unit: 1.0 };
+        let mut outliers = Outliers::default();
         if metric != Metric::Cosine {
-            let of = |vector: &[f32]| vector.iter().fold(0.0f32, |a, x| a.max(x.abs())).into();
-            space.unit = power_of_two(largest(dims, visit, parallel, &|| of)? as f32);
+            outliers = Outliers::find(dims, visit, parallel)?;
+            space.unit = power_of_two(outliers.longest_but_them());
+            if metric == Metric::Dot {
+                let (usual, unit) = (f64::from(outliers.longest_but_them()), f64::from(space.unit));
+                space.bound = (outliers.squared * unit * unit).min((usual * SPHERE * unit).powi(2));
+            }
         }
-        if metric == Metric::Dot {
-            let unit = space.unit;
-            let of = |vector: &[f32]| squared(vector.iter().map(|x| x * unit));
-            space.bound = largest(dims, visit, parallel, &|| of)?;
-        }
-        space.center = space.mean(visit, parallel)?;
-        let fitted = &space;
+        space.center = space.mean(&outliers, visit, parallel)?;
+        let (fitted, outliers) = (&space, &outliers);
         let length = || {
             let mut point = vec![0.0; points];
-            move |vector: &[f32]| {
+            move |row: usize, vector: &[f32]| {
+                if outliers.has(row) {
+                    return 0.0;
+                }
                 fitted.point(vector, &mut point);
-                f64::from(squared(point.iter().copied()) as f32)
+                squared(point.iter().copied())
             }
         };
-        space.scale = power_of_two((largest(dims, visit, parallel, &length)? as f32).sqrt());
+        let mut longest = 0.0f64;
+        each_row(dims, visit, parallel, &length, &mut |length| {
+            longest = longest.max(length);
+            Ok(())
+        })?;
+        space.scale = power_of_two((longest as f32).sqrt());
         Ok(space)
     }
 
     /// The mean of the points, in f64 as they come.
-    fn mean(&self, visit: &mut Visit<'_>, parallel: &dyn Parallel) -> Result<Vec<f32>, IndexError> {
+    fn mean(
+        &self,
+        outliers: &Outliers,
+        visit: &mut Visit<'_>,
+        parallel: &dyn Parallel,
+    ) -> Result<Vec<f32>, IndexError> {
         let (dims, points) = (self.dims.max(1), self.points());
         let mut sums: Vec<f64> = zeros(points)?;
         let mut held: Vec<f32> = zeros(points.saturating_mul(BLOCK))?;
-        let mut count = 0u64;
+        let (mut first, mut count) = (0, 0u64);
         visit(&mut |vectors| {
             for block in vectors.chunks(BLOCK * dims) {
                 let rows = block.len() / dims;
                 let held = &mut held[..rows * points];
                 each_part(parallel, held.chunks_mut(PIECE * points), &|piece, made| {
-                    let vectors = block.chunks_exact(dims).skip(piece * PIECE);
-                    vectors
-                        .zip(made.chunks_exact_mut(points))
-                        .for_each(|(vector, out)| self.point(vector, out));
+                    let vectors = block.chunks_exact(dims).enumerate().skip(piece * PIECE);
+                    for ((at, vector), out) in vectors.zip(made.chunks_exact_mut(points)) {
+                        match outliers.has(first + at) {
+                            true => out.fill(0.0),
+                            false => self.point(vector, out),
+                        }
+                    }
                 });
                 let held = &*held;
                 each_part(parallel, sums.chunks_mut(STRIP), &|strip, sums| {
@@ -119,7 +163,8 @@ impl Space {
                         sums.iter_mut().zip(some).for_each(|(sum, x)| *sum += f64::from(*x));
                     }
                 });
-                count += rows as u64;
+                count += (first..first + rows).filter(|row| !outliers.has(*row)).count() as u64;
+                first += rows;
             }
         })?;
         Ok(sums.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect())
@@ -155,21 +200,59 @@ impl Space {
         self.place(query, true, out);
     }
 
+    /// What a query is compared with points as, and what its scores are made from. Under the squared distance and for
+    /// cosine that is its point.
+    pub fn ask(&self, query: &[f32], out: &mut [f32]) -> Asked {
+        let scale = f64::from(self.scale);
+        if self.metric != Metric::Dot {
+            self.query(query, out);
+            let back = match self.metric {
+                Metric::Cosine => 1.0 / (scale * scale),
+                _ => 2.0 / (scale * f64::from(self.unit)).powi(2),
+            };
+            let half = 0.5 * squared(out.iter().copied());
+            let rest = if self.metric == Metric::Cosine { 1.0 } else { 0.0 } - half * back;
+            return Asked { weight: 1.0, rest, back };
+        }
+        let largest = query.iter().fold(0.0f32, |a, x| a.max(x.abs()));
+        let own = power_of_two(largest);
+        let (mut along, mut length) = (0.0, f64::from(self.center[0]) * f64::from(self.center[0]));
+        for (x, center) in query.iter().zip(&self.center[1..]) {
+            along += f64::from(x * own) * f64::from(*center);
+            length += f64::from(*center) * f64::from(*center);
+        }
+        let weight = if length > 0.0 { along / length } else { 0.0 };
+        let to_point = |x: f32, center: f32| ((f64::from(x) - weight * f64::from(center)) * scale) as f32;
+        let own_query = std::iter::once(0.0).chain(query.iter().map(|x| x * own));
+        for ((out, x), center) in out.iter_mut().zip(own_query).zip(&self.center) {
+            *out = to_point(x, *center).clamp(-EDGE, EDGE);
+        }
+        let back = 1.0 / (f64::from(self.unit) * f64::from(own));
+        let rest = (along - weight * (length - self.bound) / 2.0) * back;
+        Asked { weight: weight as f32, rest, back: back / (scale * scale) }
+    }
+
     fn place(&self, vector: &[f32], query: bool, out: &mut [f32]) {
         let factor = match self.metric {
             Metric::Cosine => reciprocal_length(vector),
             _ => f64::from(self.unit),
         };
-        let factor = factor as f32;
-        let scaled = vector.iter().map(|x| x * factor);
+        let mut factor = factor as f32;
         let added = self.added();
         if let Some(first) = out.first_mut().filter(|_| added == 1) {
-            let rest = if query { 0.0 } else { (self.bound - squared(scaled.clone())).max(0.0) };
-            *first = rest.sqrt() as f32;
+            *first = 0.0;
+            if !query {
+                let length = squared(vector.iter().map(|x| x * factor));
+                *first = (self.bound - length).max(0.0).sqrt() as f32;
+                if length > self.bound * (1.0 + LONGER) {
+                    factor = (f64::from(factor) * (self.bound / length).sqrt()) as f32;
+                }
+            }
         }
+        let scaled = vector.iter().map(|x| x * factor);
         out.iter_mut().skip(added).zip(scaled).for_each(|(out, x)| *out = x);
         for (out, center) in out.iter_mut().zip(&self.center) {
-            *out = (*out - center) * self.scale;
+            *out = ((*out - center) * self.scale).clamp(-EDGE, EDGE);
         }
     }
 
@@ -193,16 +276,14 @@ impl Space {
         out.extend(point.iter().zip(&self.center).skip(self.added()).map(|(x, c)| (x * back + c) * unit));
     }
 
-    /// The score of the metric from the squared distance of a query's point and a stored point, where the query has
-    /// the squared length `length` (of the vector).
-    pub fn score(&self, squared_distance: f32, length: f64) -> f32 {
-        let scale = f64::from(self.scale);
-        let distance = f64::from(squared_distance).max(0.0) / (scale * scale);
-        let unit = f64::from(self.unit);
+    /// The score of the metric from a distance of codes, half the squared length of a point (so much of it as the query
+    /// has weight) less the product with the query.
+    pub fn score(&self, distance: f32, asked: &Asked) -> f32 {
+        let score = asked.rest - f64::from(distance) * asked.back;
         let score = match self.metric {
-            Metric::Cosine => 1.0 - distance / 2.0,
-            Metric::L2 => -distance / (unit * unit),
-            Metric::Dot => (length + (self.bound - distance) / (unit * unit)) / 2.0,
+            Metric::Cosine => score.min(1.0),
+            Metric::L2 => score.min(0.0),
+            Metric::Dot => score,
         };
         score.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
     }
@@ -252,25 +333,76 @@ impl Space {
     }
 }
 
-/// The largest of what each vector comes to, at least 0; every piece of work makes its own way to tell.
-fn largest<F: FnMut(&[f32]) -> f64>(
+/// Vectors so much longer than the others that these would be nothing beside them.
+#[derive(Default)]
+struct Outliers {
+    /// The lengths of all vectors; empty where none is an outlier by its length (cosine).
+    lengths: Vec<f32>,
+    /// The length from which on a vector is one.
+    from: f32,
+    /// The largest squared length of all.
+    squared: f64,
+}
+
+impl Outliers {
+    fn find(dims: usize, visit: &mut Visit<'_>, parallel: &dyn Parallel) -> Result<Self, IndexError> {
+        let (mut lengths, mut longest): (Vec<f32>, f64) = (Vec::new(), 0.0);
+        let of = |_: usize, vector: &[f32]| squared(vector.iter().copied());
+        each_row(dims, visit, parallel, &|| of, &mut |length| {
+            lengths.try_reserve(1).map_err(|_| IndexError::Memory { bytes: 4 })?;
+            lengths.push(length.sqrt().min(f64::from(f32::MAX)) as f32);
+            longest = longest.max(length);
+            Ok(())
+        })?;
+        let few = lengths.len() / FEW;
+        let mut ordered = reserved(lengths.len())?;
+        ordered.extend_from_slice(&lengths);
+        let usual = match ordered.len().checked_sub(few + 1) {
+            Some(at) if few > 0 => *ordered.select_nth_unstable_by(at, f32::total_cmp).1,
+            // All are needed to say what is usual.
+            _ => f32::MAX,
+        };
+        // Where most have no length at all, the others are what there is.
+        let from = if usual > 0.0 { usual * OUTLYING } else { f32::MAX };
+        Ok(Outliers { lengths, from, squared: longest })
+    }
+
+    fn has(&self, row: usize) -> bool {
+        self.lengths.get(row).is_some_and(|length| *length > self.from)
+    }
+
+    fn longest_but_them(&self) -> f32 {
+        self.lengths.iter().filter(|length| **length <= self.from).fold(0.0, |a, x| a.max(*x))
+    }
+}
+
+/// Gives to `each`, in order, what every vector comes to, by its number and itself; every piece of work makes its own way
+/// to tell.
+fn each_row<F: FnMut(usize, &[f32]) -> f64>(
     dims: usize,
     visit: &mut Visit<'_>,
     parallel: &dyn Parallel,
     way: &(dyn Fn() -> F + Sync),
-) -> Result<f64, IndexError> {
+    each: &mut dyn FnMut(f64) -> Result<(), IndexError>,
+) -> Result<(), IndexError> {
     let dims = dims.max(1);
-    let mut all = 0.0f64;
+    let mut first = 0;
+    let mut told = Ok(());
     visit(&mut |vectors| {
-        let most = |piece: &[f32]| piece.chunks_exact(dims).map(way()).fold(0.0, f64::max);
-        if vectors.len() <= PIECE * dims {
-            all = all.max(most(vectors));
-            return;
-        }
         let pieces: Vec<&[f32]> = vectors.chunks(PIECE * dims).collect();
-        all = in_parallel(parallel, pieces.len(), 1, &|at| most(pieces[at])).into_iter().fold(all, f64::max);
+        let all = in_parallel(parallel, pieces.len(), 1, &|at| {
+            let (mut way, from) = (way(), first + at * PIECE);
+            let rows = pieces[at].chunks_exact(dims).enumerate();
+            rows.map(|(row, vector)| way(from + row, vector)).collect::<Vec<f64>>()
+        });
+        first += vectors.len() / dims;
+        for value in all.into_iter().flatten() {
+            if told.is_ok() {
+                told = each(value);
+            }
+        }
     })?;
-    Ok(all)
+    told
 }
 
 /// The sum of squares in f64, in order.

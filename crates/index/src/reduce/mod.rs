@@ -199,6 +199,17 @@ impl Reduction {
         }
     }
 
+    /// The same of a query from which the share `weight` of its origin was taken ([`Asked`](crate::quant::Asked)).
+    pub(crate) fn apply_asked(&self, query: &[f32], weight: f32, out: &mut [f32]) {
+        match self {
+            Reduction::LeanVec(pair) if weight != 1.0 => {
+                let back = query.iter().zip(&pair.queries.mean).map(|(x, mean)| x + (1.0 - weight) * mean);
+                pair.queries.apply(&back.collect::<Vec<f32>>(), out);
+            }
+            _ => self.apply_query(query, out),
+        }
+    }
+
     /// The axes of queries, where they are projected.
     pub fn query_axes(&self) -> Option<&Projection> {
         match self {
