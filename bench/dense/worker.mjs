@@ -153,10 +153,14 @@ async function enlarge(adapter) {
   return { build_cpu_s, file_mb: statSync(job.save).size / 1e6, rows };
 }
 
+function truthOf(save) {
+  return JSON.parse(readFileSync(`${save}.truth.json`, "utf8")).map((rows) => Int32Array.from(rows));
+}
+
 /** The parent has taken the file out of the page cache; the searches map what they need of it. */
 async function resident(adapter) {
   const width = job.large?.dims ?? dims;
-  const right = job.large === undefined ? truth : JSON.parse(readFileSync(`${job.save}.truth.json`, "utf8"));
+  const right = job.large === undefined ? truth : truthOf(job.save);
   const anonymous = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]) / 1e3;
   const before = anonymous();
   await adapter.open(job.save, { vectors: job.vectors });
