@@ -216,8 +216,7 @@ codec?: CodecName,
  */
 reduce?: ReduceSpec, 
 /**
- * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from codes: 8-bit ones
- * that stand for the vectors, 16-bit floats with `f16`, or with `rerank: none` those of the lists alone.
+ * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from the codes.
  */
 keep?: boolean, 
 /**
@@ -277,7 +276,8 @@ balance?: boolean,
  */
 rerank?: RerankName, 
 /**
- * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from the codes.
+ * Keep the vectors themselves, to re-rank by and to give back bit for bit. Without them both come from codes: 8-bit ones
+ * that stand for the vectors, 16-bit floats with `f16`, or with `rerank: none` those of the lists alone.
  */
 keep?: boolean, 
 /**
