@@ -107,7 +107,7 @@ fn reduction(
             // Even distances, without the last ones of an uneven end.
             if at % (count / wanted.max(1)).max(1) == 0 && sample.len() < wanted * space.points() {
                 vector.write_f32(&mut floats);
-                space.point(&floats, &mut point);
+                space.sample(&floats, &mut point);
                 sample.extend_from_slice(&point);
             }
             at += 1;

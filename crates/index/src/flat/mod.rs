@@ -48,6 +48,6 @@ pub const KIND: DenseKind = DenseKind {
     build: build::build,
     merge: build::merge,
     open: reader::open,
-    // The row and the norm.
-    merge_bytes: |_| 8,
+    // The row and the norm, and the length while a space is fitted.
+    merge_bytes: |_| 16,
 };

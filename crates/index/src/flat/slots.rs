@@ -55,6 +55,11 @@ impl FlatReader {
         self.with_slots_of(self.kept(), query, body)
     }
 
+    /// Whether scores by slot are those of vectors, not of codes.
+    pub(crate) fn has_vectors(&self) -> bool {
+        self.kept().is_some()
+    }
+
     /// Whether halves stand beside the vectors.
     pub(crate) fn has_halves(&self) -> bool {
         self.kept().is_some() && self.halves().is_some()

@@ -16,6 +16,7 @@ use super::{GRAPH_FROM, WALK_BYTES};
 use crate::dense::{DenseReader, DenseSpec, DenseStream, Work};
 use crate::flat;
 use crate::parallel::in_parallel;
+use crate::quant::FEW;
 use crate::reused::{self, Largest, NONE};
 use crate::sections::reserved;
 use crate::values::Values;
@@ -120,7 +121,7 @@ pub(super) fn merge(
     let again = lent(spec) || raw(spec);
     // Otherwise those of the reused graph's rows are there.
     let (mut taken, mut fresh) = gather(spec, rows, vectors, base.as_ref(), again)?;
-    if !again && base.as_ref().is_some_and(|base| !base.fits(&fresh)) {
+    if !again && base.as_ref().is_some_and(|base| !base.fits(&fresh, taken.len())) {
         base = None;
         (taken, fresh) = gather(spec, rows, vectors, None, again)?;
     }
@@ -209,14 +210,16 @@ impl<'a> Reused<'a> {
         Ok(Some(Reused { stage, rows }))
     }
 
-    /// Whether the space of the plan has a point for every vector.
-    fn fits(&self, fresh: &Fresh<'_>) -> bool {
+    /// Whether the space of the plan has a point for every vector, but for as few of all as a new space would not be fitted
+    /// to either.
+    fn fits(&self, fresh: &Fresh<'_>, total: usize) -> bool {
         let space = &self.stage.plan.space;
         let (mut vector, mut point) = (Vec::new(), vec![0.0; space.points()]);
-        (0..fresh.count()).all(|at| {
-            fresh.get(at, &mut vector);
-            space.fits(&vector, &mut point)
-        })
+        let beside = (0..fresh.count()).filter(|at| {
+            fresh.get(*at, &mut vector);
+            !space.fits(&vector, &mut point)
+        });
+        beside.take(total / FEW + 1).count() <= total / FEW
     }
 
     /// `taken`: the old slot of each new slot, [`NONE`] for the vectors in `fresh`, in their order; `fresh` has all of them

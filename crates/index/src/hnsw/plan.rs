@@ -411,7 +411,7 @@ fn sample_of(space: &Space, rows: &dyn Rows, work: &Work<'_>) -> Result<Vec<f32>
         let mut vector = Vec::new();
         for (at, point) in part.chunks_exact_mut(points).enumerate() {
             rows.get((piece * PIECE + at) * step, &mut vector);
-            space.point(&vector, point);
+            space.sample(&vector, point);
         }
     });
     Ok(sample)

@@ -181,7 +181,7 @@ impl Run<'_> {
                 for found in &tools.found {
                     self.offer(top, -beam::distance(*found), node(*found));
                 }
-                let exact = path == Path::Scan && complete && self.reader.vectors.capabilities().exact;
+                let exact = path == Path::Scan && complete && self.reader.vectors.has_vectors();
                 Ok(Answered { exact, complete, path })
             });
             return answered.unwrap_or(Ok(Answered::SCAN));

@@ -44,7 +44,7 @@ impl CodeScores<'_> {
     /// The score of an entry; `None` where a table is damaged.
     pub(super) fn score(&self, entry: u32) -> Option<f32> {
         let distance = self.distance(entry)? + self.half_norm;
-        Some(self.stage.plan.space.score(2.0 * distance, self.length))
+        Some(self.stage.plan.space.score_of_points(2.0 * distance, self.length))
     }
 
     fn distance(&self, entry: u32) -> Option<f32> {

@@ -17,4 +17,5 @@ pub use coder::{CodeQuery, Coder};
 pub(crate) use nearest::{CodeQueries, CodeRows, least};
 pub(crate) use planes::Planes;
 pub(crate) use pq::{Codebook, range as part_range};
+pub(crate) use space::FEW;
 pub use space::{Asked, Space, Visit};

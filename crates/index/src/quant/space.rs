@@ -56,11 +56,13 @@ pub struct Asked {
 const LONGER: f64 = 1.0 / 64.0;
 /// Squared lengths of points whose sums of products are far from the end of f32.
 const FAR: f64 = (1u64 << 40) as f64;
-/// The largest component of a point.
-const EDGE: f32 = (1u32 << 20) as f32;
+/// The largest component of a point: squares of it are still far from the end of f32.
+const EDGE: f32 = (1u64 << 50) as f32;
+/// The largest share of the origin that is taken off a query: where more would be, the origin is nothing beside the query.
+const WEIGHT_MAX: f64 = 16.0;
 /// A vector more than this many times as long as all but one in [`FEW`] is an outlier.
 const OUTLYING: f32 = 8.0;
-const FEW: usize = 256;
+pub(crate) const FEW: usize = 256;
 /// The sphere of the inner product has at most so many times the length of the longest vector that is none: on a larger one
 /// the added component would be rounded by more than the others are long. What is longer is taken to lie on it.
 const SPHERE: f64 = 4_096.0;
@@ -222,37 +224,63 @@ impl Space {
             length += f64::from(*center) * f64::from(*center);
         }
         let weight = if length > 0.0 { along / length } else { 0.0 };
-        let to_point = |x: f32, center: f32| ((f64::from(x) - weight * f64::from(center)) * scale) as f32;
+        let weight = f64::from(weight.clamp(-WEIGHT_MAX, WEIGHT_MAX) as f32);
+        // The length of what is compared changes no order: a power of two brings it into range.
+        let largest = self.center.iter().fold(1.0f32, |a, x| a.max(x.abs()));
+        let range = f64::from(power_of_two(largest * self.scale.max(1.0)));
         let own_query = std::iter::once(0.0).chain(query.iter().map(|x| x * own));
         for ((out, x), center) in out.iter_mut().zip(own_query).zip(&self.center) {
-            *out = to_point(x, *center).clamp(-EDGE, EDGE);
+            *out = ((f64::from(x) - weight * f64::from(*center)) * scale * range) as f32;
         }
         let back = 1.0 / (f64::from(self.unit) * f64::from(own));
         let rest = (along - weight * (length - self.bound) / 2.0) * back;
-        Asked { weight: weight as f32, rest, back: back / (scale * scale) }
+        Asked { weight: (weight * range) as f32, rest, back: back / (scale * scale * range) }
     }
 
     fn place(&self, vector: &[f32], query: bool, out: &mut [f32]) {
-        let factor = match self.metric {
+        let mut factor = match self.metric {
             Metric::Cosine => reciprocal_length(vector),
             _ => f64::from(self.unit),
         };
-        let mut factor = factor as f32;
         let added = self.added();
         if let Some(first) = out.first_mut().filter(|_| added == 1) {
             *first = 0.0;
             if !query {
-                let length = squared(vector.iter().map(|x| x * factor));
+                let length = squared(vector.iter().copied()) * factor * factor;
                 *first = (self.bound - length).max(0.0).sqrt() as f32;
                 if length > self.bound * (1.0 + LONGER) {
-                    factor = (f64::from(factor) * (self.bound / length).sqrt()) as f32;
+                    factor *= (self.bound / length).sqrt();
                 }
             }
         }
-        let scaled = vector.iter().map(|x| x * factor);
-        out.iter_mut().skip(added).zip(scaled).for_each(|(out, x)| *out = x);
+        let first = out.first().copied().filter(|_| added == 1);
+        let single = factor as f32;
+        out.iter_mut().skip(added).zip(vector).for_each(|(out, x)| *out = x * single);
+        let mut largest = 0.0f32;
         for (out, center) in out.iter_mut().zip(&self.center) {
-            *out = ((*out - center) * self.scale).clamp(-EDGE, EDGE);
+            *out = (*out - center) * self.scale;
+            largest = largest.max(out.abs());
+        }
+        if largest > EDGE {
+            // Far out: the way there is kept, as far as EDGE.
+            let far = || {
+                let scaled = vector.iter().map(|x| f64::from(*x) * factor);
+                let all = first.map(f64::from).into_iter().chain(scaled).zip(&self.center);
+                all.map(|(x, center)| (x - f64::from(*center)) * f64::from(self.scale))
+            };
+            let largest = far().fold(0.0f64, |a, x| a.max(x.abs()));
+            let back = f64::from(EDGE) / largest;
+            out.iter_mut().zip(far()).for_each(|(out, x)| *out = (x * back) as f32);
+        }
+    }
+
+    /// The point of a vector from which axes are found: one far out would take them for itself.
+    pub fn sample(&self, vector: &[f32], out: &mut [f32]) {
+        self.point(vector, out);
+        let length = squared(out.iter().copied()).sqrt();
+        if length > f64::from(OUTLYING) {
+            let back = (f64::from(OUTLYING) / length) as f32;
+            out.iter_mut().for_each(|x| *x *= back);
         }
     }
 
@@ -274,6 +302,20 @@ impl Space {
         let back = 1.0 / self.scale;
         let unit = if self.metric == Metric::Cosine { 1.0 } else { 1.0 / self.unit };
         out.extend(point.iter().zip(&self.center).skip(self.added()).map(|(x, c)| (x * back + c) * unit));
+    }
+
+    /// The score of the metric from the squared distance of a query's point and a stored point, where the query has
+    /// the squared length `length` (of the vector).
+    pub fn score_of_points(&self, squared_distance: f32, length: f64) -> f32 {
+        let scale = f64::from(self.scale);
+        let distance = f64::from(squared_distance).max(0.0) / (scale * scale);
+        let unit = f64::from(self.unit);
+        let score = match self.metric {
+            Metric::Cosine => 1.0 - distance / 2.0,
+            Metric::L2 => -distance / (unit * unit),
+            Metric::Dot => (length + (self.bound - distance) / (unit * unit)) / 2.0,
+        };
+        score.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
     }
 
     /// The score of the metric from a distance of codes, half the squared length of a point (so much of it as the query

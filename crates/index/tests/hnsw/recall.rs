@@ -188,3 +188,31 @@ fn halves_stand_beside_the_vectors() {
     let rounded = Index::dense(&spec, Owned::F32(values));
     assert!(!rounded.reader.capabilities().originals && rounded.bytes() < index.bytes());
 }
+
+/// What lies far out is told apart by its direction, and by how far it is.
+#[test]
+fn far_vectors_find_each_other() {
+    let mut rng = Rng(9);
+    let mut values: Vec<f32> = (0..2 * 9_000).map(|_| normal(&mut rng)).collect();
+    let far: Vec<f32> = (0..34)
+        .flat_map(|at| {
+            let angle = at as f32 * 0.04 + 0.1;
+            [angle.cos() * 1e8, angle.sin() * 1e8]
+        })
+        .collect();
+    values[2_000..2_000 + far.len()].copy_from_slice(&far);
+    let index = Index::dense(&floats(2, Distance::L2), Owned::F32(values));
+    let recall = index.recall(&Owned::F32(far), 16, None);
+    assert!(recall >= 0.9, "{recall}");
+}
+
+/// A mean that is next to nothing is no origin to look from.
+#[test]
+fn balanced_vectors_keep_their_products() {
+    let values: Vec<f32> = (0..1_500).flat_map(|at| [if at % 2 == 0 { 1.0 } else { -1.0 }, 1e-20]).collect();
+    let mut spec = floats(2, Distance::Dot);
+    (spec.options.codec, spec.options.keep) = (Codec::Lvq8, false);
+    let index = Index::dense(&spec, Owned::F32(values));
+    let (hits, _) = index.ten(Values::F32(&[1.0, 1.0]), 64, None);
+    assert!(hits.iter().all(|hit| (hit.score - 1.0).abs() < 0.05 && hit.row % 2 == 0), "{hits:?}");
+}
