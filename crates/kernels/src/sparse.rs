@@ -6,6 +6,7 @@
 //! ```text
 //! add:    for (d, w) of a list: sums[d] += w * q          one load, one addition, one store a posting
 //! above:  bit d is set where sums[d] >= floor
+//! greatest: the greatest of each 64 sums
 //! levels: bounds[b] += level[b] * w                       what a term adds at most in each block of documents
 //! ```
 //!
@@ -78,6 +79,7 @@ pub(crate) trait SparseBackend {
     unsafe fn add<W: Weight>(docs: &[u16], weights: &[W], q: f32, sums: &mut [f32; SPAN]);
     unsafe fn add_cell<W: Weight>(docs: &[u16], weights: &[W], q: f32, first: u16, sums: &mut CellSums);
     unsafe fn above(sums: &[f32], floor: f32, masks: &mut [u64]);
+    unsafe fn greatest(sums: &[f32], out: &mut [f32]);
     unsafe fn levels(levels: &[u8], w: u16, bounds: &mut [u16]);
     unsafe fn maxima(values: &[u16], group: usize, out: &mut [u16]);
 }
@@ -112,6 +114,11 @@ macro_rules! sparse_backend {
             $(#[target_feature(enable = $features)])?
             unsafe fn above(sums: &[f32], floor: f32, masks: &mut [u64]) {
                 crate::sparse::above(sums, floor, masks);
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn greatest(sums: &[f32], out: &mut [f32]) {
+                crate::sparse::greatest(sums, out);
             }
 
             $(#[target_feature(enable = $features)])?
@@ -165,6 +172,18 @@ pub(crate) fn above(sums: &[f32], floor: f32, masks: &mut [u64]) {
         } else {
             0
         };
+    }
+}
+
+/// Compared as integers of the same order, because those have a greatest that lanes can find in any order.
+#[inline(always)]
+pub(crate) fn greatest(sums: &[f32], out: &mut [f32]) {
+    const LOWEST: i32 = f32::NEG_INFINITY.to_bits() as i32;
+    let flip = |bits: i32| bits ^ ((bits >> 31) as u32 >> 1) as i32;
+    for (sums, out) in sums.as_chunks::<64>().0.iter().zip(out) {
+        let keys =
+            sums.iter().map(|sum| if sum.is_nan() { flip(LOWEST) } else { flip(sum.to_bits() as i32) });
+        *out = f32::from_bits(flip(keys.fold(flip(LOWEST), i32::max)) as u32);
     }
 }
 

@@ -86,6 +86,23 @@ fn masks_are_those_of_a_plain_loop() {
 }
 
 #[test]
+fn the_greatest_are_those_of_a_plain_loop() {
+    for groups in [0usize, 1, 2, 7] {
+        let mut sums = Numbers(9).take(groups * 64);
+        sums.iter_mut().step_by(13).for_each(|sum| *sum = f32::NAN);
+        sums.iter_mut().skip(64).take(64).for_each(|sum| *sum = f32::NAN);
+        sums.iter_mut().skip(128).take(64).for_each(|sum| *sum = -sum.abs());
+        let truth: Vec<f32> =
+            sums.chunks(64).map(|sums| sums.iter().copied().fold(f32::NEG_INFINITY, f32::max)).collect();
+        for kernels in every_variant() {
+            let mut out = vec![0.0; groups];
+            (kernels.sparse().greatest)(&sums, &mut out);
+            assert_eq!(out, truth);
+        }
+    }
+}
+
+#[test]
 fn levels_and_maxima_are_those_of_a_plain_loop() {
     let bytes = RandomBytes(3).take(32 * 5);
     for w in [0u16, 1, 77, 4_369] {
@@ -115,6 +132,7 @@ fn wrong_lengths_are_refused() {
         let kernel = kernels.sparse();
         assert!(refused(|| (kernel.add_u8)(&[], &[], 1.0, &mut [0.0; 256])));
         assert!(refused(|| (kernel.above)(&[0.0; 65], 0.0, &mut [0])));
+        assert!(refused(|| (kernel.greatest)(&[0.0; 65], &mut [0.0])));
         assert!(refused(|| (kernel.levels)(&[0; 31], 1, &mut [0; 62])));
         assert!(refused(|| (kernel.levels)(&[0; 32], 1, &mut [0; 63])));
         assert!(refused(|| (kernel.levels)(&[0; 32], 4_370, &mut [0; 64])));

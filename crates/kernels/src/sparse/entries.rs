@@ -28,6 +28,11 @@ pub struct SparseKernels {
     ///
     /// Panics unless there is a mask for every 64 sums.
     pub above: fn(&[f32], f32, &mut [u64]),
+    /// `greatest(sums, out)`: `out[i]` becomes the greatest of the 64 sums from `i * 64` on, negative infinity where all are
+    /// NaN.
+    ///
+    /// Panics unless `sums.len() == 64 * out.len()`.
+    pub greatest: fn(&[f32], &mut [f32]),
     /// `levels(levels, w, bounds)`: adds a level of 0 to 15 times `w` to each bound, up to 65,535. Two levels a byte:
     /// of 32 bytes, byte `j` holds level `j` in its low nibble and level `32 + j` in its high one.
     ///
@@ -50,6 +55,7 @@ impl SparseKernels {
             cell_f16: cell::<B, u16>,
             cell_f32: cell::<B, f32>,
             above: above::<B>,
+            greatest: greatest::<B>,
             levels: levels::<B>,
             maxima: maxima::<B>,
         }
@@ -72,6 +78,12 @@ fn above<B: SparseBackend>(sums: &[f32], floor: f32, masks: &mut [u64]) {
     assert_eq!(sums.len().div_ceil(64), masks.len(), "a mask for every 64 sums");
     // SAFETY: as in `add`.
     unsafe { B::above(sums, floor, masks) }
+}
+
+fn greatest<B: SparseBackend>(sums: &[f32], out: &mut [f32]) {
+    assert_eq!(out.len().checked_mul(64), Some(sums.len()), "64 sums for each output");
+    // SAFETY: as in `add`.
+    unsafe { B::greatest(sums, out) }
 }
 
 fn levels<B: SparseBackend>(levels: &[u8], w: u16, bounds: &mut [u16]) {
