@@ -4,12 +4,15 @@
 //! accents kept: the stemmers and stop lists need them), then elide, stop and stem, and fold accents last, so that
 //! "Bücher" and "Bucher" meet in the index. English folds first: its stemmer knows plain letters only.
 
+use std::cell::Cell;
+
 use rust_stemmers::Algorithm;
 
 use crate::MAX_TERM_BYTES;
 use crate::cjk::Bigrams;
 use crate::elide::{FRENCH_ELISIONS, ITALIAN_ELISIONS};
 use crate::fold::Mode;
+use crate::known::{Known, Short, Words as Met};
 use crate::offsets::floor_boundary;
 use crate::split::{Piece, Shape, Splitter, split};
 use crate::step::{Step, Word};
@@ -127,16 +130,46 @@ impl Analyzer {
         let text = within_u32(text);
         let mut position = 0_u32;
         let mut word = Word::default();
+        // Taken out, because `emit` may analyse another text.
+        let mut known = WORDS_MET.take();
+        let (pipeline, folds) = (std::ptr::from_ref(self.spec).addr(), self.folds_first());
         split(self.spec.splitter, text, &mut |piece: Piece<'_>| {
-            word.load(&piece);
-            let kept = self.spec.steps.iter().all(|step| step.apply(&mut word, piece.text));
-            let term = word.term(piece.text);
-            if kept && !term.is_empty() && term.len() <= MAX_TERM_BYTES {
-                emit(Token { term, position, start: piece.start as u32, end: piece.end as u32 });
+            let upper = piece.shape == Shape::Ascii;
+            let plain = folds && piece.shape != Shape::Any;
+            let short = if plain { Short::of(text.as_bytes(), piece.start, piece.end, upper) } else { None };
+            let (start, end) = (piece.start as u32, piece.end as u32);
+            match short.and_then(|short| known.get(pipeline, short, upper)) {
+                Some(Known::Dropped) => {}
+                Some(Known::Kept(kept)) => {
+                    emit(Token { term: piece.text.get(..kept).unwrap_or_default(), position, start, end });
+                }
+                Some(Known::Term(term)) => emit(Token { term, position, start, end }),
+                None => {
+                    word.load(&piece);
+                    let kept = self.spec.steps.iter().all(|step| step.apply(&mut word, piece.text));
+                    let term = word.term(piece.text);
+                    let kept = kept && !term.is_empty() && term.len() <= MAX_TERM_BYTES;
+                    if let Some(short) = short {
+                        known.put(pipeline, short, kept.then_some(term));
+                    }
+                    if kept {
+                        emit(Token { term, position, start, end });
+                    }
+                }
             }
             position += 1;
         });
+        WORDS_MET.set(known);
     }
+
+    /// Whether upper and lower case are the same to the pipeline.
+    fn folds_first(&self) -> bool {
+        matches!(self.spec.steps.first(), Some(Fold(_)))
+    }
+}
+
+thread_local! {
+    static WORDS_MET: Cell<Met> = Cell::default();
 }
 
 /// The longest prefix of `text` whose offsets fit in 32 bits.

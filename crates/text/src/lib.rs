@@ -14,6 +14,7 @@ mod analyzer;
 mod cjk;
 mod elide;
 mod fold;
+mod known;
 mod offsets;
 mod porter;
 mod split;

@@ -4,7 +4,7 @@
 //! by characters over letters they were written for; what they do with other scripts is undefined and may be a panic
 //! or a loop without end. Words with foreign characters stay as they are.
 //!
-//! Remembered: a stem costs some 300 ns and words repeat, so each thread keeps the stems it met last in a small
+//! Remembered, but for English, all of whose words are remembered before they come here ([`crate::known`]): a stem costs some 300 ns and words repeat, so each thread keeps the stems it met last in a small
 //! direct-mapped table (128 KiB, made at the first stem). It cannot change a result: an entry is used only for the
 //! same algorithm and the same word, byte for byte.
 //!
@@ -25,7 +25,7 @@ pub(crate) fn stem(algorithm: Algorithm, term: &str, ending: &mut String) -> usi
     ending.clear();
     if !in_alphabet(algorithm, term) {
         term.len()
-    } else if term.len() > WORD_BYTES {
+    } else if term.len() > WORD_BYTES || algorithm == Algorithm::English {
         stem_afresh(algorithm, term, ending)
     } else {
         CACHE.with_borrow_mut(|cache| cache.stem(algorithm, term, ending))

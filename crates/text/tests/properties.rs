@@ -46,6 +46,17 @@ proptest! {
         }
     }
 
+    /// A thread that met no word before gives the same terms.
+    #[test]
+    fn words_met_before_change_nothing(text in "([A-Za-z]{1,3}(ing|ed|s|'s|ation|ies|ly)?[ .,]){0,30}") {
+        for name in ["standard", "english", "german", "french", "whitespace", "turkish"] {
+            let fresh = std::thread::scope(|scope| scope.spawn(|| terms(name, &text)).join().unwrap());
+            let (once, again) = (terms(name, &text), terms(name, &text));
+            prop_assert_eq!(&fresh, &once);
+            prop_assert_eq!(&fresh, &again);
+        }
+    }
+
     #[test]
     fn a_text_between_breaks_is_analyzed_on_its_own(before in SCRIPTS, after in SCRIPTS) {
         let joined = format!("{before} ; {after}");
