@@ -13,8 +13,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use tercet_engine::api::{Array, Control, Handle, root};
 use tercet_index::{
-    Accumulators, Bm25, Counters, InvertedBuilder, InvertedReader, MemorySections, RowMap, Scored, Sections,
-    TopK, WeightedTerm, idf, merge_inverted,
+    Accumulators, Bm25, Counters, FieldWords, InvertedBuilder, InvertedReader, MemorySections, RowMap,
+    Scored, Sections, TopK, WeightedTerm, best_rows, idf, merge_inverted,
 };
 use tercet_store::MemoryEnv;
 use tercet_text::Analyzer;
@@ -105,10 +105,10 @@ fn search(
             None => terms.push(WeightedTerm { term, weight }),
         }
     });
+    terms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let mut top = TopK::new(k);
-    acc.begin_uncounted(reader.rows()).unwrap();
-    reader.score(&terms, average, params, None, acc, &mut Counters::default()).unwrap();
-    acc.top(None, 1, &mut top);
+    let field = FieldWords { reader, terms: &terms, average_length: average, params };
+    best_rows(reader.rows(), &[field], None, acc, &mut top, &mut Counters::default()).unwrap();
     top.into_sorted()
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use common::{Client, Dice, code, memory, runs};
 use serde_json::{Value, json};
+use tercet_engine::api::Control;
 use tercet_engine::wire::Code;
 
 const WORDS: [&str; 14] = [
@@ -495,4 +496,47 @@ fn stemmed_and_folded_fields_are_asked_as_they_are_indexed() {
         ids(json!({ "kind": "fuzzy", "field": "t", "text": "layrs cafe", "operator": "and" })),
         [json!(1)]
     );
+}
+
+/// The cap counts the words of all clauses that share it, not each alone.
+#[test]
+fn expansions_are_capped_for_the_whole_query() {
+    let client = Client::open(&memory(), ":memory:", &schema());
+    let words: Vec<Value> =
+        (0..400).map(|n| json!({ "id": n, "year": 1, "a": format!("cart{n:03} bolt{n:03}") })).collect();
+    client.upsert_chunks(&words, 150).unwrap();
+    let found =
+        |query: &Value| client.search(json!({ "query": query, "limit": 1_000 })).map(|hits| hits.len());
+    let fuzzy = |text: &str, most: i64| json!({ "kind": "fuzzy", "field": "a", "text": text, "distance": 1, "maxExpansions": most });
+    // Each stands for 28 words: one letter of three is another, or none.
+    assert_eq!(found(&fuzzy("cart111", 28)).unwrap(), 28);
+    assert_eq!(found(&fuzzy("cart111 bolt222", 56)).unwrap(), 54);
+    assert_eq!(code(found(&fuzzy("cart111 bolt222", 55))), Code::Limit);
+    // Of their own each may have so many, together they may not.
+    let many: Vec<Value> =
+        (0..1_000).map(|_| json!({ "kind": "prefix", "field": "a", "prefix": "c" })).collect();
+    assert!(found(&json!({ "kind": "boolean", "should": many[..160] })).is_ok());
+    let error = found(&json!({ "kind": "boolean", "should": many[..170] })).unwrap_err();
+    assert_eq!(error.code(), Code::Limit);
+    assert!(error.to_string().contains("65536"), "{error}");
+}
+
+#[test]
+fn a_cancelled_search_by_words_stops() {
+    let client = Client::open(&memory(), ":memory:", &schema());
+    client.upsert(&[json!({ "id": 1, "year": 1, "a": "some words" })]).unwrap();
+    let control = Control::new();
+    control.cancel();
+    let word = json!({ "kind": "match", "text": "some" });
+    for query in [
+        json!({ "kind": "prefix", "field": "a", "prefix": "w" }),
+        json!({ "kind": "fuzzy", "field": "a", "text": "sone" }),
+        json!({ "kind": "phrase", "field": "a", "text": "some words" }),
+        json!({ "kind": "boolean", "must": [word], "should": [word] }),
+    ] {
+        let request = json!({ "query": query, "limit": 3 }).to_string();
+        let stopped = client.0.call("search", &request, Vec::new(), &control);
+        assert_eq!(stopped.map(drop).unwrap_err().code(), Code::Aborted, "{query}");
+    }
+    assert_eq!(client.ids(json!({ "query": word })), [json!(1)], "the next search is not stopped");
 }

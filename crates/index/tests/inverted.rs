@@ -7,8 +7,8 @@ use common::{Rng, subset};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tercet_index::{
-    Accumulators, Bitmap, Bm25, Counters, IndexError, InvertedBuilder, InvertedReader, MemorySections,
-    RowMap, Scored, Sections, TopK, WeightedTerm, idf, merge_inverted,
+    Accumulators, Bitmap, Bm25, Counters, FieldWords, IndexError, InvertedBuilder, InvertedReader,
+    MemorySections, RowMap, Scored, Sections, TopK, WeightedTerm, best_rows, idf, merge_inverted,
 };
 
 /// A row's tokens with their positions; `None` where the field is absent.
@@ -111,6 +111,16 @@ impl Search<'_> {
         (terms.collect(), average as f32)
     }
 
+    /// Looked at no longer than needed, and the postings added.
+    fn best(&self, reader: &InvertedReader, terms: &[WeightedTerm], k: usize) -> (Vec<Scored>, u64) {
+        let average_length = self.terms(reader).1;
+        let field = FieldWords { reader, terms, average_length, params: self.params };
+        let (mut top, mut counters) = (TopK::new(k), Counters::default());
+        let mut acc = Accumulators::new();
+        best_rows(reader.rows(), &[field], self.allowed, &mut acc, &mut top, &mut counters).unwrap();
+        (top.into_sorted(), counters.postings_scored)
+    }
+
     fn run(&self, reader: &InvertedReader, acc: &mut Accumulators, least: u16, k: usize) -> Vec<Scored> {
         let (terms, average) = self.terms(reader);
         let (mut top, mut counters) = (TopK::new(k), Counters::default());
@@ -122,6 +132,7 @@ impl Search<'_> {
         reader.score(&terms, average, self.params, self.allowed, acc, &mut counters).unwrap();
         acc.top(self.allowed, least, &mut top);
         assert!(least > 1 || uncounted.clone().into_sorted() == top.clone().into_sorted());
+        assert!(least > 1 || self.best(reader, &terms, k).0 == uncounted.into_sorted());
         let postings =
             terms.iter().map(|term| reader.doc_freq(term.term, self.allowed).unwrap()).sum::<u64>();
         assert_eq!(counters.postings_scored, postings);
@@ -201,6 +212,45 @@ fn explain(search: &Search<'_>, reader: &InvertedReader, hits: &[Scored]) {
         }
         assert_eq!(score.to_bits(), hit.score.to_bits());
     }
+}
+
+/// Heavy words first, most postings are never added; what is found is the same, bit for bit, ties among it.
+#[test]
+fn the_best_are_found_without_the_rest() {
+    let mut rng = Rng(15);
+    let (mut all, mut added) = (0, 0);
+    for (rows, absent) in [(700, 0.1), (6_000, 0.0), (20_000, 0.2)] {
+        let corpus = corpus(&mut rng, rows, 300, absent);
+        let reader = open(rows, &build(&corpus, false));
+        for round in 0..40 {
+            let words: Vec<_> = (0..1 + rng.below(12)).map(|_| format!("t{}", rng.below(300))).collect();
+            // Equal weights make ties.
+            let query: Vec<_> =
+                words.iter().map(|word| (word.as_str(), 1.0 + f64::from(round % 3))).collect();
+            let allowed =
+                (round % 2 == 1).then(|| subset(&mut rng, rows, [0.5, 0.01][round as usize / 2 % 2]));
+            let params =
+                Bm25 { k1: [1.2, 0.0, 0.9][round as usize % 3], b: [0.75, 0.0, 1.0][round as usize / 3 % 3] };
+            let search = Search { query: &query, params, live: None, allowed: allowed.as_ref() };
+            let (mut terms, average) = search.terms(&reader);
+            terms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+            let mut acc = Accumulators::new();
+            acc.begin_uncounted(rows).unwrap();
+            let mut counters = Counters::default();
+            reader.score(&terms, average, params, search.allowed, &mut acc, &mut counters).unwrap();
+            for k in [0, 1, 3, 10, 100, 5_000] {
+                let mut top = TopK::new(k);
+                acc.top(search.allowed, 1, &mut top);
+                let (found, postings) = search.best(&reader, &terms, k);
+                assert_eq!(found, top.into_sorted(), "{rows} rows, {words:?}, {k}");
+                assert!(postings <= counters.postings_scored);
+                if k == 10 && allowed.is_none() {
+                    (all, added) = (all + counters.postings_scored, added + postings);
+                }
+            }
+        }
+    }
+    assert!(added < all, "{added} of {all} postings");
 }
 
 #[test]

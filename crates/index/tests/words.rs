@@ -42,8 +42,51 @@ fn dictionary(words: &BTreeSet<String>) -> InvertedReader {
     InvertedReader::open(1, &MemorySections::new(&builder.finish(1).unwrap())).unwrap()
 }
 
+/// The walk through a dictionary and the pass over the lists look now and then whether to stop.
+#[test]
+fn a_walk_can_be_stopped() {
+    let words: BTreeSet<String> = (0..3_000).map(|n| format!("{}{n:04}", "x".repeat(40))).collect();
+    let reader = dictionary(&words);
+    let near = Levenshtein::new(&format!("{}1234", "x".repeat(40)), 2, 0, true);
+    let looks = std::cell::Cell::new(0);
+    let after = |most: i32| {
+        looks.set(0);
+        let stop = || {
+            looks.set(looks.get() + 1);
+            looks.get() > most
+        };
+        reader.terms_near(&near, &stop, &mut |_, _, _| true)
+    };
+    assert!(after(i32::MAX).is_ok());
+    assert!(looks.get() > 1, "{} looks", looks.get());
+    assert!(matches!(after(1), Err(IndexError::Cancelled)));
+    let terms: Vec<_> = (0..10).map(|term| (TermId(term), 1.0)).collect();
+    assert!(matches!(reader.frequencies(&terms, None, &|| true), Err(IndexError::Cancelled)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Long words, of which only what is near the diagonal is looked at.
+    #[test]
+    fn long_words_are_near_their_likes(word in "[abc]{60,255}", changes in prop::collection::vec((0usize..255, 0u8..4), 0..4)) {
+        let mut other: Vec<char> = word.chars().collect();
+        for (at, change) in changes {
+            let at = at % (other.len() - 1);
+            match change {
+                0 => other[at] = 'z',
+                1 => _ = other.remove(at),
+                2 => other.insert(at, 'z'),
+                _ => other.swap(at, at + 1),
+            }
+        }
+        let other: String = other.into_iter().collect();
+        for (distance, swaps) in [(1, false), (2, true), (2, false)] {
+            let expected = edits(&word, &other, swaps);
+            let found = Levenshtein::new(&word, distance, 0, swaps).distance(&other);
+            prop_assert_eq!(found.map(usize::from), Some(expected).filter(|edits| *edits <= usize::from(distance)));
+        }
+    }
 
     #[test]
     fn near_words_are_those_within_the_distance(
@@ -61,7 +104,7 @@ proptest! {
             .collect();
         let reader = dictionary(&words);
         let mut found = vec![];
-        reader.terms_near(&near, &mut |id, term, edits| {
+        reader.terms_near(&near, &|| false, &mut |id, term, edits| {
             assert_eq!(reader.term_bytes(id).unwrap(), Some(term.as_bytes()));
             found.push((term.to_owned(), edits));
             true
@@ -72,7 +115,7 @@ proptest! {
             prop_assert_eq!(near.distance(other), alone);
         }
         let mut some = 0;
-        reader.terms_near(&near, &mut |_, _, _| { some += 1; some < 2 }).unwrap();
+        reader.terms_near(&near, &|| false, &mut |_, _, _| { some += 1; some < 2 }).unwrap();
         prop_assert_eq!(some, expected.len().min(2));
     }
 
@@ -202,7 +245,7 @@ fn phrases_and_sums_over_segments_of_rows() {
                     })
                     .filter(|(_, sum)| *sum > 0.0)
                     .collect();
-                assert_eq!(reader.frequencies(&factors, live).unwrap(), expected);
+                assert_eq!(reader.frequencies(&factors, live, &|| false).unwrap(), expected);
             }
         }
     }

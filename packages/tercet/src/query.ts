@@ -308,7 +308,7 @@ export interface FuzzyOptions {
   readonly transpositions?: boolean;
   /** `or`: at least one word. `and`: every word. Default `or`. */
   readonly operator?: Operator;
-  /** The most words that may be near one of the text, else ERR_LIMIT: 1 to 65,536. Default 1,024. */
+  /** The most words that those of the text may stand for together, else ERR_LIMIT: 1 to 65,536. Default 1,024. */
   readonly maxExpansions?: number;
   /** What scores are multiplied by: above 0, at most 1,000,000. Default 1. */
   readonly boost?: number;

@@ -5,7 +5,7 @@ use super::lexical::{self, Clause};
 use super::maxsim::{self, MaxSim};
 use super::near::{self, Near};
 use super::{DEPTH_MAX, bounded};
-use crate::api::Array;
+use crate::api::{Array, Control};
 use crate::collection::Snapshot;
 use crate::schema::Field;
 use crate::wire::{Code, FuseQuery, Query, TercetError};
@@ -35,18 +35,19 @@ pub(crate) fn compile<'a>(
     query: &Query,
     arrays: &'a [Array],
     depth: usize,
+    control: &Control,
 ) -> Result<Compiled<'a>, TercetError> {
-    compile_within(snapshot, query, arrays, depth, NESTING_MAX)
+    compile_within(snapshot, query, arrays, (depth, NESTING_MAX), control)
 }
 
 fn compile_within<'a>(
     snapshot: &Snapshot,
     query: &Query,
     arrays: &'a [Array],
-    depth: usize,
-    nesting: usize,
+    (depth, nesting): (usize, usize),
+    control: &Control,
 ) -> Result<Compiled<'a>, TercetError> {
-    if let Some(clause) = lexical::compile(snapshot, query)? {
+    if let Some(clause) = lexical::compile(snapshot, query, control)? {
         return Ok(Compiled::Words(clause));
     }
     match query {
@@ -55,7 +56,7 @@ fn compile_within<'a>(
             Ok(Compiled::MaxSim(Box::new(maxsim::compile(snapshot, query, arrays, depth)?)))
         }
         Query::Expand(query) => Ok(Compiled::Expand(expand::compile(snapshot, query, arrays, depth)?)),
-        Query::Fuse(query) => fuse(snapshot, query, arrays, depth, nesting),
+        Query::Fuse(query) => fuse(snapshot, query, arrays, (depth, nesting), control),
         _ => Ok(Compiled::All),
     }
 }
@@ -64,8 +65,8 @@ fn fuse<'a>(
     snapshot: &Snapshot,
     query: &FuseQuery,
     arrays: &'a [Array],
-    depth: usize,
-    nesting: usize,
+    (depth, nesting): (usize, usize),
+    control: &Control,
 ) -> Result<Compiled<'a>, TercetError> {
     let nesting = nesting.checked_sub(1).ok_or_else(|| {
         TercetError::new(Code::Limit, format!("fusions nest at most {NESTING_MAX} deep"))
@@ -108,7 +109,7 @@ fn fuse<'a>(
     let parts = query
         .queries
         .iter()
-        .map(|part| compile_within(snapshot, part, arrays, depth, nesting))
+        .map(|part| compile_within(snapshot, part, arrays, (depth, nesting), control))
         .collect::<Result<_, _>>()?;
     Ok(Compiled::Fuse { k: query.k, weights, depth, parts })
 }

@@ -4,6 +4,8 @@
 //! (docs/decisions/0001), and a call on the calling thread stops the event loop: so the estimate counts what the search
 //! will really touch. Document frequencies say how many postings; they are read, not walked.
 
+use serde::Deserialize;
+
 use super::expand::sparse_field;
 use super::lexical::{QUERY_BYTES_MAX, chosen};
 use crate::api::{Array, components};
@@ -12,9 +14,8 @@ use crate::wire::{BooleanQuery, ExpandQuery, FieldSpec, MatchQuery, Query, Searc
 
 /// An estimate under this is not worth refining.
 const ROUGH_US: u64 = 150;
-/// Kinds of query whose cost does not follow from the size of the collection. Where one of these words stands as a text
-/// of its own, whatever it means there, the request is looked at.
-const DEAR: [&str; 6] = ["\"fuzzy\"", "\"prefix\"", "\"phrase\"", "\"boolean\"", "\"terms\"", "\"expand\""];
+/// Kinds of query whose cost follows from the size of the collection.
+const PLAIN: [&str; 3] = ["match", "near", "all"];
 /// A search of nothing: reading the request, writing the reply.
 const FIXED_NS: u64 = 20_000;
 /// A posting decoded and added to a score.
@@ -31,7 +32,7 @@ pub(crate) fn estimate_us(snapshot: &Snapshot, json: &str, arrays: &[Array]) -> 
     let rough = rough_us(snapshot, arrays);
     // Tokens are many: what a document has is not known from the outside.
     let tokens = snapshot.schema.fields.iter().any(|f| matches!(f.spec, FieldSpec::Multi(_)));
-    if rough < ROUGH_US && !tokens && !DEAR.iter().any(|kind| json.contains(kind)) {
+    if rough < ROUGH_US && !tokens && is_plain(json) {
         return rough;
     }
     match serde_json::from_str(json) {
@@ -39,6 +40,23 @@ pub(crate) fn estimate_us(snapshot: &Snapshot, json: &str, arrays: &[Array]) -> 
         // It will be refused at once.
         Err(_) => 0,
     }
+}
+
+/// Of a request only what kind of query it is: everything else is passed over unread.
+#[derive(Deserialize)]
+struct Glance<'a> {
+    #[serde(borrow)]
+    query: Kind<'a>,
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    kind: &'a str,
+}
+
+/// Whether a request needs no closer look. Cost: a pass over the JSON that builds nothing.
+fn is_plain(json: &str) -> bool {
+    serde_json::from_str::<Glance<'_>>(json).is_ok_and(|request| PLAIN.contains(&request.query.kind))
 }
 
 /// From the size of the collection alone: every word in every document, vectors at an eighth of a nanosecond a component.
@@ -204,4 +222,24 @@ fn match_ns(snapshot: &Snapshot, query: &MatchQuery) -> u64 {
     }
     // Collecting the best looks at a flag for every 64 rows.
     postings * POSTING_NS + snapshot.documents() / 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn a_glance_sees_the_kind_and_nothing_else() {
+        assert!(is_plain(
+            r#"{ "query": { "kind": "match", "text": "\"fuzzy\" and \"kind\":\"boolean\"" }, "limit": 3 }"#
+        ));
+        assert!(is_plain(r#"{ "select": ["fuzzy", "phrase"], "query": { "text": "x", "kind": "match" } }"#));
+        for dear in ["fuzzy", "prefix", "phrase", "boolean", "terms", "expand", "fuse", "maxsim", "nonsense"]
+        {
+            assert!(!is_plain(&format!(r#"{{ "query": {{ "kind": "{dear}" }} }}"#)), "{dear}");
+        }
+        for bad in ["", "{}", "[]", r#"{ "query": 3 }"#, r#"{ "query": { "kind": "mat\u0063h" } }"#] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
 }

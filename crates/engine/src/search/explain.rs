@@ -178,7 +178,7 @@ fn words_field(field: &WordsField, context: &Context<'_>, place: Place) -> Resul
             ("weight", f64::from(term.weight)),
         ]);
         if let Some(computed) = &term.computed {
-            inner.parts = stands_for(reader, computed, place.1).map_err(|e| segment.error(e))?;
+            inner.parts = stands_for(reader, computed, place.1, context).map_err(|e| segment.error(e))?;
         }
         out.parts.push(inner);
     }
@@ -193,9 +193,14 @@ fn words_field(field: &WordsField, context: &Context<'_>, place: Place) -> Resul
 }
 
 /// The words of a document that a computed one stands for.
-fn stands_for(reader: &InvertedReader, computed: &Computed, row: u32) -> Result<Vec<HitExplain>, IndexError> {
+fn stands_for(
+    reader: &InvertedReader,
+    computed: &Computed,
+    row: u32,
+    context: &Context<'_>,
+) -> Result<Vec<HitExplain>, IndexError> {
     let (mut out, mut failed) = (Vec::new(), None);
-    each_word(reader, &computed.of, &mut |id, text, edits| {
+    each_word(reader, &computed.of, &|| context.control.is_cancelled(), &mut |id, text, edits| {
         match reader.explain(id, row) {
             Ok(Some((tf, _))) => {
                 let mut word = part("word", text);

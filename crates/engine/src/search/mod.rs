@@ -92,7 +92,7 @@ pub(crate) fn search(
     let limit = bounded("limit", request.limit, 0, LIMIT_MAX)?;
     let offset = bounded("offset", request.offset, 0, DEPTH_MAX)?;
     bounded("offset + limit", request.offset + request.limit, 0, DEPTH_MAX)?;
-    let query = compile::compile(snapshot, &request.query, arrays, offset + limit)?;
+    let query = compile::compile(snapshot, &request.query, arrays, offset + limit, control)?;
     let filter = request.filter.as_ref().map(|f| Filter::parse(&snapshot.schema, f)).transpose()?;
     let mut projector = Projector::new(snapshot, request.select.as_deref(), false)?;
     let marker =

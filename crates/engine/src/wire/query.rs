@@ -174,7 +174,7 @@ pub struct FuzzyQuery {
     #[serde(default)]
     #[ts(optional, as = "Option<_>")]
     pub operator: Operator,
-    /// The most words that may be near one of the text, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
+    /// The most words that those of the text may stand for together, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub max_expansions: Option<i64>,

@@ -6,7 +6,9 @@
 //! A block of postings is added in three passes (look up the norms, divide, add to the rows): the middle one
 //! has no scattered access and becomes vector code.
 
-use super::bm25::Norms;
+use tercet_kernels::kernels;
+
+use super::norms::{NormsCache, RowNorms};
 use super::postings::{BLOCK, Block};
 use crate::sections::reserved;
 use crate::{Bitmap, IndexError, TopK};
@@ -14,6 +16,8 @@ use crate::{Bitmap, IndexError, TopK};
 /// Rows per group: what is reset, and tested against the threshold, at once.
 const GROUP: usize = 64;
 const GROUP_BITS: u32 = GROUP.trailing_zeros();
+/// Groups whose best is taken at once where one of them was touched.
+const RUN: usize = 16;
 
 /// Scores and numbers of matched query terms, by row.
 #[derive(Debug, Default)]
@@ -28,6 +32,10 @@ pub struct Accumulators {
     best: Vec<f32>,
     /// Whether matches are not counted: a row matches when its score is above 0.
     uncounted: bool,
+    /// Room for choosing among the best of the groups.
+    order: Vec<f32>,
+    /// The norms of the fields that were searched last.
+    pub(super) norms: NormsCache,
 }
 
 impl Accumulators {
@@ -42,7 +50,10 @@ impl Accumulators {
         let (scores, matched) = (self.scores.as_chunks_mut().0, self.matched.as_chunks_mut().0);
         for ((touched, scores), matched) in self.touched.iter_mut().zip(scores).zip(matched) {
             if std::mem::take(touched) != 0 {
-                (*scores, *matched) = ([0.0; GROUP], [0; GROUP]);
+                *scores = [0.0; GROUP];
+                if !self.uncounted {
+                    *matched = [0; GROUP];
+                }
             }
         }
         let groups = rows.div_ceil(GROUP as u32) as usize;
@@ -101,29 +112,90 @@ impl Accumulators {
     /// so only groups that reach it are looked at.
     pub fn top(&mut self, allowed: Option<&Bitmap>, min_matched: u16, top: &mut TopK) {
         let least = min_matched.max(1);
-        let groups = self.scores.as_chunks::<GROUP>().0;
-        self.best.clear();
-        self.best.extend(self.touched.iter().zip(groups).map(|(&touched, scores)| match touched {
-            0 => f32::NEG_INFINITY,
-            _ => greatest(scores),
-        }));
         let mut floor = top.floor();
-        if allowed.is_none() && least == 1 && (1..=self.best.len()).contains(&top.k()) {
-            floor = floor.max(reached(&self.best, top.k()).unwrap_or(floor));
+        if allowed.is_none() && least == 1 {
+            floor = floor.max(self.reached(top.k()).unwrap_or(floor));
+        } else {
+            self.group();
         }
+        let groups = self.scores.as_chunks::<GROUP>().0;
         for (group, scores) in groups.iter().enumerate() {
             if self.best[group] < floor || self.best[group] == f32::NEG_INFINITY {
                 continue;
             }
             let filter = allowed.map_or(u64::MAX, |allowed| allowed.words().get(group).copied().unwrap_or(0));
-            for (at, &score) in scores.iter().enumerate() {
-                let row = (group * GROUP + at) as u32;
-                // NaN compares false.
-                if score >= floor && filter >> at & 1 == 1 && self.matched(row) >= least {
+            let mut left = reaching(scores, floor) & filter;
+            while left != 0 {
+                let at = left.trailing_zeros() as usize;
+                left &= left - 1;
+                let (score, row) = (scores[at], (group * GROUP + at) as u32);
+                if score >= floor && self.matched(row) >= least {
                     top.push(score, row);
                     floor = floor.max(top.floor());
                 }
             }
+        }
+    }
+
+    /// Takes the best score of every group; negative infinity where nothing was added.
+    fn group(&mut self) {
+        self.best.clear();
+        self.best.resize(self.touched.len(), f32::NEG_INFINITY);
+        let greatest = kernels().sparse().greatest;
+        let runs = self.touched.chunks(RUN).zip(self.scores.chunks(RUN * GROUP));
+        for ((touched, scores), best) in runs.zip(self.best.chunks_mut(RUN)) {
+            if touched.iter().any(|&touched| touched != 0) {
+                greatest(scores, best);
+                for (best, _) in best.iter_mut().zip(touched).filter(|(_, touched)| **touched == 0) {
+                    *best = f32::NEG_INFINITY;
+                }
+            }
+        }
+    }
+
+    /// A score above 0 that at least `k` rows reach (k from 1): the `k`-th greatest of the best of the groups, so `None` where
+    /// there are fewer groups. Takes the best of the groups for [`rows_from`](Self::rows_from).
+    pub(super) fn reached(&mut self, k: usize) -> Option<f32> {
+        self.group();
+        if !(1..=self.best.len()).contains(&k) {
+            return None;
+        }
+        self.order.clone_from(&self.best);
+        let (_, reached, _) = self.order.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
+        (*reached > 0.0).then_some(*reached)
+    }
+
+    /// The rows that score `least` (above 0) or more, ascending, given that nothing was added since
+    /// [`reached`](Self::reached). False, and some of them, when there are more than `most`.
+    pub(super) fn rows_from(&self, least: f32, most: usize, rows: &mut Vec<u32>) -> bool {
+        rows.clear();
+        for (group, scores) in self.scores.as_chunks::<GROUP>().0.iter().enumerate() {
+            if self.best.get(group).is_none_or(|best| *best < least) {
+                continue;
+            }
+            let mut left = reaching(scores, least);
+            if rows.len() + left.count_ones() as usize > most {
+                return false;
+            }
+            while left != 0 {
+                rows.push((group * GROUP) as u32 + left.trailing_zeros());
+                left &= left - 1;
+            }
+        }
+        true
+    }
+
+    /// The score of a row; 0 where nothing was added.
+    #[inline]
+    pub(super) fn at(&self, row: u32) -> f32 {
+        self.scores.get(row as usize).copied().unwrap_or(0.0)
+    }
+
+    /// Adds to a row that has a score already, without counting a match.
+    #[inline]
+    pub(super) fn add_to(&mut self, row: u32, part: f32) {
+        if let Some(score) = self.scores.get_mut(row as usize) {
+            *score += part;
         }
     }
 
@@ -136,7 +208,9 @@ impl Accumulators {
             for row in group * GROUP..(group + 1) * GROUP {
                 if other.matched(row as u32) >= least {
                     self.scores[row] += other.scores[row];
-                    self.matched[row] = self.matched[row].saturating_add(1);
+                    if !self.uncounted {
+                        self.matched[row] = self.matched[row].saturating_add(1);
+                    }
                     self.touched[group] = 1;
                 }
             }
@@ -148,8 +222,10 @@ impl Accumulators {
     pub fn add_one(&mut self, row: u32, part: f32) {
         if row < self.rows {
             self.scores[row as usize] += part;
-            let matched = &mut self.matched[row as usize];
-            *matched = matched.saturating_add(1);
+            if !self.uncounted {
+                let matched = &mut self.matched[row as usize];
+                *matched = matched.saturating_add(1);
+            }
             self.touched[(row >> GROUP_BITS) as usize] = 1;
         }
     }
@@ -169,15 +245,12 @@ impl Accumulators {
         }
     }
 
-    /// Adds a term's contributions. `lengths` has an element per row, and all rows of the block are below
-    /// `rows`.
+    /// Adds a term's contributions. All rows of the block are below `rows`.
     #[inline]
-    pub(super) fn add(&mut self, block: &Block, lengths: &[u32], norms: &Norms, weight: f32) {
+    pub(super) fn add(&mut self, block: &Block, norms: &RowNorms<'_>, weight: f32) {
         let mut parts = [0.0f32; BLOCK];
         let (rows, parts) = (block.rows(), &mut parts[..block.rows().len()]);
-        for (part, &row) in parts.iter_mut().zip(rows) {
-            *part = norms.get(lengths[row as usize]);
-        }
+        norms.of(rows, parts);
         for (part, &tf) in parts.iter_mut().zip(block.tfs()) {
             let tf = tf as f32;
             *part = weight * (tf / (tf + *part));
@@ -210,21 +283,10 @@ impl Accumulators {
     }
 }
 
-/// The best of a group; eight lanes at once. NaN is never the best.
+/// A bit for each row of a group that scores `floor` or more; none for NaN.
 #[inline]
-fn greatest(scores: &[f32; GROUP]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 8];
-    for chunk in scores.as_chunks::<8>().0 {
-        for (lane, &score) in lanes.iter_mut().zip(chunk) {
-            *lane = if score > *lane { score } else { *lane };
-        }
-    }
-    lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
-}
-
-/// The `k`-th greatest (from 1) of the best scores of groups, if it is above 0, so that a matched row stands behind each.
-fn reached(best: &[f32], k: usize) -> Option<f32> {
-    let mut best = best.to_vec();
-    let (_, reached, _) = best.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-    (*reached > 0.0).then_some(*reached)
+fn reaching(scores: &[f32; GROUP], floor: f32) -> u64 {
+    let mut mask = [0];
+    (kernels().sparse().above)(scores, floor, &mut mask);
+    mask[0]
 }

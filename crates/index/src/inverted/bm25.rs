@@ -51,46 +51,9 @@ pub fn idf(doc_count: u64, doc_freq: u64) -> f32 {
     ((rest + 0.5) / (doc_freq as f64 + 0.5)).ln_1p() as f32
 }
 
-/// Lengths below this have their norm looked up.
-const TABLE: usize = 256;
-
-/// The norms of short rows, computed once per search.
-pub(super) struct Norms {
-    params: Bm25,
-    avg_length: f32,
-    table: [f32; TABLE],
-}
-
-impl Norms {
-    pub(super) fn new(params: Bm25, avg_length: f32) -> Self {
-        let mut table = [0.0; TABLE];
-        for (length, norm) in table.iter_mut().enumerate() {
-            *norm = params.norm(length as u32, avg_length);
-        }
-        Norms { params, avg_length, table }
-    }
-
-    #[inline]
-    pub(super) fn get(&self, length: u32) -> f32 {
-        match self.table.get(length as usize) {
-            Some(&norm) => norm,
-            None => self.params.norm(length, self.avg_length),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_table_is_the_formula() {
-        let params = Bm25 { k1: 0.9, b: 0.4 };
-        let norms = Norms::new(params, 13.7);
-        for length in 0..1000 {
-            assert_eq!(norms.get(length).to_bits(), params.norm(length, 13.7).to_bits());
-        }
-    }
 
     #[test]
     fn idf_is_positive_and_falls() {

@@ -14,8 +14,14 @@ use crate::{IndexError, Sections};
 /// Mistakes in the order of calls are kept and reported by [`finish`](Self::finish).
 pub struct InvertedBuilder {
     terms: TermTable,
-    /// Tokens of the present row: term number in the high half, position in the low half.
+    /// Tokens of the present row: term number in the high half, position in the low half. Only with positions.
     tokens: Vec<u64>,
+    /// Of each term the row that held it last, counted from 1 among those begun, and its place among the row's entries. Only
+    /// without positions.
+    seen: Vec<(u32, u32)>,
+    /// Tokens of the present row, and where its entries begin.
+    length: u64,
+    begin: usize,
     rows: Vec<Row>,
     entries: Vec<Entry>,
     positions: Option<Vec<u32>>,
@@ -43,6 +49,9 @@ impl InvertedBuilder {
         InvertedBuilder {
             terms: TermTable::new(),
             tokens: Vec::new(),
+            seen: Vec::new(),
+            length: 0,
+            begin: 0,
             rows: Vec::new(),
             entries: Vec::new(),
             positions: positions.then(Vec::new),
@@ -67,16 +76,34 @@ impl InvertedBuilder {
             self.fail(IndexError::shape("rows begun before the first token", 1, 0));
             return;
         }
-        match self.terms.number(term.as_bytes()) {
-            Ok(number) => self.tokens.push(u64::from(number) << 32 | u64::from(position)),
-            Err(error) => self.fail(error),
+        let number = match self.terms.number(term.as_bytes()) {
+            Ok(number) => number,
+            Err(error) => return self.fail(error),
+        };
+        self.length += 1;
+        if self.positions.is_some() {
+            self.tokens.push(u64::from(number) << 32 | u64::from(position));
+            return;
+        }
+        // Rows are numbers of 32 bits, so their count but for the last is too.
+        let row = self.rows.len() as u32 + 1;
+        if number as usize >= self.seen.len() {
+            self.seen.resize(number as usize + 1, (0, 0));
+        }
+        let (seen, at) = &mut self.seen[number as usize];
+        if *seen == row {
+            let tf = &mut self.entries[self.begin + *at as usize].tf;
+            *tf = tf.saturating_add(1);
+        } else {
+            (*seen, *at) = (row, (self.entries.len() - self.begin) as u32);
+            self.entries.push(Entry { term: number, tf: 1 });
         }
     }
 
     /// Bytes of memory held: what a writer compares with its budget.
     pub fn memory_bytes(&self) -> u64 {
         let positions = self.positions.as_ref().map_or(0, Vec::capacity) * size_of::<u32>();
-        let own = self.tokens.capacity() * size_of::<u64>()
+        let own = (self.tokens.capacity() + self.seen.capacity()) * size_of::<u64>()
             + self.rows.capacity() * size_of::<Row>()
             + self.entries.capacity() * size_of::<Entry>()
             + positions;
@@ -92,6 +119,7 @@ impl InvertedBuilder {
         if let Some(last) = self.rows.last().filter(|last| last.row >= rows) {
             return Err(IndexError::shape("rows of the segment", rows.into(), u64::from(last.row) + 1));
         }
+        self.seen = Vec::new();
         let lists = Lists::gather(&self)?;
         let mut order: Vec<u32> = (0..self.terms.len()).collect();
         order.sort_unstable_by_key(|&term| self.terms.get(term));
@@ -124,7 +152,8 @@ impl InvertedBuilder {
     fn end_row(&mut self) {
         let Some(row) = self.open else { return };
         // The greatest u32 marks absence.
-        let Some(length) = u32::try_from(self.tokens.len()).ok().filter(|&length| length != ABSENT) else {
+        let length = std::mem::take(&mut self.length);
+        let Some(length) = u32::try_from(length).ok().filter(|&length| length != ABSENT) else {
             self.fail(IndexError::too_large("tokens of a row", u64::from(ABSENT) - 1));
             return;
         };
@@ -135,7 +164,8 @@ impl InvertedBuilder {
                 positions.extend(tokens.iter().map(|&token| token as u32));
             }
         }
-        self.rows.push(Row { row, length, end: self.entries.len() });
+        self.begin = self.entries.len();
+        self.rows.push(Row { row, length, end: self.begin });
         self.tokens.clear();
     }
 

@@ -6,6 +6,9 @@
 //! shared beginning are kept on a stack. Where a character kills a state, so does every other that is not in the word: a
 //! search passes over all words up to the next character of the word that does not, or out of the beginning.
 //!
+//! Of a row only the cells within the largest distance of the diagonal are kept: the others are farther. So a character costs
+//! the same whatever the length of the word (Ukkonen 1985).
+//!
 //! Distance counts inserted, removed and replaced characters (Unicode scalar values) and, with `transpositions`, two
 //! neighbours that changed places as one, where no character is edited twice (optimal string alignment).
 
@@ -15,13 +18,18 @@ use crate::IndexError;
 
 /// The largest distance.
 pub const DISTANCE_MAX: u8 = 2;
+/// Farther than any distance that is asked for.
+const FAR: u8 = DISTANCE_MAX + 1;
+/// Cells of a row: cell `c` of the row of `r` characters read is the distance from the first `r + c - DISTANCE_MAX`
+/// characters of the word.
+const BAND: usize = 2 * DISTANCE_MAX as usize + 1;
+/// Steps of a walk between two looks at whether to stop.
+const STEPS: u32 = 256;
 
 /// Words that are near a word.
 #[derive(Clone, Debug)]
 pub struct Levenshtein {
     word: Vec<char>,
-    /// Those of the word, ascending, each once.
-    letters: Vec<char>,
     distance: u8,
     prefix: String,
     transpositions: bool,
@@ -33,15 +41,7 @@ impl Levenshtein {
     pub fn new(word: &str, distance: u8, prefix: usize, transpositions: bool) -> Self {
         let distance = distance.min(DISTANCE_MAX);
         let prefix = word.chars().take(prefix).collect();
-        let word: Vec<char> = word.chars().collect();
-        let mut letters = word.clone();
-        letters.sort_unstable();
-        letters.dedup();
-        Levenshtein { word, letters, distance, prefix, transpositions }
-    }
-
-    fn width(&self) -> usize {
-        self.word.len() + 1
+        Levenshtein { word: word.chars().collect(), distance, prefix, transpositions }
     }
 
     /// The distance of a word, if it is within the greatest; for a single word, as when a text is marked.
@@ -57,62 +57,82 @@ impl Levenshtein {
 
 /// The rows of what was read, one after the other, and the characters that led to them.
 struct Rows {
-    cells: Vec<u8>,
+    cells: Vec<[u8; BAND]>,
     read: Vec<char>,
 }
 
 impl Rows {
     fn new(of: &Levenshtein) -> Rows {
-        let cells = (0..of.width()).map(|at| at.min(usize::from(DISTANCE_MAX) + 1) as u8).collect();
-        Rows { cells, read: Vec::new() }
+        let cell = |at: usize| match at.checked_sub(DISTANCE_MAX.into()) {
+            Some(taken) if taken <= of.word.len() => taken as u8,
+            _ => FAR,
+        };
+        Rows { cells: vec![std::array::from_fn(cell)], read: Vec::new() }
     }
 
     /// Forgets all but the first `depth` characters.
-    fn truncate(&mut self, of: &Levenshtein, depth: usize) {
+    fn truncate(&mut self, depth: usize) {
         self.read.truncate(depth);
-        self.cells.truncate((self.read.len() + 1) * of.width());
+        self.cells.truncate(self.read.len() + 1);
     }
 
     /// Reads a character; false when nothing that begins like this is within the distance.
     fn push(&mut self, of: &Levenshtein, read: char) -> bool {
-        const FAR: u8 = DISTANCE_MAX + 1;
-        let width = of.width();
-        let depth = self.read.len() + 1;
-        let (above, before) = (self.cells.len() - width, self.cells.len().checked_sub(2 * width));
-        let mut left = depth.min(usize::from(FAR)) as u8;
-        let mut least = left;
-        self.cells.push(left);
-        for (at, &wanted) in of.word.iter().enumerate() {
-            let replaced = self.cells[above + at] + u8::from(wanted != read);
-            let mut best = replaced.min(self.cells[above + at + 1] + 1).min(left + 1);
-            if let (true, Some(before), Some(&last)) = (of.transpositions, before, self.read.last())
-                && at > 0
-                && of.word[at - 1] == read
-                && wanted == last
-            {
-                best = best.min(self.cells[before + at - 1] + 1);
-            }
-            left = best.min(FAR);
-            least = least.min(left);
-            self.cells.push(left);
-        }
+        let row = self.row(of, read);
+        self.cells.push(row);
         self.read.push(read);
-        least <= of.distance
+        row.into_iter().min().is_some_and(|least| least <= of.distance)
     }
 
-    /// The least character above `read` that may follow what was read.
-    fn next(&mut self, of: &Levenshtein, read: char) -> Option<char> {
+    /// The row of what was read and one more character.
+    fn row(&self, of: &Levenshtein, read: char) -> [u8; BAND] {
+        let depth = self.read.len() + 1;
+        let above = self.cells[depth - 1];
+        let before = depth.checked_sub(2).map(|at| (self.cells[at], self.read[at]));
+        let mut row = [FAR; BAND];
+        for at in 0..BAND {
+            // How much of the word.
+            let taken = match (depth + at).checked_sub(DISTANCE_MAX.into()) {
+                Some(0) => {
+                    row[at] = depth.min(FAR.into()) as u8;
+                    continue;
+                }
+                Some(taken) if taken <= of.word.len() => taken,
+                _ => continue,
+            };
+            let mut best = above[at] + u8::from(of.word[taken - 1] != read);
+            if let Some(removed) = above.get(at + 1) {
+                best = best.min(removed + 1);
+            }
+            if at > 0 {
+                best = best.min(row[at - 1] + 1);
+            }
+            if let (true, Some((before, last))) = (of.transpositions, before)
+                && taken > 1
+                && of.word[taken - 2] == read
+                && of.word[taken - 1] == last
+            {
+                best = best.min(before[at] + 1);
+            }
+            row[at] = best.min(FAR);
+        }
+        row
+    }
+
+    /// The least character above `read` that may follow what was read, given that `read` may not: only one of the word near
+    /// the diagonal may.
+    fn next(&self, of: &Levenshtein, read: char) -> Option<char> {
         let depth = self.read.len();
-        of.letters.iter().copied().filter(|letter| *letter > read).find(|letter| {
-            let alive = self.push(of, *letter);
-            self.truncate(of, depth);
-            alive
-        })
+        let from = depth.saturating_sub(BAND).min(of.word.len());
+        let to = (depth + BAND).min(of.word.len());
+        let above = of.word[from..to].iter().copied().filter(|letter| *letter > read);
+        above.filter(|letter| self.row(of, *letter).into_iter().any(|cell| cell <= of.distance)).min()
     }
 
     /// The distance of what was read, if it is within the greatest.
     fn distance(&self, of: &Levenshtein) -> Option<u8> {
-        self.cells.last().copied().filter(|&distance| distance <= of.distance)
+        let at = (of.word.len() + usize::from(DISTANCE_MAX)).checked_sub(self.read.len())?;
+        self.cells.last()?.get(at).copied().filter(|&distance| distance <= of.distance)
     }
 }
 
@@ -127,9 +147,15 @@ impl InvertedReader {
         Ok(start..end)
     }
 
-    /// Calls back with the terms near a word, ascending. Cost: what of the dictionary begins nearly like the word.
-    pub fn terms_near(&self, near: &Levenshtein, each: &mut EachNear<'_>) -> Result<(), IndexError> {
-        walk(&self.dictionary, self.terms_with_prefix(&near.prefix)?, near, each)
+    /// Calls back with the terms near a word, ascending. Where `stop`, looked at now and then, says true, that is
+    /// [`IndexError::Cancelled`]. Cost: what of the dictionary begins nearly like the word.
+    pub fn terms_near(
+        &self,
+        near: &Levenshtein,
+        stop: &dyn Fn() -> bool,
+        each: &mut EachNear<'_>,
+    ) -> Result<(), IndexError> {
+        walk(&self.dictionary, self.terms_with_prefix(&near.prefix)?, near, stop, each)
     }
 }
 
@@ -137,21 +163,27 @@ fn walk(
     dictionary: &TermDictionary,
     range: std::ops::Range<u32>,
     near: &Levenshtein,
+    stop: &dyn Fn() -> bool,
     each: &mut EachNear<'_>,
 ) -> Result<(), IndexError> {
     let mut rows = Rows::new(near);
     let (mut at, mut before, mut bound) = (range.start, "", String::new());
+    let mut steps = 0u32;
     'terms: while at < range.end {
+        if steps.is_multiple_of(STEPS) && stop() {
+            return Err(IndexError::Cancelled);
+        }
+        steps = steps.wrapping_add(1);
         let bytes = dictionary.get(TermId(at))?.unwrap_or_default();
         let term = std::str::from_utf8(bytes)
             .map_err(|_| IndexError::corrupt("terms", format!("term {at} is no UTF-8")))?;
         let shared = term.chars().zip(before.chars()).take_while(|(a, b)| a == b).count();
-        rows.truncate(near, shared);
+        rows.truncate(shared);
         before = term;
         let known = rows.read.len();
         for (from, read) in term.char_indices().skip(known) {
             if !rows.push(near, read) {
-                rows.truncate(near, rows.read.len() - 1);
+                rows.truncate(rows.read.len() - 1);
                 at = match rows.next(near, read) {
                     Some(next) => {
                         bound.clear();

@@ -1,7 +1,6 @@
 //! Words that are computed by the search: a phrase, all words with a beginning, all words near a word. Each is a list of rows
 //! and frequencies, which need not be whole numbers, and is scored by the formula as if it were one word.
 
-use super::bm25::Norms;
 use super::{Accumulators, Bm25, InvertedReader, TermId};
 use crate::sections::reserved;
 use crate::{Bitmap, Counters, IndexError};
@@ -14,12 +13,15 @@ const DENSE: u64 = 16;
 
 impl InvertedReader {
     /// The rows of `live` (`None`: all) that hold any of some terms, each with the sum of frequency times factor, added in
-    /// the order of the terms. Cost: a pass over the postings.
+    /// the order of the terms. Where `stop`, looked at before each, says true, that is [`IndexError::Cancelled`]. Cost: a pass
+    /// over the postings.
     pub fn frequencies(
         &self,
         terms: &[(TermId, f32)],
         live: Option<&Bitmap>,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Frequencies, IndexError> {
+        let go_on = || if stop() { Err(IndexError::Cancelled) } else { Ok(()) };
         let mut total = 0;
         for &(term, _) in terms {
             total += self.doc_freq(term, None)?;
@@ -27,6 +29,7 @@ impl InvertedReader {
         if total < u64::from(self.rows()) / DENSE {
             let mut found = reserved(total as usize)?;
             for &(term, factor) in terms {
+                go_on()?;
                 self.for_each_posting(term, &mut |row, tf| found.push((row, tf as f32 * factor)))?;
             }
             // Stable: of one row, in the order of the terms.
@@ -44,6 +47,7 @@ impl InvertedReader {
         let mut sums: Vec<f32> = reserved(self.rows() as usize)?;
         sums.resize(self.rows() as usize, 0.0);
         for &(term, factor) in terms {
+            go_on()?;
             self.for_each_posting(term, &mut |row, tf| sums[row as usize] += tf as f32 * factor)?;
         }
         let held = |&(row, sum): &(u32, f32)| sum > 0.0 && live.is_none_or(|live| live.contains(row));
@@ -62,7 +66,7 @@ impl InvertedReader {
         counters: &mut Counters,
     ) -> Result<(), IndexError> {
         acc.check_begun(self.rows())?;
-        let norms = Norms::new(params, avg_length);
+        let norms = acc.norms.get(params, avg_length);
         let weight = weight * (params.k1 + 1.0);
         for &(row, frequency) in list {
             if row >= self.rows() || allowed.is_some_and(|allowed| !allowed.contains(row)) {

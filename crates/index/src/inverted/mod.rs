@@ -20,12 +20,14 @@
 //! contribution is computed by one formula in one order: per row, the sum runs in the order of the query terms.
 
 mod accumulators;
+mod best;
 mod bm25;
 mod builder;
 mod dictionary;
 mod levenshtein;
 mod list;
 mod merge;
+mod norms;
 mod packed;
 mod phrase;
 mod positions;
@@ -38,6 +40,7 @@ use crate::dense::Capabilities;
 use crate::registry::LexicalKind;
 
 pub use accumulators::Accumulators;
+pub use best::{FieldWords, best_rows};
 pub use bm25::{Bm25, idf};
 pub use builder::InvertedBuilder;
 pub use levenshtein::{DISTANCE_MAX, EachNear, Levenshtein};

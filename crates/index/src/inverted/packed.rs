@@ -25,6 +25,10 @@ const WIDE: u8 = 255;
 const SLACK: usize = 8;
 /// Packed values that are copied to where there is slack behind them.
 pub(super) type Scratch = [u8; BLOCK * 4 + SLACK];
+/// Values are unpacked eight at once.
+const LANES: usize = 8;
+/// Room for the values of a block, and what unpacking writes behind them.
+pub(super) type Slots = [u32; BLOCK + LANES];
 
 /// A block whose header was read; its bytes follow.
 pub(super) struct Packed<'a> {
@@ -83,32 +87,24 @@ impl<'a> Packed<'a> {
         Some(Packed { first, count, body: Body::Bits { gaps, gap_bits, tfs, tf_bits } })
     }
 
-    /// Writes rows and frequencies and returns how many there are. Rows ascend, strictly unless they saturate.
-    pub(super) fn decode(
-        &self,
-        rows: &mut [u32; BLOCK],
-        tfs: &mut [u32; BLOCK],
-        scratch: &mut Scratch,
-    ) -> usize {
+    /// Writes the rows and returns how many there are; of a few postings the frequencies too, which no one can look up
+    /// without reading them all. Rows ascend, strictly unless they saturate.
+    pub(super) fn rows(&self, rows: &mut Slots, tfs: &mut Slots, scratch: &mut Scratch) -> usize {
         match self.body {
-            Body::Bits { gaps, gap_bits, tfs: packed, tf_bits } => {
-                unpack(gaps, gap_bits, &mut rows[1..self.count], scratch);
+            Body::Bits { gaps, gap_bits, .. } => {
                 rows[0] = self.first;
-                let safe = gap_bits <= 20 && self.first < 1 << 31;
-                let mut row = self.first;
-                if safe {
-                    for slot in &mut rows[1..self.count] {
-                        row += *slot + 1;
-                        *slot = row;
-                    }
+                let narrow = gap_bits <= NARROW && self.first < 1 << 31;
+                if narrow {
+                    scratch[..gaps.len()].copy_from_slice(gaps);
+                    running_sum(gap_bits, scratch, rows, self.count - 1);
                 } else {
+                    unpack(gaps, gap_bits, &mut rows[1..self.count], scratch);
+                    let mut row = self.first;
                     for slot in &mut rows[1..self.count] {
                         row = row.saturating_add(*slot).saturating_add(1);
                         *slot = row;
                     }
                 }
-                unpack(packed, tf_bits, &mut tfs[..self.count], scratch);
-                tfs[..self.count].iter_mut().for_each(|tf| *tf = tf.saturating_add(1));
             }
             Body::Few(mut data) => {
                 let mut next = 0u64;
@@ -127,6 +123,108 @@ impl<'a> Packed<'a> {
         }
         self.count
     }
+
+    /// Writes the frequencies that [`rows`](Self::rows) did not.
+    pub(super) fn tfs(&self, tfs: &mut Slots, scratch: &mut Scratch) {
+        let Body::Bits { tfs: packed, tf_bits, .. } = self.body else { return };
+        match tf_bits {
+            0 => tfs[..self.count].fill(1),
+            1..=NARROW => {
+                scratch[..packed.len()].copy_from_slice(packed);
+                plus_one(tf_bits, scratch, tfs, self.count);
+            }
+            _ => {
+                unpack(packed, tf_bits, &mut tfs[..self.count], scratch);
+                tfs[..self.count].iter_mut().for_each(|tf| *tf = tf.saturating_add(1));
+            }
+        }
+    }
+
+    /// The frequency of one posting, out of `tfs` where [`rows`](Self::rows) wrote it.
+    #[inline]
+    pub(super) fn tf(&self, at: usize, tfs: &Slots) -> u32 {
+        let Body::Bits { tfs: packed, tf_bits, .. } = self.body else {
+            return tfs.get(at).copied().unwrap_or(1);
+        };
+        let (from, mut word) = (at * tf_bits as usize, [0; 8]);
+        for (to, byte) in word.iter_mut().zip(packed.get(from / 8..).unwrap_or_default()) {
+            *to = *byte;
+        }
+        let value = u64::from_le_bytes(word) >> (from % 8) & ((1 << tf_bits) - 1);
+        (value as u32).saturating_add(1)
+    }
+}
+
+/// Values of up to so many bits are unpacked by code of their own width: every shift is a constant.
+const NARROW: u32 = 16;
+
+/// Calls `$run::<BITS>` for a width of 0 to [`NARROW`] bits.
+macro_rules! by_width {
+    ($bits:expr, $run:ident($($argument:expr),*)) => {
+        match $bits {
+            0 => $run::<0>($($argument),*),
+            1 => $run::<1>($($argument),*),
+            2 => $run::<2>($($argument),*),
+            3 => $run::<3>($($argument),*),
+            4 => $run::<4>($($argument),*),
+            5 => $run::<5>($($argument),*),
+            6 => $run::<6>($($argument),*),
+            7 => $run::<7>($($argument),*),
+            8 => $run::<8>($($argument),*),
+            9 => $run::<9>($($argument),*),
+            10 => $run::<10>($($argument),*),
+            11 => $run::<11>($($argument),*),
+            12 => $run::<12>($($argument),*),
+            13 => $run::<13>($($argument),*),
+            14 => $run::<14>($($argument),*),
+            15 => $run::<15>($($argument),*),
+            _ => $run::<16>($($argument),*),
+        }
+    };
+}
+
+/// Eight values of `BITS` bits that begin at a byte.
+#[inline(always)]
+fn eight<const BITS: usize>(scratch: &Scratch, from: usize) -> [u32; LANES] {
+    let word = |at: usize| u64::from_le_bytes(scratch[at..at + 8].first_chunk().copied().unwrap_or_default());
+    let mask = (1u64 << BITS) - 1;
+    if BITS <= 8 {
+        let word = word(from);
+        return std::array::from_fn(|lane| (word >> (BITS * lane) & mask) as u32);
+    }
+    // Four values and the half byte before them are 64 bits at most.
+    let (low, high, half) = (word(from), word(from + BITS / 2), BITS * 4 % 8);
+    std::array::from_fn(|lane| match lane {
+        0..4 => (low >> (BITS * lane) & mask) as u32,
+        _ => (high >> (half + BITS * (lane - 4)) & mask) as u32,
+    })
+}
+
+fn gaps_summed<const BITS: usize>(scratch: &Scratch, rows: &mut Slots, count: usize) {
+    let mut row = rows[0];
+    for (at, slots) in rows[1..].as_chunks_mut::<LANES>().0.iter_mut().take(count.div_ceil(LANES)).enumerate()
+    {
+        for (slot, gap) in slots.iter_mut().zip(eight::<BITS>(scratch, at * BITS)) {
+            // Behind the last there may be anything.
+            row = row.wrapping_add(gap + 1);
+            *slot = row;
+        }
+    }
+}
+
+/// Rows behind the first, which stands there, from `count` gaps of up to [`NARROW`] bits.
+fn running_sum(bits: u32, scratch: &Scratch, rows: &mut Slots, count: usize) {
+    by_width!(bits, gaps_summed(scratch, rows, count));
+}
+
+fn values_plus_one<const BITS: usize>(scratch: &Scratch, out: &mut Slots, count: usize) {
+    for (at, slots) in out.as_chunks_mut::<LANES>().0.iter_mut().take(count.div_ceil(LANES)).enumerate() {
+        *slots = eight::<BITS>(scratch, at * BITS).map(|value| value + 1);
+    }
+}
+
+fn plus_one(bits: u32, scratch: &Scratch, out: &mut Slots, count: usize) {
+    by_width!(bits, values_plus_one(scratch, out, count));
 }
 
 fn packed_bytes(count: usize, bits: u32) -> usize {
@@ -155,8 +253,7 @@ fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value as u8);
 }
 
-/// Eight values of up to 8 bits are one word, whose shifts become vector code; wider ones are loaded one by one.
-#[inline]
+/// Values of any width, loaded one by one.
 fn unpack(packed: &[u8], bits: u32, out: &mut [u32], scratch: &mut Scratch) {
     if bits == 0 {
         out.fill(0);
@@ -165,22 +262,10 @@ fn unpack(packed: &[u8], bits: u32, out: &mut [u32], scratch: &mut Scratch) {
     scratch[..packed.len()].copy_from_slice(packed);
     let width = bits as usize;
     let mask = u64::MAX >> (64 - bits);
-    let word = |at: usize| -> u64 {
-        let bytes = scratch.get(at..at + 8).and_then(|bytes| bytes.first_chunk()).copied();
-        u64::from_le_bytes(bytes.unwrap_or_default())
-    };
-    if bits <= 8 {
-        for (chunk, slots) in out.chunks_mut(8).enumerate() {
-            let word = word(chunk * width);
-            for (at, slot) in slots.iter_mut().enumerate() {
-                *slot = (word >> (at * width) & mask) as u32;
-            }
-        }
-        return;
-    }
     for (at, slot) in out.iter_mut().enumerate() {
         let bit = at * width;
-        *slot = (word(bit / 8) >> (bit % 8) & mask) as u32;
+        let bytes = scratch.get(bit / 8..bit / 8 + 8).and_then(|bytes| bytes.first_chunk()).copied();
+        *slot = (u64::from_le_bytes(bytes.unwrap_or_default()) >> (bit % 8) & mask) as u32;
     }
 }
 

@@ -14,7 +14,7 @@
 //! the segment's end, and blocks of one term ascend. So one term gives at most as many postings as there are
 //! rows.
 
-use super::packed::{self, Packed, Scratch};
+use super::packed::{self, Packed, Scratch, Slots};
 use crate::Bitmap;
 
 /// Postings per block.
@@ -24,15 +24,20 @@ const WIDTHS: [usize; 4] = [0, 1, 2, 4];
 
 /// A decoded block.
 pub(super) struct Block {
-    rows: [u32; BLOCK],
-    tfs: [u32; BLOCK],
+    rows: Slots,
+    tfs: Slots,
     len: usize,
     scratch: Scratch,
 }
 
 impl Block {
     pub(super) fn new() -> Self {
-        Block { rows: [0; BLOCK], tfs: [1; BLOCK], len: 0, scratch: [0; size_of::<Scratch>()] }
+        Block {
+            rows: [0; size_of::<Slots>() / 4],
+            tfs: [1; size_of::<Slots>() / 4],
+            len: 0,
+            scratch: [0; size_of::<Scratch>()],
+        }
     }
 
     pub(super) fn rows(&self) -> &[u32] {
@@ -183,7 +188,10 @@ impl<'a> Cursor<'a> {
     /// Decodes the next block for which `wanted` says yes, given bounds of its rows; passes over the others.
     pub(super) fn step(&mut self, block: &mut Block, wanted: impl Fn(u32, u32) -> bool) -> bool {
         if self.packed {
-            return self.step_packed(block, wanted);
+            return self.step_packed(block, wanted, |block, taken| {
+                block.len = taken.rows(&mut block.rows, &mut block.tfs, &mut block.scratch);
+                taken.tfs(&mut block.tfs, &mut block.scratch);
+            });
         }
         while self.left > 0 {
             let Some((header, body)) = self.take_block() else {
@@ -205,7 +213,43 @@ impl<'a> Cursor<'a> {
         false
     }
 
-    fn step_packed(&mut self, block: &mut Block, wanted: impl Fn(u32, u32) -> bool) -> bool {
+    /// The postings of the ascending rows `among` that the term has, from the blocks that may hold one. Cost: the rows of
+    /// these blocks, and a search in them for each of `among`.
+    pub(super) fn find(&mut self, block: &mut Block, among: &[u32], each: &mut impl FnMut(u32, u32)) {
+        let at = std::cell::Cell::new(0);
+        let wanted = |from: u32, to: u32| {
+            let next = at.get() + among[at.get()..].partition_point(|&row| row < from);
+            at.set(next);
+            among.get(next).is_some_and(|&row| row < to)
+        };
+        let mut held = None;
+        loop {
+            let more = match self.packed {
+                true => self.step_packed(block, wanted, |block, taken| {
+                    block.len = taken.rows(&mut block.rows, &mut block.tfs, &mut block.scratch);
+                    held = Some(taken);
+                }),
+                false => self.step(block, wanted),
+            };
+            let (true, Some(&last)) = (more, block.rows().last()) else { return };
+            let mut slot = 0;
+            while let Some(&row) = among.get(at.get()).filter(|&&row| row <= last) {
+                at.set(at.get() + 1);
+                slot += block.rows()[slot..].partition_point(|&held| held < row);
+                if block.rows()[slot] == row {
+                    let tf = held.as_ref().map_or(block.tfs[slot], |taken| taken.tf(slot, &block.tfs));
+                    each(row, tf);
+                }
+            }
+        }
+    }
+
+    fn step_packed(
+        &mut self,
+        block: &mut Block,
+        wanted: impl Fn(u32, u32) -> bool,
+        decode: impl FnOnce(&mut Block, Packed<'a>),
+    ) -> bool {
         let ahead = |left: u32| (left as usize).min(BLOCK);
         while self.left > 0 {
             let taken = Packed::take(&mut self.data, ahead(self.left));
@@ -220,7 +264,7 @@ impl<'a> Cursor<'a> {
             if !wanted(taken.first, next.unwrap_or(self.rows)) {
                 continue;
             }
-            block.len = taken.decode(&mut block.rows, &mut block.tfs, &mut block.scratch);
+            decode(block, taken);
             self.settle(block);
             return true;
         }

@@ -1,6 +1,7 @@
 //! Opening an inverted index; its statistics, terms and postings.
 
 use super::dictionary::TermDictionary;
+use super::norms::RowCache;
 use super::positions::PositionsCursor;
 use super::postings::{Block, Cursor};
 use super::{ABSENT, FLAG_POSITIONS, TermId, VERSION};
@@ -23,6 +24,7 @@ pub struct InvertedReader {
     postings: Section,
     pub(super) lengths: Array<u32>,
     positions: Option<(Array<u64>, Section)>,
+    pub(super) norms: RowCache,
 }
 
 impl InvertedReader {
@@ -58,6 +60,7 @@ impl InvertedReader {
             postings: source.section("postings")?,
             lengths: Array::open_len(source, "lengths", rows.into())?,
             positions,
+            norms: RowCache::default(),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Term-at-a-time scoring.
 
-use super::bm25::Norms;
+use super::norms::RowNorms;
 use super::postings::Block;
 use super::{Accumulators, Bm25, InvertedReader, TermId, WeightedTerm};
 use crate::{Bitmap, Counters, IndexError};
@@ -24,8 +24,11 @@ impl InvertedReader {
         counters: &mut Counters,
     ) -> Result<(), IndexError> {
         acc.check_begun(self.rows())?;
-        let norms = Norms::new(params, avg_length);
-        let lengths = self.lengths.all()?;
+        let mut postings = 0;
+        for term in terms {
+            postings += self.doc_freq(term.term, None)?;
+        }
+        let norms = self.row_norms(params, avg_length, postings, acc)?;
         let mut block = Block::new();
         for &WeightedTerm { term, weight } in terms {
             let weight = weight * (params.k1 + 1.0);
@@ -35,11 +38,23 @@ impl InvertedReader {
                 None => cursor.next(&mut block),
             } {
                 counters.postings_scored += block.rows().len() as u64;
-                acc.add(&block, lengths, &norms, weight);
+                acc.add(&block, &norms, weight);
             }
             self.check_end(&cursor, term)?;
         }
         Ok(())
+    }
+
+    /// How norms are looked up, given how many will be.
+    pub(super) fn row_norms(
+        &self,
+        params: Bm25,
+        avg_length: f32,
+        postings: u64,
+        acc: &mut Accumulators,
+    ) -> Result<RowNorms<'_>, IndexError> {
+        let (table, lengths) = (acc.norms.get(params, avg_length), self.lengths.all()?);
+        Ok(RowNorms { rows: self.norms.get(&table, lengths, postings), lengths, table })
     }
 
     /// An estimate of the time of one search for `terms`, in nanoseconds. Damage is for the search to find.

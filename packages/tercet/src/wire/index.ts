@@ -638,7 +638,7 @@ transpositions?: boolean,
  */
 operator?: Operator, 
 /**
- * The most words that may be near one of the text, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
+ * The most words that those of the text may stand for together, else ERR_LIMIT: 1 to 65,536; 1,024 when absent.
  */
 maxExpansions?: number, 
 /**

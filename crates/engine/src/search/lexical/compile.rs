@@ -1,11 +1,16 @@
 //! Queries by words, checked against the schema and made ready: words analysed, statistics gathered.
 
-use indexmap::IndexMap;
-use tercet_index::{Bm25, IndexError, Levenshtein, idf};
+use std::cell::Cell;
 
-use super::computed::{EDITS_MAX, PHRASE_WORDS_MAX, SLOP_MAX, expanded, phrase};
+use indexmap::IndexMap;
+use tercet_index::{Bm25, Levenshtein, TermId, idf};
+
+use super::computed::{
+    Budget, EDITS_MAX, EXPANSIONS_MAX, LISTED_MAX, PHRASE_WORDS_MAX, SLOP_MAX, expanded, phrase,
+};
 use super::{Boolean, Clause, Source, Term, Words, WordsField};
-use crate::collection::{Part, Snapshot};
+use crate::api::Control;
+use crate::collection::Snapshot;
 use crate::schema::Field;
 use crate::search::bounded;
 use crate::search::compile::{NESTING_MAX, WEIGHT_MAX, kind_error};
@@ -23,14 +28,31 @@ const CLAUSES_MAX: usize = 1_024;
 /// The largest product of boosts around a word: with it no score leaves the range of f32.
 const SCALE_MAX: f32 = 1e12;
 
+/// What a query is compiled within.
+pub(super) struct Within<'s> {
+    pub(super) snapshot: &'s Snapshot,
+    /// Ends the walk over a dictionary.
+    pub(super) control: &'s Control,
+    /// How many words the computed ones may still stand for, in all clauses together.
+    pub(super) expansions: Cell<usize>,
+    /// How many rows their lists may still hold.
+    pub(super) listed: Cell<u64>,
+}
+
 /// Compiles a query by words; nothing for one of another kind.
-pub(in crate::search) fn compile(snapshot: &Snapshot, query: &Query) -> Result<Option<Clause>, TercetError> {
+pub(in crate::search) fn compile(
+    snapshot: &Snapshot,
+    query: &Query,
+    control: &Control,
+) -> Result<Option<Clause>, TercetError> {
     if matches!(query, Query::Near(_) | Query::MaxSim(_) | Query::Expand(_) | Query::Fuse(_) | Query::All(_))
     {
         return Ok(None);
     }
     bounded("clauses of a query", count(query) as i64, 0, CLAUSES_MAX as i64)?;
-    clause(snapshot, query, 1.0, NESTING_MAX).map(Some)
+    let listed = Cell::new(LISTED_MAX.max(2 * snapshot.documents()));
+    let within = Within { snapshot, control, expansions: Cell::new(EXPANSIONS_MAX), listed };
+    clause(&within, query, 1.0, NESTING_MAX).map(Some)
 }
 
 fn count(query: &Query) -> usize {
@@ -39,15 +61,17 @@ fn count(query: &Query) -> usize {
     1 + lists.into_iter().flatten().map(count).sum::<usize>()
 }
 
-fn clause(snapshot: &Snapshot, query: &Query, scale: f32, nesting: usize) -> Result<Clause, TercetError> {
+fn clause(within: &Within<'_>, query: &Query, scale: f32, nesting: usize) -> Result<Clause, TercetError> {
+    let snapshot = within.snapshot;
+    within.control.step(0)?;
     Ok(match query {
         Query::Match(query) => Clause::Words(matching(snapshot, query, scaled(scale, query.boost)?)?),
         Query::Terms(query) => Clause::Words(weighted(snapshot, query, scaled(scale, query.boost)?)?),
-        Query::Phrase(query) => Clause::Words(phrased(snapshot, query, scaled(scale, query.boost)?)?),
-        Query::Prefix(query) => Clause::Words(prefixed(snapshot, query, scaled(scale, query.boost)?)?),
-        Query::Fuzzy(query) => Clause::Words(fuzzy(snapshot, query, scaled(scale, query.boost)?)?),
+        Query::Phrase(query) => Clause::Words(phrased(within, query, scaled(scale, query.boost)?)?),
+        Query::Prefix(query) => Clause::Words(prefixed(within, query, scaled(scale, query.boost)?)?),
+        Query::Fuzzy(query) => Clause::Words(fuzzy(within, query, scaled(scale, query.boost)?)?),
         Query::Boolean(query) => {
-            Clause::Boolean(boolean(snapshot, query, scaled(scale, query.boost)?, nesting)?)
+            Clause::Boolean(boolean(within, query, scaled(scale, query.boost)?, nesting)?)
         }
         Query::All(_) => Clause::All,
         Query::Near(_) | Query::MaxSim(_) | Query::Expand(_) | Query::Fuse(_) => {
@@ -92,7 +116,7 @@ fn weight(name: &str, weight: f32) -> Result<(), TercetError> {
 }
 
 fn boolean(
-    snapshot: &Snapshot,
+    within: &Within<'_>,
     query: &BooleanQuery,
     scale: f32,
     nesting: usize,
@@ -102,7 +126,7 @@ fn boolean(
             .expected(format!("at most {NESTING_MAX}"), "more")
     })?;
     let all = |queries: &[Query]| {
-        queries.iter().map(|one| clause(snapshot, one, scale, nesting)).collect::<Result<Vec<_>, _>>()
+        queries.iter().map(|one| clause(within, one, scale, nesting)).collect::<Result<Vec<_>, _>>()
     };
     let alone = query.must.is_empty() && query.filter.is_empty() && !query.should.is_empty();
     let least = match query.minimum_should_match {
@@ -152,10 +176,10 @@ fn weighted(snapshot: &Snapshot, query: &TermsQuery, scale: f32) -> Result<Words
     Ok(Words { kind: "terms", text, fields: vec![field.finish(least)] })
 }
 
-fn phrased(snapshot: &Snapshot, query: &PhraseQuery, scale: f32) -> Result<Words, TercetError> {
+fn phrased(within: &Within<'_>, query: &PhraseQuery, scale: f32) -> Result<Words, TercetError> {
     check_text("phrase", &query.text)?;
     let slop = bounded("slop", query.slop, 0, SLOP_MAX)? as u32;
-    let (at, spec) = text_field(snapshot, &query.field)?;
+    let (at, spec) = text_field(within.snapshot, &query.field)?;
     if !spec.positions {
         return Err(TercetError::new(
             Code::Query,
@@ -167,7 +191,7 @@ fn phrased(snapshot: &Snapshot, query: &PhraseQuery, scale: f32) -> Result<Words
         .field(&query.field)
         .expected("a text field with `positions: true`", "a text field without"));
     }
-    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    let mut field = Statistics::of(within.snapshot, at, spec, spec.boost * scale)?;
     let mut words: Vec<(String, u32)> = Vec::new();
     if let Some(analyzer) = &field.schema.analyzer {
         analyzer.analyze(&query.text, &mut |token| words.push((token.term.to_owned(), token.position)));
@@ -178,38 +202,38 @@ fn phrased(snapshot: &Snapshot, query: &PhraseQuery, scale: f32) -> Result<Words
     if !words.is_empty() {
         let mut idf = 0.0;
         for (word, _) in &words {
-            idf += field.idf_of(word)?;
+            idf += field.look_up(word)?.0;
         }
-        let lists = phrase(snapshot, at, &words, slop)?;
+        let lists = phrase(within, at, &words, slop)?;
         let about = words.iter().map(|word| word.0.as_str()).collect::<Vec<_>>().join(" ");
         field.add_computed(about, 1.0, Some(idf), lists, Source::Phrase { words, slop });
     }
     Ok(Words { kind: "phrase", text: query.text.clone(), fields: vec![field.finish(Least::Any)] })
 }
 
-fn prefixed(snapshot: &Snapshot, query: &PrefixQuery, scale: f32) -> Result<Words, TercetError> {
+fn prefixed(within: &Within<'_>, query: &PrefixQuery, scale: f32) -> Result<Words, TercetError> {
     bounded("bytes of a prefix", query.prefix.len() as i64, 0, QUERY_BYTES_MAX as i64)?;
-    let most = expansions(query.max_expansions)?;
-    let (at, spec) = text_field(snapshot, &query.field)?;
-    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    let mut budget = Budget::new(expansions(query.max_expansions)?);
+    let (at, spec) = text_field(within.snapshot, &query.field)?;
+    let mut field = Statistics::of(within.snapshot, at, spec, spec.boost * scale)?;
     let normal = |analyzer: &tercet_text::Analyzer| analyzer.normalize(query.prefix.trim());
     let prefix = field.schema.analyzer.as_ref().map(normal).unwrap_or_default();
     if prefix.is_empty() {
         return Err(no_words("prefix", "prefix"));
     }
     let of = Source::Prefix(prefix.clone());
-    let lists = expanded(snapshot, at, &of, &prefix, most)?;
+    let lists = expanded(within, at, &of, &prefix, &mut budget)?;
     field.add_computed(format!("{prefix}*"), 1.0, None, lists, of);
     Ok(Words { kind: "prefix", text: query.prefix.clone(), fields: vec![field.finish(Least::Any)] })
 }
 
-fn fuzzy(snapshot: &Snapshot, query: &FuzzyQuery, scale: f32) -> Result<Words, TercetError> {
+fn fuzzy(within: &Within<'_>, query: &FuzzyQuery, scale: f32) -> Result<Words, TercetError> {
     check_text("fuzzy", &query.text)?;
-    let most = expansions(query.max_expansions)?;
+    let mut budget = Budget::new(expansions(query.max_expansions)?);
     let distance = query.distance.map(|edits| bounded("distance", edits, 0, EDITS_MAX)).transpose()?;
     let fixed = bounded("prefixLength", query.prefix_length, 0, 255)?;
-    let (at, spec) = text_field(snapshot, &query.field)?;
-    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    let (at, spec) = text_field(within.snapshot, &query.field)?;
+    let mut field = Statistics::of(within.snapshot, at, spec, spec.boost * scale)?;
     let words = words(field.schema, &query.text)?;
     bounded("distinct words of a fuzzy query", words.len() as i64, 0, PHRASE_WORDS_MAX)?;
     for (word, times) in words {
@@ -220,7 +244,7 @@ fn fuzzy(snapshot: &Snapshot, query: &FuzzyQuery, scale: f32) -> Result<Words, T
         };
         let distance = distance.unwrap_or(usual) as u8;
         let of = Source::Near(Levenshtein::new(&word, distance, fixed, query.transpositions));
-        let lists = expanded(snapshot, at, &of, &word, most)?;
+        let lists = expanded(within, at, &of, &word, &mut budget)?;
         field.add_computed(format!("{word}~{distance}"), times as f32, None, lists, of);
     }
     let least = Least::of(query.operator, None)?;
@@ -228,7 +252,7 @@ fn fuzzy(snapshot: &Snapshot, query: &FuzzyQuery, scale: f32) -> Result<Words, T
 }
 
 fn expansions(most: Option<i64>) -> Result<usize, TercetError> {
-    bounded("maxExpansions", most.unwrap_or(1_024), 1, 65_536)
+    bounded("maxExpansions", most.unwrap_or(1_024), 1, EXPANSIONS_MAX as i64)
 }
 
 fn check_text(kind: &str, text: &str) -> Result<(), TercetError> {
@@ -366,12 +390,19 @@ impl<'s> Statistics<'s> {
         Ok(Statistics { snapshot, schema, documents, field })
     }
 
-    fn idf_of(&self, word: &str) -> Result<f32, TercetError> {
-        let mut frequency = 0;
+    /// The idf of a word, and its number in each segment.
+    fn look_up(&self, word: &str) -> Result<(f32, Vec<Option<TermId>>), TercetError> {
+        let (mut frequency, mut ids) = (0, Vec::with_capacity(self.snapshot.parts.len()));
         for part in &self.snapshot.parts {
-            frequency += doc_freq(part, self.field.field, word).map_err(|e| part.segment.error(e))?;
+            let error = |e| part.segment.error(e);
+            let reader = part.segment.text(self.field.field);
+            let id = reader.map(|reader| reader.term(word)).transpose().map_err(error)?.flatten();
+            if let (Some(reader), Some(id)) = (reader, id) {
+                frequency += reader.doc_freq(id, part.live.as_deref()).map_err(error)?;
+            }
+            ids.push(id);
         }
-        Ok(self.idf(frequency))
+        Ok((self.idf(frequency), ids))
     }
 
     fn idf(&self, frequency: u64) -> f32 {
@@ -379,8 +410,14 @@ impl<'s> Statistics<'s> {
     }
 
     fn add(&mut self, text: String, times: f32) -> Result<(), TercetError> {
-        let idf = self.idf_of(&text)?;
-        self.field.terms.push(Term { text, idf, weight: self.field.boost * idf * times, computed: None });
+        let (idf, ids) = self.look_up(&text)?;
+        self.field.terms.push(Term {
+            text,
+            idf,
+            weight: self.field.boost * idf * times,
+            ids,
+            computed: None,
+        });
         Ok(())
     }
 
@@ -396,20 +433,13 @@ impl<'s> Statistics<'s> {
         let frequency = lists.iter().map(|list| list.len() as u64).sum();
         let idf = idf.unwrap_or_else(|| self.idf(frequency));
         let weight = self.field.boost * idf * times;
-        self.field.terms.push(Term { text, idf, weight, computed: Some(super::Computed { lists, of }) });
+        let computed = Some(super::Computed { lists, of });
+        self.field.terms.push(Term { text, idf, weight, ids: Vec::new(), computed });
     }
 
     fn finish(mut self, least: Least) -> WordsField {
+        self.field.terms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         self.field.least = least.among(self.field.terms.len());
         self.field
-    }
-}
-
-/// Live documents of a part that have a word.
-fn doc_freq(part: &Part, field: usize, word: &str) -> Result<u64, IndexError> {
-    let Some(reader) = part.segment.text(field) else { return Ok(0) };
-    match reader.term(word)? {
-        Some(term) => reader.doc_freq(term, part.live.as_deref()),
-        None => Ok(0),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use tercet_index::{Bitmap, Frequencies, IndexError, InvertedReader, TermId};
 
 use super::Source;
-use crate::collection::Snapshot;
+use super::compile::Within;
 use crate::wire::{Code, TercetError};
 
 /// The most words of a phrase, and of a fuzzy query.
@@ -17,7 +17,7 @@ pub(super) const EDITS_MAX: i64 = tercet_index::DISTANCE_MAX as i64;
 
 /// The live rows of every segment that hold a phrase.
 pub(super) fn phrase(
-    snapshot: &Snapshot,
+    within: &Within<'_>,
     field: usize,
     words: &[(String, u32)],
     slop: u32,
@@ -32,11 +32,17 @@ pub(super) fn phrase(
         }
         reader.phrase(&terms, slop, live)
     };
-    let parts = snapshot.parts.iter();
+    let parts = within.snapshot.parts.iter();
     parts
-        .map(|part| match part.segment.text(field) {
-            Some(reader) => of_part(reader, part.live.as_deref()).map_err(|e| part.segment.error(e)),
-            None => Ok(Frequencies::new()),
+        .map(|part| {
+            within.control.step(0)?;
+            match part.segment.text(field) {
+                Some(reader) => {
+                    let list = of_part(reader, part.live.as_deref()).map_err(|e| part.segment.error(e))?;
+                    listed(within, list)
+                }
+                None => Ok(Frequencies::new()),
+            }
         })
         .collect()
 }
@@ -46,17 +52,25 @@ pub(in crate::search) fn factor(edits: u8) -> f32 {
     1.0 / (1.0 + f32::from(edits))
 }
 
-/// The words of a segment that a computed one stands for, each with its edits, ascending. `each` ends the walk by false.
+/// Words of a dictionary between two looks at whether to stop.
+const STEPS: u32 = 256;
+
+/// The words of a segment that a computed one stands for, each with its edits, ascending. `each` ends the walk by false,
+/// `stop` by true: then it is an error.
 pub(in crate::search) fn each_word(
     reader: &InvertedReader,
     of: &Source,
+    stop: &dyn Fn() -> bool,
     each: &mut dyn FnMut(TermId, &str, u8) -> bool,
 ) -> Result<(), IndexError> {
     match of {
         Source::Phrase { .. } => Ok(()),
-        Source::Near(near) => reader.terms_near(near, each),
+        Source::Near(near) => reader.terms_near(near, stop, each),
         Source::Prefix(prefix) => {
             for term in reader.terms_with_prefix(prefix)?.map(TermId) {
+                if term.0.is_multiple_of(STEPS) && stop() {
+                    return Err(IndexError::Cancelled);
+                }
                 let bytes = reader.term_bytes(term)?.unwrap_or_default();
                 let text = std::str::from_utf8(bytes)
                     .map_err(|_| IndexError::corrupt("terms", format!("term {} is no UTF-8", term.0)))?;
@@ -69,17 +83,55 @@ pub(in crate::search) fn each_word(
     }
 }
 
-/// The live rows of every segment that hold a word which `of` stands for; ERR_LIMIT when there are more than `most` such
-/// words in live documents.
+/// The most words that those of a whole query may stand for.
+pub(super) const EXPANSIONS_MAX: usize = 65_536;
+
+/// The most rows that the lists of a query's computed words may hold, in all clauses together (8 bytes each), unless twice the
+/// documents are more.
+pub(super) const LISTED_MAX: u64 = 1 << 25;
+
+/// Counts the rows of a list that is kept until the query ends.
+fn listed(within: &Within<'_>, list: Frequencies) -> Result<Frequencies, TercetError> {
+    let left = within.listed.get().checked_sub(list.len() as u64).ok_or_else(|| {
+        let most = LISTED_MAX.max(2 * within.snapshot.documents());
+        let message = format!(
+            "the phrases, beginnings and misspelled words of a query may be in {most} documents in all, and there are more: ask \
+             for fewer clauses or longer beginnings"
+        );
+        TercetError::new(Code::Limit, message).expected(format!("at most {most}"), "more")
+    })?;
+    within.listed.set(left);
+    Ok(list)
+}
+
+/// How many words a query may still stand for.
+pub(super) struct Budget {
+    /// What the query said, and what it did not use yet.
+    pub(super) most: usize,
+    pub(super) left: usize,
+}
+
+impl Budget {
+    pub(super) fn new(most: usize) -> Self {
+        Budget { most, left: most }
+    }
+}
+
+/// The live rows of every segment that hold a word which `of` stands for; ERR_LIMIT when there are more such words in live
+/// documents than the `budget` of the query, or of the queries around it, has left.
 pub(super) fn expanded(
-    snapshot: &Snapshot,
+    within: &Within<'_>,
     field: usize,
     of: &Source,
     about: &str,
-    most: usize,
+    budget: &mut Budget,
 ) -> Result<Vec<Frequencies>, TercetError> {
+    let snapshot = within.snapshot;
+    let stop = || within.control.is_cancelled();
+    let most = budget.left.min(within.expansions.get());
     let mut words: HashSet<String> = HashSet::new();
     let mut lists = Vec::with_capacity(snapshot.parts.len());
+    let mut used = 0;
     for part in &snapshot.parts {
         let Some(reader) = part.segment.text(field) else {
             lists.push(Frequencies::new());
@@ -89,7 +141,7 @@ pub(super) fn expanded(
         let live = part.live.as_deref();
         let (mut terms, mut failed) = (Vec::new(), None);
         let several = snapshot.parts.len() > 1;
-        each_word(reader, of, &mut |term, text, edits| {
+        each_word(reader, of, &stop, &mut |term, text, edits| {
             match live.map_or(Ok(1), |live| reader.doc_freq(term, Some(live))) {
                 Ok(0) => return true,
                 Ok(_) => terms.push((term, factor(edits))),
@@ -104,20 +156,26 @@ pub(super) fn expanded(
         if let Some(e) = failed {
             return Err(error(e));
         }
-        if terms.len().max(words.len()) > most {
-            return Err(too_many(of, about, most));
+        used = terms.len().max(words.len()).max(used);
+        if used > most {
+            return Err(too_many(of, about, budget));
         }
-        lists.push(reader.frequencies(&terms, live).map_err(error)?);
+        lists.push(listed(within, reader.frequencies(&terms, live, &stop).map_err(error)?)?);
     }
+    budget.left -= used;
+    within.expansions.set(within.expansions.get() - used);
     Ok(lists)
 }
 
-fn too_many(of: &Source, about: &str, most: usize) -> TercetError {
+fn too_many(of: &Source, about: &str, budget: &Budget) -> TercetError {
     let (what, remedy) = match of {
-        Source::Near(_) => ("are near", "set prefixLength or a smaller distance"),
-        _ => ("begin with", "write more of the word"),
+        Source::Near(_) => ("near", "set prefixLength or a smaller distance"),
+        _ => ("beginning with", "write more of the word"),
     };
-    let message =
-        format!("more than {most} words {what} `{about}`: {remedy}, or raise maxExpansions (at most 65,536)");
+    let most = budget.most;
+    let message = format!(
+        "the words of a query stand for at most {most} (its maxExpansions), those of all its clauses for at most \
+         {EXPANSIONS_MAX}, and there are more {what} `{about}`: {remedy}, or raise maxExpansions"
+    );
     TercetError::new(Code::Limit, message).field("maxExpansions").expected(format!("at most {most}"), "more")
 }

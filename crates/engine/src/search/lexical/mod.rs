@@ -9,7 +9,7 @@ mod compile;
 mod computed;
 mod rank;
 
-use tercet_index::{Bm25, Frequencies, Levenshtein};
+use tercet_index::{Bm25, Frequencies, Levenshtein, TermId};
 
 pub(super) use compile::QUERY_BYTES_MAX;
 pub(super) use compile::{chosen, compile};
@@ -52,7 +52,7 @@ pub(crate) struct WordsField {
     pub(crate) boost: f32,
     /// Mean length of the field over the live documents that have it.
     pub(crate) average_length: f32,
-    /// Distinct words, in the order of the query.
+    /// Distinct words by falling weight, of equal weights in the order of the query: the order in which scores are summed.
     pub(crate) terms: Vec<Term>,
     /// The field counts where so many of them match; at least 1.
     pub(crate) least: usize,
@@ -66,6 +66,8 @@ pub(crate) struct Term {
     pub(crate) idf: f32,
     /// boost x idf x times the word stands in the query, or its weight there.
     pub(crate) weight: f32,
+    /// For each segment, its number in the dictionary; of a computed word none.
+    pub(crate) ids: Vec<Option<TermId>>,
     /// How the word came about, if it is none of the index.
     pub(crate) computed: Option<Computed>,
 }

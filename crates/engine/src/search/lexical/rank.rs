@@ -7,9 +7,12 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use tercet_index::{Accumulators, Bitmap, Counters, Frequencies, IndexError, TopK, WeightedTerm};
+use tercet_index::{
+    Accumulators, Bitmap, Counters, FieldWords, Frequencies, IndexError, TopK, WeightedTerm, best_rows,
+};
 
 use super::{Boolean, Clause, Words, WordsField};
+use crate::api::Control;
 use crate::collection::Part;
 use crate::error::index_error;
 use crate::search::rank::best;
@@ -36,7 +39,8 @@ pub(in crate::search) fn rank(
     for (at, part) in snapshot.parts.iter().enumerate() {
         let mut top = TopK::new(k);
         let allowed = context.allowed[at].as_deref();
-        let mut search = Search { part, at, scratch: &mut scratch, counters: &mut context.counters };
+        let (counters, control) = (&mut context.counters, context.control);
+        let mut search = Search { part, at, scratch: &mut scratch, counters, control };
         let done = search.top(query, allowed, &mut top);
         done.map_err(|e| index_error(e, part.segment.file.label()))?;
         context.control.step(0)?;
@@ -46,6 +50,26 @@ pub(in crate::search) fn rank(
     best(found, k)
 }
 
+/// The words of a field that a segment has in live documents.
+fn known(field: &WordsField, at: usize) -> Vec<WeightedTerm> {
+    let live = field.terms.iter().filter(|term| term.idf > 0.0);
+    let known = live.filter_map(|t| Some(WeightedTerm { term: (*t.ids.get(at)?)?, weight: t.weight }));
+    known.collect()
+}
+
+/// Whether a row's score alone tells that it matched.
+fn is_uncounted(query: &Words) -> bool {
+    let positive = |field: &WordsField| {
+        field.least <= 1 && field.terms.iter().all(|t| t.idf == 0.0 || t.weight >= WEIGHT_MIN)
+    };
+    query.fields.iter().all(positive)
+}
+
+/// Whether the scores are sums over words of the index.
+fn is_sum(query: &Words) -> bool {
+    is_uncounted(query) && query.fields.iter().flat_map(|f| &f.terms).all(|t| t.computed.is_none())
+}
+
 /// A search of one segment.
 struct Search<'a> {
     part: &'a Part,
@@ -53,11 +77,16 @@ struct Search<'a> {
     at: usize,
     scratch: &'a mut Vec<Accumulators>,
     counters: &'a mut Counters,
+    /// Ends the search between clauses.
+    control: &'a Control,
 }
 
 impl Search<'_> {
     fn top(&mut self, query: &Clause, allowed: Option<&Bitmap>, top: &mut TopK) -> Result<(), IndexError> {
         if let Clause::Words(words) = query {
+            if is_sum(words) {
+                return self.best(words, allowed, top);
+            }
             let mut sum = self.words(words, allowed)?;
             sum.top(allowed, 1, top);
             self.scratch.push(sum);
@@ -69,6 +98,9 @@ impl Search<'_> {
 
     /// The allowed rows that match, ascending, with their scores.
     fn scores(&mut self, query: &Clause, allowed: Option<&Bitmap>) -> Result<Frequencies, IndexError> {
+        if self.control.is_cancelled() {
+            return Err(IndexError::Cancelled);
+        }
         match query {
             Clause::Words(words) => {
                 let sum = self.words(words, allowed)?;
@@ -91,13 +123,30 @@ impl Search<'_> {
         Ok(sum)
     }
 
+    /// The best rows by a sum over words of the index.
+    fn best(&mut self, query: &Words, allowed: Option<&Bitmap>, top: &mut TopK) -> Result<(), IndexError> {
+        let segment = &self.part.segment;
+        let readers = query.fields.iter().filter_map(|field| Some((segment.text(field.field)?, field)));
+        let known: Vec<_> = readers.map(|(reader, field)| (reader, field, known(field, self.at))).collect();
+        let fields: Vec<FieldWords<'_>> = known
+            .iter()
+            .map(|(reader, field, terms)| FieldWords {
+                reader,
+                terms,
+                average_length: field.average_length,
+                params: field.bm25,
+            })
+            .collect();
+        let mut sum = self.scratch.pop().unwrap_or_default();
+        best_rows(segment.rows, &fields, allowed, &mut sum, top, self.counters)?;
+        self.scratch.push(sum);
+        Ok(())
+    }
+
     /// The scores of a list of words, summed over its fields.
     fn words(&mut self, query: &Words, allowed: Option<&Bitmap>) -> Result<Accumulators, IndexError> {
         let mut sum = self.begin()?;
-        let positive = |field: &WordsField| {
-            field.least <= 1 && field.terms.iter().all(|t| t.idf == 0.0 || t.weight >= WEIGHT_MIN)
-        };
-        if query.fields.iter().all(positive) {
+        if is_uncounted(query) {
             sum.begin_uncounted(self.part.segment.rows)?;
         }
         for field in &query.fields {
@@ -121,12 +170,7 @@ impl Search<'_> {
         sum: &mut Accumulators,
     ) -> Result<(), IndexError> {
         let Some(reader) = self.part.segment.text(field.field) else { return Ok(()) };
-        let mut known = Vec::with_capacity(field.terms.len());
-        for term in field.terms.iter().filter(|term| term.computed.is_none()) {
-            if let Some(id) = reader.term(&term.text)? {
-                known.push(WeightedTerm { term: id, weight: term.weight });
-            }
-        }
+        let known = known(field, self.at);
         let computed = field.terms.iter().filter_map(|term| Some((term.computed.as_ref()?, term.weight)));
         // All words of a field are of one sort, so the sum runs in the order of the query.
         if known.len() == field.terms.len() || field.terms.iter().all(|term| term.computed.is_none()) {
@@ -157,19 +201,16 @@ impl Search<'_> {
                 left.clear(row);
             }
         }
-        let mut scored = Vec::with_capacity(query.must.len() + query.should.len());
+        let mut sum = self.begin()?;
+        // One list at a time. What a later clause throws out is passed over at the end.
         for clause in &query.must {
             let found = self.scores(clause, within.as_deref())?;
             within = Some(Cow::Owned(self.rows(&found)));
-            scored.push(found);
+            found.iter().for_each(|&(row, score)| sum.add_one(row, score));
         }
         for clause in &query.should {
-            scored.push(self.scores(clause, within.as_deref())?);
-        }
-        let mut sum = self.begin()?;
-        for list in &scored {
-            // What a later clause threw out is passed over at the end.
-            list.iter().for_each(|&(row, score)| sum.add_one(row, score));
+            let found = self.scores(clause, within.as_deref())?;
+            found.iter().for_each(|&(row, score)| sum.add_one(row, score));
         }
         let least = (query.must.len() + query.least) as u16;
         let mut found = Frequencies::new();
