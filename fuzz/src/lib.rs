@@ -6,6 +6,7 @@
 
 pub mod mutate;
 pub mod seal;
+pub mod words;
 pub mod world;
 
 use std::sync::{Arc, OnceLock};
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "section_file", run: section_file },
     Target { name: "manifest", run: manifest },
     Target { name: "log", run: log },
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "snapshot", run: snapshot },
     Target { name: "index", run: index },
     Target { name: "wire", run: wire },
+    Target { name: "words", run: words::words },
 ];
 
 fn sealed(data: &[u8], seal: fn(&mut [u8])) -> Bytes {

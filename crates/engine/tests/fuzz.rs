@@ -106,7 +106,7 @@ macro_rules! tests {
     };
 }
 
-tests!(section_file manifest log record segment tombstones postings documents snapshot index wire);
+tests!(section_file manifest log record segment tombstones postings documents snapshot index wire words);
 
 #[test]
 fn what_is_whole_is_used() {
@@ -221,6 +221,20 @@ fn write_the_corpus() {
     for (at, (verb, request)) in requests().iter().enumerate() {
         let verb = VERBS.iter().position(|name| name == verb).unwrap() as u8;
         write("wire", &format!("{at:02}"), &[&[verb], request.to_string().as_bytes()].concat());
+    }
+    // Choices, one a byte: the limit, the filter, the query.
+    let queries: [&[u8]; 8] = [
+        &[5, 1, 0, 0, 2, 0, 1, 0],
+        &[5, 0, 1, 0, 3, 0, 1, 3, 1],
+        &[9, 1, 0, 2, 0, 1, 0],
+        &[9, 1, 0, 3, 0, 2, 0, 1, 3],
+        &[3, 1, 0, 4, 0, 9],
+        &[3, 1, 0, 5, 2, 0, 0, 1, 2, 0, 1, 30],
+        &[4, 1, 0, 7, 1, 0, 0, 2, 0, 1, 0, 1, 0, 4, 1, 0, 0, 0],
+        &[4, 1, 0, 7, 0, 2, 0, 4, 0, 0, 0, 6, 1, 0, 0, 1, 3, 0, 0],
+    ];
+    for (at, query) in queries.iter().enumerate() {
+        write("words", &format!("{at:02}"), query);
     }
     let memory = MemoryEnv::new();
     let root = root(std::sync::Arc::new(memory.clone()));

@@ -11,8 +11,12 @@ use std::path::PathBuf;
 use common::{Client, memory};
 use serde_json::{Value, json};
 
-/// How far under the reference a figure may be.
+/// How far from the reference nDCG may be, up as well as down: what another stemmer does.
 const SLACK: f64 = 0.003;
+/// The same of recall, which moves by whole documents.
+const RECALL_SLACK: f64 = 0.01;
+/// References are given to three decimals.
+const ROUNDING: f64 = 0.0005;
 
 fn folder(set: &str) -> Option<PathBuf> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
@@ -93,8 +97,9 @@ fn check(set: &str, ndcg_reference: f64, recall_reference: f64) {
     println!(
         "{set}: nDCG@10 {ndcg:.4} (reference {ndcg_reference}), recall@100 {recall:.4} (reference {recall_reference})"
     );
-    assert!(ndcg >= ndcg_reference - SLACK, "{set}: nDCG@10 {ndcg}");
-    assert!(recall >= recall_reference - 0.01, "{set}: recall@100 {recall}");
+    let off = |found: f64, reference: f64| (found - reference).abs() - ROUNDING;
+    assert!(off(ndcg, ndcg_reference) <= SLACK, "{set}: nDCG@10 {ndcg}");
+    assert!(off(recall, recall_reference) <= RECALL_SLACK, "{set}: recall@100 {recall}");
 }
 
 #[test]
