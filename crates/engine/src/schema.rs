@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tercet_text::{Analyzer, analyzer_names};
 
-use crate::wire::{Code, DenseSpec, FieldSpec, MultiSpec, SchemaSpec, TercetError, shown};
+use crate::wire::{Code, DenseSpec, FieldSpec, MultiSpec, SchemaSpec, SparseSpec, TercetError, shown};
 
 /// The most fields a schema may have.
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -188,6 +188,9 @@ impl Field {
             }
             (FieldSpec::Multi(given), FieldSpec::Multi(stored)) if self.any_index => {
                 MultiSpec { index: stored.index.clone(), ..given.clone() } == *stored
+            }
+            (FieldSpec::Sparse(given), FieldSpec::Sparse(stored)) if self.any_index => {
+                SparseSpec { index: stored.index.clone(), ..given.clone() } == *stored
             }
             (given, stored) => given == stored,
         }

@@ -4,10 +4,13 @@
 use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
-use tercet_index::{SparseKind, StoredWeights, sparse_kind};
+use tercet_index::{IndexError, SparseKind, StoredWeights, sparse_kind};
 
 use crate::api::Array;
-use crate::wire::{Code, SparseSpec, SparseWeights, TercetError, shown};
+use crate::wire::{Code, SparseIndexSpec, SparseListsSpec, SparseSpec, SparseWeights, TercetError, shown};
+
+/// What a block of `lists` may have.
+const BLOCKS: [u32; 5] = [8, 16, 32, 64, 128];
 
 /// The most terms of one vector of a document.
 pub(crate) const VECTOR_TERMS_MAX: usize = 65_536;
@@ -15,22 +18,30 @@ pub(crate) const VECTOR_TERMS_MAX: usize = 65_536;
 /// A sparse vector: terms ascending, each once, weights finite and above zero.
 pub(crate) type SparseVector = Vec<(u32, f32)>;
 
-/// The kind of index of sparse fields.
-pub(crate) fn kind() -> Result<&'static SparseKind, TercetError> {
-    sparse_kind("lists").ok_or_else(|| TercetError::new(Code::Unsupported, "no sparse index in this build"))
+/// The index kind of a sparse field.
+pub(crate) fn kind(index: &SparseIndexSpec) -> Result<&'static SparseKind, IndexError> {
+    sparse_kind(index.kind()).ok_or(IndexError::Unsupported { what: "a sparse field" })
 }
 
 /// The index crate's view of a sparse field.
 pub(crate) fn field_spec(spec: &SparseSpec) -> tercet_index::SparseSpec {
+    let usual = tercet_index::SparseSpec::default();
     tercet_index::SparseSpec {
         weights: match spec.weights {
             SparseWeights::Exact => StoredWeights::Exact,
             SparseWeights::F16 => StoredWeights::F16,
             SparseWeights::Ones => StoredWeights::Ones,
         },
+        block: match &spec.index {
+            SparseIndexSpec::Lists(lists) => lists.block,
+            SparseIndexSpec::Seismic(_) => usual.block,
+        },
+        listed: match &spec.index {
+            SparseIndexSpec::Lists(_) => usual.listed,
+            SparseIndexSpec::Seismic(seismic) => seismic.postings,
+        },
         top: spec.top,
         mass: spec.mass,
-        ..tercet_index::SparseSpec::default()
     }
 }
 
@@ -45,6 +56,11 @@ pub(crate) fn check(name: &str, spec: &SparseSpec) -> Result<(), TercetError> {
     }
     if !(spec.mass > 0.0 && spec.mass <= 1.0) {
         return wrong("mass", "above 0, at most 1", spec.mass.to_string());
+    }
+    if let SparseIndexSpec::Lists(SparseListsSpec { block }) = spec.index
+        && !BLOCKS.contains(&block)
+    {
+        return wrong("block", "8, 16, 32, 64 or 128", block.to_string());
     }
     Ok(())
 }

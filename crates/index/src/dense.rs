@@ -367,6 +367,8 @@ pub enum Path {
     Terms,
     /// Blocks of rows were scored in order of their bounds.
     Blocks,
+    /// The heaviest postings were summed, and the rows with the largest sums scored.
+    Impacts,
 }
 
 impl Path {
@@ -379,6 +381,7 @@ impl Path {
             Path::Lists => "lists",
             Path::Terms => "term at a time",
             Path::Blocks => "blocks by bounds",
+            Path::Impacts => "heaviest postings",
         }
     }
 }

@@ -2,7 +2,7 @@
 //! and one entry here.
 
 use crate::dense::{Capabilities, DenseKind};
-use crate::sparse::{SparseKind, lists};
+use crate::sparse::{SparseKind, lists, seismic};
 use crate::{flat, hnsw, inverted, ivf};
 
 /// All kinds of dense index.
@@ -12,7 +12,7 @@ pub static DENSE_KINDS: &[DenseKind] = &[flat::KIND, hnsw::KIND, ivf::KIND];
 pub static LEXICAL_KINDS: &[LexicalKind] = &[inverted::KIND];
 
 /// All kinds of sparse index.
-pub static SPARSE_KINDS: &[SparseKind] = &[lists::KIND];
+pub static SPARSE_KINDS: &[SparseKind] = &[lists::KIND, seismic::KIND];
 
 /// A kind of lexical index: an entry of the registry.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@
  * A builder returns the wire type of the query; the names of the fields that it mentions are kept in its type, and a
  * collection's `search` compares them with its schema at compile time.
  */
-import { TercetError } from "./errors.js";
+import { portable } from "./portable.js";
 import type { SparseInput } from "./schema.js";
 import type { Id, Operator } from "./wire/index.js";
 
@@ -136,11 +136,12 @@ export interface FuseQuery<
   DenseField extends string = string,
   PhraseField extends string = TextField,
   MultiField extends string = string,
+  SparseField extends string = string,
 > {
   readonly kind: "fuse";
   readonly method: "rrf";
   /** The rankings, 1 to 32. */
-  readonly queries: readonly Query<TextField, DenseField, PhraseField, MultiField>[];
+  readonly queries: readonly Query<TextField, DenseField, PhraseField, MultiField, SparseField>[];
   /** The constant of the method, above 0. Default 60. */
   readonly k?: number;
   /** One weight a ranking, 0 or more. Default: all 1. */
@@ -158,12 +159,13 @@ export type Query<
   DenseField extends string = string,
   PhraseField extends string = TextField,
   MultiField extends string = string,
+  SparseField extends string = string,
 > =
   | TextQuery<TextField, PhraseField>
   | NearQuery<DenseField>
-  | ExpandQuery
+  | ExpandQuery<SparseField>
   | MaxSimQuery<MultiField>
-  | FuseQuery<TextField, DenseField, PhraseField, MultiField>;
+  | FuseQuery<TextField, DenseField, PhraseField, MultiField, SparseField>;
 
 /** The text fields that a query names, but for those of its phrases. */
 export type TextFieldsOf<Q> =
@@ -173,7 +175,7 @@ export type TextFieldsOf<Q> =
       ? F
       : Q extends BooleanQuery<infer F, infer _>
         ? F
-        : Q extends FuseQuery<infer F, infer _, infer _, infer _>
+        : Q extends FuseQuery<infer F, infer _, infer _, infer _, infer _>
           ? F
           : never;
 
@@ -183,17 +185,33 @@ export type PhraseFieldsOf<Q> =
     ? F
     : Q extends BooleanQuery<infer _, infer F>
       ? F
-      : Q extends FuseQuery<infer _, infer _, infer F, infer _>
+      : Q extends FuseQuery<infer _, infer _, infer F, infer _, infer _>
         ? F
         : never;
 
 /** The dense fields that a query names. */
 export type DenseFieldsOf<Q> =
-  Q extends NearQuery<infer F> ? F : Q extends FuseQuery<infer _, infer F, infer _, infer _> ? F : never;
+  Q extends NearQuery<infer F>
+    ? F
+    : Q extends FuseQuery<infer _, infer F, infer _, infer _, infer _>
+      ? F
+      : never;
 
 /** The multi fields that a query names. */
 export type MultiFieldsOf<Q> =
-  Q extends MaxSimQuery<infer F> ? F : Q extends FuseQuery<infer _, infer _, infer _, infer F> ? F : never;
+  Q extends MaxSimQuery<infer F>
+    ? F
+    : Q extends FuseQuery<infer _, infer _, infer _, infer F, infer _>
+      ? F
+      : never;
+
+/** The sparse fields that a query names. */
+export type SparseFieldsOf<Q> =
+  Q extends ExpandQuery<infer F>
+    ? F
+    : Q extends FuseQuery<infer _, infer _, infer _, infer _, infer F>
+      ? F
+      : never;
 
 type MatchFields = readonly string[] | { readonly [field: string]: number };
 type NameOf<F> = F extends readonly unknown[] ? F[number] & string : keyof F & string;
@@ -489,14 +507,16 @@ export const fuse = {
     TextFieldsOf<Q[number]>,
     DenseFieldsOf<Q[number]>,
     PhraseFieldsOf<Q[number]>,
-    MultiFieldsOf<Q[number]>
+    MultiFieldsOf<Q[number]>,
+    SparseFieldsOf<Q[number]>
   > {
     const query: object = { kind: "fuse", method: "rrf", queries, ...options };
     return query as FuseQuery<
       TextFieldsOf<Q[number]>,
       DenseFieldsOf<Q[number]>,
       PhraseFieldsOf<Q[number]>,
-      MultiFieldsOf<Q[number]>
+      MultiFieldsOf<Q[number]>,
+      SparseFieldsOf<Q[number]>
     >;
   },
 } as const;
@@ -509,12 +529,16 @@ export interface ExpandOptions {
   readonly alpha?: number;
   /** The share of the query's terms, the lightest, that upper bounds leave out: 0 to below 1. */
   readonly beta?: number;
-  /** The most cells of 256 documents that are scored in each segment, best bounds first. */
+  /**
+   * The most cells of 256 documents that are scored in each segment, best bounds first; of a {@link seismic} index the documents
+   * that are scored whole.
+   */
   readonly cells?: number;
 }
 
 /**
- * Ranks by the inner product with a sparse vector (SPLADE and its like): exactly, unless told what may be missed.
+ * Ranks by the inner product with a sparse vector (SPLADE and its like): exactly, unless told what may be missed or the index
+ * is approximate.
  * @example expand("splade", { indices: Uint32Array.of(7, 1012), values: Float32Array.of(0.4, 1.9) })
  */
 export function expand<const F extends string>(
@@ -532,50 +556,12 @@ export function expand<const F extends string>(
  */
 export function toJSON<const Q extends Query>(
   query: Q,
-): Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>, MultiFieldsOf<Q>> {
-  return portable(query) as Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>, MultiFieldsOf<Q>>;
-}
-
-function portable(query: Query): Query {
-  if (query.kind === "expand") return { ...query, vector: plain(query.vector) };
-  if (query.kind === "fuse") return { ...query, queries: query.queries.map(portable) };
-  if (query.kind === "maxsim") {
-    const { tokens, field } = query;
-    if ("data" in tokens) return { ...query, tokens: { ...tokens, data: floats(tokens.data, field) } };
-    return { ...query, tokens: tokens.map((token) => floats(token, field)) };
-  }
-  if (query.kind !== "near" || "id" in query.vector || "$f32" in query.vector) return query;
-  return { ...query, vector: floats(query.vector, query.field) };
-}
-
-function floats(vector: QueryVector, field: string): { readonly $f32: string } {
-  if ("$f32" in vector) return vector;
-  const bytes = new DataView(new ArrayBuffer(vector.length * 4));
-  for (let i = 0; i < vector.length; i++) {
-    const value = Math.fround(vector[i] as number);
-    if (!Number.isFinite(value)) {
-      throw new TercetError("ERR_NOT_FINITE", `component ${i} of the query vector is not a finite number`, {
-        field,
-        component: i,
-        expected: "a finite 32-bit float",
-        found: String(vector[i]),
-      });
-    }
-    bytes.setFloat32(i * 4, value, true);
-  }
-  return { $f32: base64(new Uint8Array(bytes.buffer)) };
-}
-
-function plain(vector: SparseInput): SparseInput {
-  if (!("indices" in vector && "values" in vector)) return vector;
-  const { indices, values } = vector as { indices: ArrayLike<number>; values: ArrayLike<number> };
-  return { indices: Array.from(indices), values: Array.from(values) };
-}
-
-function base64(bytes: Uint8Array): string {
-  let binary = "";
-  for (let at = 0; at < bytes.length; at += 0x2000) {
-    binary += String.fromCharCode(...bytes.subarray(at, at + 0x2000));
-  }
-  return btoa(binary);
+): Query<TextFieldsOf<Q>, DenseFieldsOf<Q>, PhraseFieldsOf<Q>, MultiFieldsOf<Q>, SparseFieldsOf<Q>> {
+  return portable(query) as Query<
+    TextFieldsOf<Q>,
+    DenseFieldsOf<Q>,
+    PhraseFieldsOf<Q>,
+    MultiFieldsOf<Q>,
+    SparseFieldsOf<Q>
+  >;
 }

@@ -16,6 +16,7 @@ import type {
   ReduceSpec,
   RerankName,
   RotateName,
+  SparseIndexSpec,
   SparseWeights,
   TokenCodecName,
   TokenMetric,
@@ -229,6 +230,44 @@ export interface SparseOptions extends OptionalSetting {
   readonly top?: number;
   /** Index only the heaviest terms, up to this share of the sum of a document's weights, above 0. Default 1: all. */
   readonly mass?: number;
+  /** The index kind. Default {@link lists}; or that of the stored schema. */
+  readonly index?: SparseIndexSpec;
+}
+
+/** Settings of {@link lists}. */
+export interface ListsSettings {
+  /** Documents in a block that has a bound of its own: 8, 16, 32, 64 or 128. Fewer prune more and take more bytes. Default 32. */
+  readonly block?: 8 | 16 | 32 | 64 | 128;
+}
+
+/**
+ * The index kind of inverted lists with block maxima (Block-Max Pruning, arXiv 2405.01117): exact.
+ * @example splade: sparse({ terms: 30522, index: lists({ block: 64 }) })
+ */
+export function lists<const O extends ListsSettings = Record<never, never>>(
+  settings?: O,
+): Merge<{ readonly kind: "lists" } & O> {
+  return { kind: "lists", ...settings } as Merge<{ readonly kind: "lists" } & O>;
+}
+
+/** Settings of {@link seismic}. */
+export interface SeismicSettings {
+  /**
+   * Postings of a term that candidates are found by, the heaviest. Fewer make the index smaller, and rarer terms count more.
+   * Default 0: 1,000, or three times the square root of a segment's documents.
+   */
+  readonly postings?: number;
+}
+
+/**
+ * The index kind of pruned lists and a forward index, after Seismic (arXiv 2404.18812): approximate. The documents with the
+ * largest partial sums over the heaviest postings are scored whole. Few allowed documents are scored one by one all the same.
+ * @example splade: sparse({ terms: 30522, index: seismic() })
+ */
+export function seismic<const O extends SeismicSettings = Record<never, never>>(
+  settings?: O,
+): Merge<{ readonly kind: "seismic" } & O> {
+  return { kind: "seismic", ...settings } as Merge<{ readonly kind: "seismic" } & O>;
 }
 
 /** A sparse vector: terms, each once, in any order, and their weights, above 0. */
@@ -246,8 +285,8 @@ export type SparseInput =
   | { readonly [term: number]: number };
 
 /**
- * One sparse vector a document (learned sparse vectors, as SPLADE gives), searched by `expand`: exactly, by the inner
- * product in f32. Gives back a {@link SparseVector}, by ascending term.
+ * One sparse vector a document (learned sparse vectors, as SPLADE gives), searched by `expand`, by the inner product in f32:
+ * exactly, unless the index is {@link seismic}. Gives back a {@link SparseVector}, by ascending term.
  * @example splade: sparse({ terms: 30522 })
  */
 export function sparse<const O extends SparseOptions>(options: O): FieldOf<"sparse", O> {

@@ -41,4 +41,5 @@ export const PATHS: readonly SearchPath[] = [
   "lists",
   "term at a time",
   "blocks by bounds",
+  "heaviest postings",
 ];

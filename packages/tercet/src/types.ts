@@ -14,7 +14,13 @@ export interface SearchRequest<
   Highlight extends string = string,
 > extends CallOptions {
   /** What to rank by. */
-  readonly query: Query<FieldsOf<S, "text">, FieldsOf<S, "dense">, PhraseFields<S>, FieldsOf<S, "multi">>;
+  readonly query: Query<
+    FieldsOf<S, "text">,
+    FieldsOf<S, "dense">,
+    PhraseFields<S>,
+    FieldsOf<S, "multi">,
+    FieldsOf<S, "sparse">
+  >;
   /** Which documents may come back. */
   readonly where?: Where<S> | undefined;
   /** Hits on the page, 0 to 10,000. Default 10. */

@@ -320,6 +320,7 @@ fn path(path: Path) -> SearchPath {
         Path::FilteredGraph => SearchPath::FilteredGraph,
         Path::Terms => SearchPath::Terms,
         Path::Blocks => SearchPath::Blocks,
+        Path::Impacts => SearchPath::Impacts,
         Path::Lists => SearchPath::Lists,
     }
 }

@@ -3,7 +3,7 @@
 use tercet_index::multi::{MultiInput, build_multi};
 use tercet_index::{
     Bitmap, DenseStream, EachVector, IndexError, InvertedBuilder, SectionSink, Sections, SparseInput, Values,
-    Work, array_bytes, dense_kind, sparse_kind,
+    Work, array_bytes, dense_kind,
 };
 use tercet_text::Analyzer;
 
@@ -122,7 +122,7 @@ impl FieldBuilder {
             FieldBuilder::Integers(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
             FieldBuilder::Floats(values) => Ok(vec![(String::from("values"), array_bytes(&values)?)]),
             FieldBuilder::Sparse { spec, ends, terms, weights } => {
-                let kind = sparse_kind("lists").ok_or(IndexError::Unsupported { what: "a sparse field" })?;
+                let kind = crate::sparse::kind(&spec.index)?;
                 let (ends, terms, weights) = (ends.as_slice(), terms.as_slice(), weights.as_slice());
                 let input = SparseInput { rows, present: Some(present), ends, terms, weights };
                 (kind.build)(&crate::sparse::field_spec(&spec), &input, &Work::inline())

@@ -7,7 +7,7 @@
 
 use tercet_index::{
     ArraySink, Bitmap, DenseSource, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink,
-    SparseReader, Work, dense_kind, merge_inverted, sparse_kind,
+    SparseReader, Work, dense_kind, merge_inverted,
 };
 
 use tercet_index::multi::{EachDocument, MultiSource, MultiStream, merge_multi};
@@ -158,7 +158,7 @@ impl Merging<'_> {
                 merge_multi(&multi::index_spec(spec)?, self.rows, self, sink, work)?;
             }
             FieldSpec::Sparse(spec) => {
-                let kind = sparse_kind("lists").ok_or(IndexError::Unsupported { what: "a sparse field" })?;
+                let kind = crate::sparse::kind(&spec.index)?;
                 let readers = self.inputs.iter().zip(self.maps);
                 let readers: Vec<(&dyn SparseReader, &RowMap)> =
                     readers.filter_map(|(input, map)| Some((input.segment.sparse(self.at)?, map))).collect();

@@ -324,7 +324,7 @@ fn open_field(field: &Field, rows: u32, file: &SectionFile) -> Result<SegmentFie
         }
         FieldSpec::Float(_) => FieldReader::Numbers(Numbers::open(rows, true, &source)?),
         FieldSpec::Sparse(spec) => {
-            let kind = crate::sparse::kind().map_err(PartError::Tercet)?;
+            let kind = crate::sparse::kind(&spec.index)?;
             FieldReader::Sparse((kind.open)(&crate::sparse::field_spec(spec), rows, &source)?)
         }
         FieldSpec::Dense(spec) => {

@@ -229,6 +229,9 @@ pub enum SearchPath {
     /// Blocks of rows were scored in order of their bounds.
     #[serde(rename = "blocks by bounds")]
     Blocks,
+    /// The heaviest postings were summed, and the rows with the largest sums scored.
+    #[serde(rename = "heaviest postings")]
+    Impacts,
 }
 
 /// `add`: `arrays[0]`: vectors, row-major. `compact`. `retrain`: `arrays[0]`: sample queries, row-major, or no array.

@@ -47,7 +47,7 @@ macro_rules! exported {
 #[rustfmt::skip]
 exported!(
     Code, WireError, Id,
-    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, SparseSpec, SparseWeights, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, IvfSpec, IvfCodecName, RotateName, RerankName, ReduceSpec, ReducedSpec, MetricName,
+    SchemaSpec, FieldSpec, TextSpec, KeywordSpec, ScalarSpec, DenseSpec, SparseSpec, SparseIndexSpec, SparseListsSpec, SeismicSpec, SparseWeights, DenseIndexSpec, FlatSpec, HnswSpec, CodecName, IvfSpec, IvfCodecName, RotateName, RerankName, ReduceSpec, ReducedSpec, MetricName,
     MultiSpec, TokenMetric, TokenCodecName, MultiIndexSpec, MuveraSpec, MatrixName, TokensRef, MaxSimQuery, FdeSide, FdeRequest,
     VectorRef, FieldBoosts, Operator, MatchQuery, TermsQuery, PhraseQuery, PrefixQuery, FuzzyQuery, BooleanQuery, NearQuery, ExpandQuery, AllQuery, FuseMethod, FuseQuery, Query,
     SearchRequest, HitExplain, SegmentStep, PlanStep, PageExplain, WireHit, SearchReply,

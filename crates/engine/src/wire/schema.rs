@@ -162,10 +162,66 @@ pub struct SparseSpec {
     #[serde(default = "one", skip_serializing_if = "is_one")]
     #[ts(optional, as = "Option<_>")]
     pub mass: f32,
+    /// The index kind and its settings; `lists` when absent, or that of the stored schema.
+    #[serde(default, skip_serializing_if = "is_default")]
+    #[ts(optional, as = "Option<_>")]
+    pub index: SparseIndexSpec,
     /// May be absent.
     #[serde(default)]
     #[ts(optional, as = "Option<_>")]
     pub optional: bool,
+}
+
+/// A sparse index kind and its settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum SparseIndexSpec {
+    /// Inverted lists with block maxima (Mallia, Suel, Tonellotto, SIGIR 2024): exact.
+    Lists(SparseListsSpec),
+    /// Lists of the heaviest postings and a forward index, after Seismic (Bruch et al., SIGIR 2024): approximate.
+    Seismic(SeismicSpec),
+}
+
+/// Settings of a `lists` index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct SparseListsSpec {
+    /// Documents in a block that has a bound of its own: 8, 16, 32, 64 or 128.
+    #[ts(optional, as = "Option<_>")]
+    pub block: u32,
+}
+
+/// Settings of a `seismic` index.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
+pub struct SeismicSpec {
+    /// Postings of a term that candidates are found by, the heaviest; 0: by the number of documents. Fewer make the index
+    /// smaller, and rarer terms count more.
+    #[serde(skip_serializing_if = "is_default")]
+    #[ts(optional, as = "Option<_>")]
+    pub postings: u32,
+}
+
+impl Default for SparseListsSpec {
+    fn default() -> Self {
+        SparseListsSpec { block: 32 }
+    }
+}
+
+impl Default for SparseIndexSpec {
+    fn default() -> Self {
+        SparseIndexSpec::Lists(SparseListsSpec::default())
+    }
+}
+
+impl SparseIndexSpec {
+    /// The name under which the index crate's registry knows the kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            SparseIndexSpec::Lists(_) => "lists",
+            SparseIndexSpec::Seismic(_) => "seismic",
+        }
+    }
 }
 
 /// How the weights of sparse vectors are kept in the index.

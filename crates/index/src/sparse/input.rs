@@ -1,8 +1,8 @@
-//! Rows as they come in: checked, pruned, turned into lists by term.
+//! Rows as they come in: checked, pruned, turned into lists by term. And queries as they come in.
 
-use super::seam::{SparseInput, SparseSpec, StoredWeights};
+use super::seam::{QUERY_TERMS_MAX, SparseInput, SparseSpec, StoredWeights};
 use crate::IndexError;
-use crate::sections::reserved;
+use crate::sections::{reserved, zeros};
 use std::borrow::Cow;
 use tercet_kernels::{f16_to_f32, f32_to_f16};
 
@@ -20,8 +20,8 @@ impl ByTerm {
     /// Checks the input and turns it around. Nothing is kept of a row but what pruning leaves.
     pub(crate) fn gather(spec: &SparseSpec, input: &SparseInput<'_>) -> Result<Self, IndexError> {
         check_shape(input)?;
-        let (kept, numbers) = Self::kept(spec, input)?;
-        let (terms, place) = distinct(&kept, input)?;
+        let (kept, numbers) = (Kept::of(spec, input, false)?, input.present);
+        let (terms, place) = distinct(&kept.terms)?;
         let mut ends = reserved::<usize>(terms.len() + 1)?;
         ends.resize(terms.len() + 1, 0);
         let each = |visit: &mut dyn FnMut(u32, usize, f32)| {
@@ -50,13 +50,28 @@ impl ByTerm {
         ends.remove(0);
         Ok(ByTerm { terms, ends, rows, weights })
     }
+}
 
-    /// The postings that are kept, row by row, checked.
-    fn kept<'a>(
-        spec: &SparseSpec,
-        input: &SparseInput<'a>,
-    ) -> Result<(Kept<'a>, Option<&'a [u32]>), IndexError> {
-        let whole = spec.top == 0 && spec.mass >= 1.0 && spec.weights == StoredWeights::Exact;
+/// The postings that are kept, row by row.
+pub(crate) struct Kept<'a> {
+    /// Where each row ends.
+    pub(crate) ends: Vec<usize>,
+    pub(crate) terms: Cow<'a, [u32]>,
+    pub(crate) weights: Cow<'a, [f32]>,
+}
+
+impl<'a> Kept<'a> {
+    /// Checks the input and prunes it, each row by ascending terms.
+    pub(crate) fn sorted(spec: &SparseSpec, input: &SparseInput<'a>) -> Result<Self, IndexError> {
+        check_shape(input)?;
+        Kept::of(spec, input, true)
+    }
+
+    fn of(spec: &SparseSpec, input: &SparseInput<'a>, sorted: bool) -> Result<Self, IndexError> {
+        let whole = spec.top == 0
+            && spec.mass >= 1.0
+            && spec.weights == StoredWeights::Exact
+            && (!sorted || rows_ascend(input));
         let mut order: Vec<usize> = Vec::new();
         let (mut ends, mut terms, mut weights) = (reserved(input.ends.len())?, Vec::new(), Vec::new());
         let mut start = 0;
@@ -64,31 +79,34 @@ impl ByTerm {
             let end = end as usize;
             let (row_terms, row_weights) = (&input.terms[start..end], &input.weights[start..end]);
             check_row(row_terms, row_weights, &mut order, start)?;
-            if !whole {
+            if whole {
+                ends.push(end);
+            } else {
                 prune(spec, row_weights, &mut order);
                 terms.extend(order.iter().map(|&at| row_terms[at]));
                 for &at in &order {
                     weights.push(stored(spec.weights, row_weights[at])?);
                 }
                 ends.push(terms.len());
-            } else {
-                ends.push(end);
             }
             start = end;
         }
-        let kept = if whole {
+        Ok(if whole {
             Kept { ends, terms: Cow::Borrowed(input.terms), weights: Cow::Borrowed(input.weights) }
         } else {
             Kept { ends, terms: Cow::Owned(terms), weights: Cow::Owned(weights) }
-        };
-        Ok((kept, input.present))
+        })
     }
 }
 
-struct Kept<'a> {
-    ends: Vec<usize>,
-    terms: Cow<'a, [u32]>,
-    weights: Cow<'a, [f32]>,
+/// Whether the terms of every row ascend; the shape was checked.
+fn rows_ascend(input: &SparseInput<'_>) -> bool {
+    let mut start = 0;
+    input.ends.iter().all(|&end| {
+        let row = &input.terms[start..end as usize];
+        start = end as usize;
+        row.is_sorted()
+    })
 }
 
 /// A weight as it is kept.
@@ -182,7 +200,7 @@ fn prune(spec: &SparseSpec, weights: &[f32], order: &mut Vec<usize>) {
 }
 
 /// Finds a term's place among the distinct ones.
-enum Place {
+pub(crate) enum Place {
     /// By the term itself, where the terms are not spread too far.
     Table(Vec<u32>),
     /// By search.
@@ -190,31 +208,66 @@ enum Place {
 }
 
 impl Place {
+    /// For terms that ascend, to be looked up about so many times.
+    pub(crate) fn new(terms: &[u32], uses: usize) -> Result<Self, IndexError> {
+        let most = terms.last().copied().unwrap_or(0) as usize;
+        if is_spread(most, uses) {
+            return Ok(Place::Search);
+        }
+        let mut table: Vec<u32> = zeros(most + 1)?;
+        (0u32..).zip(terms).for_each(|(place, &term)| table[term as usize] = place);
+        Ok(Place::Table(table))
+    }
+
+    /// The place of a term that is among them.
     #[inline]
-    fn of(&self, terms: &[u32], term: u32) -> usize {
+    pub(crate) fn of(&self, terms: &[u32], term: u32) -> usize {
         match self {
-            Place::Table(table) => table[term as usize] as usize,
+            Place::Table(table) => table.get(term as usize).map_or(0, |&place| place as usize),
             Place::Search => terms.binary_search(&term).unwrap_or(0),
         }
     }
 }
 
-fn distinct(kept: &Kept<'_>, input: &SparseInput<'_>) -> Result<(Vec<u32>, Place), IndexError> {
-    let most = kept.terms.iter().copied().max().unwrap_or(0) as usize;
-    if most > 65_536 && most / 8 > input.terms.len() {
-        let mut terms: Vec<u32> = reserved(kept.terms.len())?;
-        terms.extend_from_slice(&kept.terms);
+/// Whether a table of all terms would be larger than its use.
+fn is_spread(most: usize, uses: usize) -> bool {
+    most > 65_536 && most / 8 > uses
+}
+
+/// The distinct terms among these, ascending, and where each stands.
+pub(crate) fn distinct(all: &[u32]) -> Result<(Vec<u32>, Place), IndexError> {
+    let most = all.iter().copied().max().unwrap_or(0) as usize;
+    if is_spread(most, all.len()) {
+        let mut terms: Vec<u32> = reserved(all.len())?;
+        terms.extend_from_slice(all);
         terms.sort_unstable();
         terms.dedup();
         return Ok((terms, Place::Search));
     }
-    let mut table: Vec<u32> = reserved(most + 1)?;
-    table.resize(most + 1, 0);
-    kept.terms.iter().for_each(|&term| table[term as usize] = 1);
+    let mut table: Vec<u32> = zeros(most + 1)?;
+    all.iter().for_each(|&term| table[term as usize] = 1);
     let mut terms = Vec::new();
     for (term, place) in table.iter_mut().enumerate().filter(|(_, place)| **place == 1) {
         *place = terms.len() as u32;
         terms.push(term as u32);
     }
     Ok((terms, Place::Table(table)))
+}
+
+/// Terms ascending, each once, not too many; weights finite and above zero.
+pub(crate) fn check_query(terms: &[(u32, f32)]) -> Result<(), IndexError> {
+    if terms.len() > QUERY_TERMS_MAX {
+        return Err(IndexError::too_large("terms of a query", QUERY_TERMS_MAX as u64));
+    }
+    if let Some(pair) = terms.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+        let (after, row) = (pair[0].0, pair[1].0);
+        return Err(IndexError::Order { what: "terms of a query".into(), after, row });
+    }
+    match terms.iter().position(|(_, weight)| !(weight.is_finite() && *weight > 0.0)) {
+        Some(at) => {
+            let what = format!("weights above zero at term {at} of a query");
+            Err(IndexError::Shape { what, expected: 1, found: 0 })
+        }
+        None => Ok(()),
+    }
 }

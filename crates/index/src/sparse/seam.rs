@@ -25,8 +25,10 @@ pub enum StoredWeights {
 pub struct SparseSpec {
     /// How weights are kept.
     pub weights: StoredWeights,
-    /// Documents in a block that has a bound of its own: 16, 32, 64 or 128.
+    /// Documents in a block that has a bound of its own: 8, 16, 32, 64 or 128. Only for `lists`.
     pub block: u32,
+    /// Postings that a list keeps to find candidates by, the heaviest; 0: chosen by the kind. Only for `seismic`.
+    pub listed: u32,
     /// Of each row only its heaviest terms are kept, so many; 0: all.
     pub top: u32,
     /// Of each row only its heaviest terms are kept, up to this share of the sum of its weights; 1: all.
@@ -35,7 +37,7 @@ pub struct SparseSpec {
 
 impl Default for SparseSpec {
     fn default() -> Self {
-        SparseSpec { weights: StoredWeights::Exact, block: 32, top: 0, mass: 1.0 }
+        SparseSpec { weights: StoredWeights::Exact, block: 32, listed: 0, top: 0, mass: 1.0 }
     }
 }
 
@@ -82,7 +84,7 @@ pub enum SparseEffort {
     Usual,
     /// Candidates, at least 1, in one number that every kind understands, for ladders and curves of recall: more of them
     /// cost more and miss less. Of `lists` they are the cells of 256 rows that are scored, best bounds first
-    /// ([`Slack::cells`]).
+    /// ([`Slack::cells`]); of `seismic` the rows that are scored, raised to `k`.
     Ef(u32),
     /// The true best k.
     Exact,
@@ -90,7 +92,8 @@ pub enum SparseEffort {
     Slack(Slack),
 }
 
-/// What an approximate search may skip (Mallia, Suel, Tonellotto, SIGIR 2024; arXiv 2602.02883 for `cells`).
+/// What an approximate search may skip (Mallia, Suel, Tonellotto, SIGIR 2024; arXiv 2602.02883 for `cells`; of `seismic`
+/// `alpha` is the heap factor and `cells` are rows).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slack {
     /// Bounds are multiplied by this, above 0 and up to 1: what they then do not let in is skipped.
@@ -133,6 +136,13 @@ pub trait SparseReader: Send + Sync {
         term: u32,
         each: &mut dyn FnMut(u32, f32) -> Result<(), IndexError>,
     ) -> Result<(), IndexError>;
+
+    /// The terms of a row, ascending, and their weights, into `out`; false where rows are not kept as such
+    /// ([`Capabilities::originals`]).
+    fn row(&self, row: u32, out: &mut Vec<(u32, f32)>) -> Result<bool, IndexError> {
+        let _ = (row, out);
+        Ok(false)
+    }
 
     /// The weight of a term in a row; `None` when it is not there.
     fn weight(&self, term: u32, row: u32) -> Result<Option<f32>, IndexError>;

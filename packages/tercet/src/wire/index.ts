@@ -162,9 +162,37 @@ top?: number,
  */
 mass?: number, 
 /**
+ * The index kind and its settings; `lists` when absent, or that of the stored schema.
+ */
+index?: SparseIndexSpec, 
+/**
  * May be absent.
  */
 optional?: boolean, };
+
+/**
+ * A sparse index kind and its settings.
+ */
+export type SparseIndexSpec = { "kind": "lists" } & SparseListsSpec | { "kind": "seismic" } & SeismicSpec;
+
+/**
+ * Settings of a `lists` index.
+ */
+export type SparseListsSpec = { 
+/**
+ * Documents in a block that has a bound of its own: 8, 16, 32, 64 or 128.
+ */
+block?: number, };
+
+/**
+ * Settings of a `seismic` index.
+ */
+export type SeismicSpec = { 
+/**
+ * Postings of a term that candidates are found by, the heaviest; 0: by the number of documents. Fewer make the index
+ * smaller, and rarer terms count more.
+ */
+postings?: number, };
 
 /**
  * How the weights of sparse vectors are kept in the index.
@@ -1762,7 +1790,7 @@ hops: number, };
 /**
  * The ways to answer a search.
  */
-export type SearchPath = "scan" | "graph" | "filtered graph" | "lists" | "term at a time" | "blocks by bounds";
+export type SearchPath = "scan" | "graph" | "filtered graph" | "lists" | "term at a time" | "blocks by bounds" | "heaviest postings";
 
 /**
  * `add`: `arrays[0]`: vectors, row-major. `compact`. `retrain`: `arrays[0]`: sample queries, row-major, or no array.

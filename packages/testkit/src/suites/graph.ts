@@ -35,7 +35,7 @@ async function filled(kit: Kit): Promise<Collection<typeof schema>> {
 /** The paths that a page's `near` took. */
 async function paths(
   collection: Collection<typeof schema>,
-  query: Query<never, "v", never, never>,
+  query: Query<never, "v", never, never, never>,
   where = {},
 ) {
   const page = await collection.search({ query, where, explain: true });

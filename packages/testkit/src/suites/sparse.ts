@@ -1,5 +1,5 @@
 /** Sparse vectors: exact against brute force, given back, fused, filtered, explained, and what is refused. */
-import { all, expand, fuse, integer, match, sparse, text, toJSON } from "tercet";
+import { all, expand, fuse, integer, lists, match, seismic, sparse, text, toJSON } from "tercet";
 import { describe, expect, test } from "vitest";
 import { ids, type Kit, random } from "../kit.js";
 import { ranked } from "../oracle.js";
@@ -144,6 +144,60 @@ export function sparseVectors(kit: Kit): void {
       }
     });
 
+    test("a seismic index finds nearly all, never too few, and is exact where little is allowed", async () => {
+      const collection = await kit.open({
+        s: sparse({ terms: TERMS, optional: true, index: seismic({ postings: 40 }) }),
+        n: integer(),
+      });
+      const documents = rows.map((s, n) => (n % 9 === 4 ? { id: n, n } : { id: n, n, s }));
+      for (let at = 0; at < documents.length; at += 150)
+        await collection.upsert(documents.slice(at, at + 150));
+      const check = async (gone: (n: number) => boolean) => {
+        for (const query of queries) {
+          const scores = truth(query).map((value, n) => (gone(n) ? undefined : value));
+          for (const limit of [1, 10, 1_000]) {
+            const page = await collection.search({ query: expand("s", query, { cells: 5 }), limit });
+            expect(page.hits.length).toBe(Math.min(limit, ranked(scores).length));
+            for (const hit of page.hits) expect(hit.score).toBe(scores[hit.id as number]);
+            const few = await collection.search({
+              query: expand("s", query),
+              limit,
+              where: { n: { gte: 690 } },
+            });
+            expect(few.exact).toBe(true);
+            expect(ids(few)).toEqual(
+              ranked(scores)
+                .filter((n) => n >= 690)
+                .slice(0, limit),
+            );
+          }
+        }
+      };
+      await check(() => false);
+      await collection.remove(rows.map((_, n) => n).filter((n) => n % 5 === 0));
+      await check((n) => n % 5 === 0);
+      await collection.compact();
+      await check((n) => n % 5 === 0);
+      const got = await collection.get(1);
+      expect(got?.s?.indices).toEqual(Uint32Array.from(rows[1]?.indices ?? []));
+    });
+
+    test("blocks of every size give the same answers", async () => {
+      for (const block of [8, 16, 32, 64, 128] as const) {
+        const collection = await kit.open({
+          s: sparse({ terms: TERMS, index: lists({ block }) }),
+          n: integer(),
+        });
+        await collection.upsert(rows.map((s, n) => ({ id: n, n, s })));
+        for (const query of queries.slice(0, 3)) {
+          const page = await collection.search({ query: expand("s", query) });
+          expect(ids(page)).toEqual(ranked(rows.map((row) => score(row, query))).slice(0, 10));
+        }
+      }
+      const wrong = sparse({ terms: 9, index: { kind: "lists", block: 48 } });
+      await expect(kit.open({ s: wrong })).rejects.toMatchObject({ code: "ERR_SCHEMA" });
+    });
+
     test("refuses what is no sparse vector, and changes nothing", async () => {
       const collection = await kit.open({ s: sparse({ terms: 9 }), t: text({ optional: true }) });
       const bad: [unknown, string][] = [
@@ -173,6 +227,7 @@ export function sparseVectors(kit: Kit): void {
       const wide = await kit.open({ s: sparse({ terms: 10_000 }) });
       await wide.upsert([{ id: 1, s: many }]);
       await expect(wide.search({ query: expand("s", many) })).rejects.toMatchObject({ code: "ERR_LIMIT" });
+      // @ts-expect-error a text field is no sparse one
       await expect(collection.search({ query: expand("t", { 1: 1 }) })).rejects.toMatchObject({
         code: "ERR_QUERY",
       });

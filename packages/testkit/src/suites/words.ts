@@ -70,7 +70,7 @@ export function words(kit: Kit): void {
       return collection;
     };
     const check = async (
-      query: Query<"a" | "b", never, "a", never>,
+      query: Query<"a" | "b", never, "a", never, never>,
       scores: readonly (number | undefined)[],
     ) => {
       const collection = await filled();
@@ -175,7 +175,7 @@ export function words(kit: Kit): void {
     test("that are wrong are refused", async () => {
       const collection = await kit.open(schema);
       const refused = async (query: unknown) =>
-        (await failure(collection.search({ query: query as Query<"a", never, "a", never> }))).code;
+        (await failure(collection.search({ query: query as Query<"a", never, "a", never, never> }))).code;
       expect(await refused(phrase("b", "x y"))).toBe("ERR_QUERY");
       expect(await refused(phrase("c", "x y"))).toBe("ERR_FIELD");
       expect(await refused(phrase("a", "x y", { slop: -1 }))).toBe("ERR_LIMIT");

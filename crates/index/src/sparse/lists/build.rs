@@ -1,11 +1,12 @@
 //! Building from rows, and merging from lists.
 
 use super::record::Shape;
-use super::writer::{Writer, width_of};
+use super::writer::Writer;
 use crate::dense::Work;
 use crate::inverted::RowMap;
 use crate::sparse::input::ByTerm;
 use crate::sparse::seam::{SparseInput, SparseReader, SparseSpec, StoredWeights};
+use crate::sparse::stored::width_of;
 use crate::{IndexError, SectionSink, Sections};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,8 +16,8 @@ const STEP: usize = 256;
 
 fn shape(spec: &SparseSpec, rows: u32, width: usize) -> Result<Shape, IndexError> {
     match spec.block {
-        16 | 32 | 64 | 128 => Ok(Shape { rows, block_bits: spec.block.trailing_zeros(), width }),
-        other => Err(IndexError::shape("rows of a block (16, 32, 64 or 128)", 32, other.into())),
+        8 | 16 | 32 | 64 | 128 => Ok(Shape { rows, block_bits: spec.block.trailing_zeros(), width }),
+        other => Err(IndexError::shape("rows of a block (8, 16, 32, 64 or 128)", 32, other.into())),
     }
 }
 

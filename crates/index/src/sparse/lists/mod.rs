@@ -1,7 +1,7 @@
 //! `lists`: inverted lists of weighted postings, searched exactly term at a time or by blocks with bounds.
 //!
 //! Rows are cut into *spans* of 65,536, so that a row in a span is a u16 and the sums of a span stay in the second-level
-//! cache; into *blocks* of 16 to 128, whose largest weight is kept for each term; and into *cells* of 256, the least that
+//! cache; into *blocks* of 8 to 128, whose largest weight is kept for each term; and into *cells* of 256, the least that
 //! is scored by itself.
 //!
 //! Sections:

@@ -2,33 +2,12 @@
 
 use super::record::{DENSE, NONE};
 use super::{CELL_BITS, SPAN_BITS};
+use crate::sparse::stored::Weights;
 use std::ops::Range;
-use tercet_kernels::{CellSums, SparseKernels, f16_to_f32, prefetch};
+use tercet_kernels::{CellSums, SparseKernels, prefetch};
 
 /// Postings of a slot that are scored without a look at which of them are the cell's.
 const NARROW: usize = 48;
-
-/// Weights as they are kept.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Weights<'a> {
-    /// Whole numbers.
-    Bytes(&'a [u8]),
-    /// Half precision.
-    Halves(&'a [u16]),
-    /// As given.
-    Floats(&'a [f32]),
-}
-
-impl Weights<'_> {
-    #[inline]
-    pub(super) fn get(&self, at: usize) -> f32 {
-        match self {
-            Weights::Bytes(weights) => weights.get(at).map_or(0.0, |&weight| f32::from(weight)),
-            Weights::Halves(weights) => weights.get(at).map_or(0.0, |&weight| f16_to_f32(weight)),
-            Weights::Floats(weights) => weights.get(at).copied().unwrap_or(0.0),
-        }
-    }
-}
 
 /// The list of a query's term.
 #[derive(Clone, Copy, Debug)]
@@ -100,11 +79,7 @@ impl<'a> List<'a> {
     pub(super) fn prefetch(&self, range: &Range<usize>, most: usize) {
         let len = range.len().min(most);
         prefetch(bytemuck::cast_slice(self.docs), range.start * 2, len * 2);
-        match self.weights {
-            Weights::Bytes(weights) => prefetch(weights, range.start, len),
-            Weights::Halves(weights) => prefetch(bytemuck::cast_slice(weights), range.start * 2, len * 2),
-            Weights::Floats(weights) => prefetch(bytemuck::cast_slice(weights), range.start * 4, len * 4),
-        }
+        self.weights.prefetch(range.start, len);
     }
 
     /// Adds the postings of a range to the sums of their span.

@@ -1,21 +1,21 @@
 //! Opening the lists; terms, postings and the full check.
 
-use super::query::{List, Weights};
+use super::query::List;
 use super::record::{Parts, Shape};
-use super::writer::{Writer, heads, width_of};
+use super::writer::Writer;
 use super::{CAPABILITIES, SPAN_BITS, VERSION, search};
 use crate::dense::{Answered, Capabilities};
 use crate::section::{Array, Section};
 use crate::sparse::seam::{SparseReader, SparseSearch, SparseSpec};
+use crate::sparse::stored::{Weights, width_of};
+use crate::sparse::terms::Terms;
 use crate::{Counters, IndexError, SectionSource, TopK};
 
 /// Inverted lists over borrowed sections.
 pub struct ListsReader {
     pub(super) shape: Shape,
     postings: u64,
-    terms: Array<u32>,
-    heads: Array<u32>,
-    head_bits: u32,
+    terms: Terms,
     infos: Array<u32>,
     lists: Section,
 }
@@ -39,11 +39,7 @@ impl ListsReader {
         if version != VERSION {
             return Err(IndexError::Version { section: "meta".into(), found: version, supported: VERSION });
         }
-        if !matches!(width, 1 | 2 | 4)
-            || !(4..=7).contains(&block_bits)
-            || stored_rows != rows
-            || head_bits > 31
-        {
+        if !matches!(width, 1 | 2 | 4) || !(3..=7).contains(&block_bits) || stored_rows != rows {
             let what =
                 format!("weights of {width} bytes, blocks of 2^{block_bits}, {stored_rows} rows of {rows}");
             return Err(meta.corrupt(what));
@@ -51,26 +47,10 @@ impl ListsReader {
         Ok(ListsReader {
             shape: Shape { rows, block_bits, width: width as usize },
             postings: u64::from(high) << 32 | u64::from(low),
-            terms: Array::open_len(source, "terms", terms.into())?,
-            heads: Array::open(source, "heads")?,
-            head_bits,
+            terms: Terms::open(source, terms, head_bits)?,
             infos: Array::open_len(source, "infos", u64::from(terms) * 8)?,
             lists: source.section("lists")?,
         })
-    }
-
-    /// The place of a term among the distinct ones.
-    fn place(&self, term: u32) -> Result<Option<usize>, IndexError> {
-        let head = (term >> self.head_bits) as usize;
-        if head + 1 >= self.heads.len() {
-            return Ok(None);
-        }
-        let &[from, to] = self.heads.slice(head..head + 2)? else { return Ok(None) };
-        if from > to {
-            return Err(self.heads.corrupt(format!("head {head} from {from} to {to}")));
-        }
-        let part = self.terms.slice(from as usize..to as usize)?;
-        Ok(part.binary_search(&term).ok().map(|at| from as usize + at))
     }
 
     /// Where a record's parts are, and its bytes.
@@ -85,7 +65,7 @@ impl ListsReader {
 
     /// The list of a term, with its weight in a query; `None` when no row has it.
     pub(super) fn list(&self, term: u32, q: f32) -> Result<Option<List<'_>>, IndexError> {
-        match self.place(term)? {
+        match self.terms.place(term)? {
             Some(at) => self.list_at(at, q).map(Some),
             None => Ok(None),
         }
@@ -192,15 +172,15 @@ impl SparseReader for ListsReader {
     }
 
     fn term_count(&self) -> u32 {
-        self.terms.len() as u32
+        self.terms.len()
     }
 
     fn term(&self, at: u32) -> Result<Option<u32>, IndexError> {
-        (at < self.term_count()).then(|| self.terms.get(at as usize)).transpose()
+        self.terms.get(at)
     }
 
     fn doc_freq(&self, term: u32) -> Result<u32, IndexError> {
-        match self.place(term)? {
+        match self.terms.place(term)? {
             Some(at) => Ok(self.infos.get(at * 8 + 1)?.min(self.shape.rows)),
             None => Ok(0),
         }
@@ -252,16 +232,9 @@ impl SparseReader for ListsReader {
     }
 
     fn verify(&self) -> Result<(), IndexError> {
-        let terms = self.terms.all()?;
-        if !terms.windows(2).all(|pair| pair[0] < pair[1]) {
-            return Err(self.terms.corrupt("terms do not ascend"));
-        }
-        let (bits, all) = heads(terms);
-        if bits != self.head_bits || self.heads.all()? != all {
-            return Err(self.heads.corrupt("heads are not those of the terms"));
-        }
+        self.terms.verify()?;
         let (mut start, mut postings) = (0, 0);
-        for at in 0..terms.len() {
+        for at in 0..self.terms.len() as usize {
             let (end, count) = self.verify_list(at, start)?;
             (start, postings) = (end, postings + count);
         }

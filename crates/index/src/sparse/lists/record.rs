@@ -33,7 +33,7 @@ const SLOT_POSTINGS: u64 = 4;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) rows: u32,
-    /// log2 of the rows of a block: 4 to 7.
+    /// log2 of the rows of a block: 3 to 7.
     pub(super) block_bits: u32,
     /// Bytes of a weight: 1, 2 or 4.
     pub(super) width: usize,

@@ -7,7 +7,8 @@ use super::reader::ListsReader;
 use super::sum::sum;
 use super::{CELL_BITS, RANKS};
 use crate::dense::{Answered, Path};
-use crate::sparse::seam::{QUERY_TERMS_MAX, Slack, SparseEffort, SparseSearch};
+use crate::sparse::input::check_query;
+use crate::sparse::seam::{Slack, SparseEffort, SparseSearch};
 use crate::{Counters, IndexError, TopK};
 use std::cell::RefCell;
 use std::ops::Range;
@@ -148,7 +149,7 @@ pub(super) fn search_by(
     top: &mut TopK,
     counters: &mut Counters,
 ) -> Result<Answered, IndexError> {
-    check(search.terms)?;
+    check_query(search.terms)?;
     let mut lists = Vec::with_capacity(search.terms.len());
     reader.lists(search.terms, &mut lists)?;
     let mut answered = Answered { exact: true, complete: true, path: Path::Terms };
@@ -203,23 +204,6 @@ pub(super) fn search_by(
     let result = run();
     IDLE.with(|idle| idle.borrow_mut().push(scratch));
     result
-}
-
-fn check(terms: &[(u32, f32)]) -> Result<(), IndexError> {
-    if terms.len() > QUERY_TERMS_MAX {
-        return Err(IndexError::too_large("terms of a query", QUERY_TERMS_MAX as u64));
-    }
-    if let Some(pair) = terms.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
-        let (after, row) = (pair[0].0, pair[1].0);
-        return Err(IndexError::Order { what: "terms of a query".into(), after, row });
-    }
-    match terms.iter().position(|(_, weight)| !(weight.is_finite() && *weight > 0.0)) {
-        Some(at) => {
-            let what = format!("weights above zero at term {at} of a query");
-            Err(IndexError::Shape { what, expected: 1, found: 0 })
-        }
-        None => Ok(()),
-    }
 }
 
 /// A score that at least k allowed rows reach: of one term, what stands at the first rank that is kept for as many rows

@@ -7,112 +7,14 @@ use crate::inverted::RowMap;
 use crate::sparse::seam::{
     Slack, SparseEffort, SparseInput, SparseReader, SparseSearch, SparseSpec, StoredWeights,
 };
+use crate::sparse::tests::{KINDS, Kind, Rng, Rows, check_merge, damage, query, score};
 use crate::{Bitmap, Counters, IndexError, MemorySections, Scored, Sections, TopK};
 
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as u32
-    }
-
-    fn below(&mut self, end: u32) -> u32 {
-        self.next() % end.max(1)
-    }
-}
-
-/// How weights look.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Kind {
-    Whole,
-    Halves,
-    Floats,
-}
-
-const KINDS: [Kind; 3] = [Kind::Whole, Kind::Halves, Kind::Floats];
-
-fn weight(rng: &mut Rng, kind: Kind) -> f32 {
-    match kind {
-        Kind::Whole => (1 + rng.below(9)) as f32,
-        Kind::Halves => (1 + rng.below(900)) as f32 / 256.0,
-        Kind::Floats => (1 + rng.below(1 << 24)) as f32 / 3.1e6,
-    }
-}
-
-#[derive(Clone, Default)]
-struct Rows(Vec<Vec<(u32, f32)>>);
-
 impl Rows {
-    /// Rows of up to `terms` of `words`, the low ones frequent; neighbours share terms.
-    fn random(rng: &mut Rng, rows: u32, words: u32, terms: u32, kind: Kind) -> Rows {
-        Rows(
-            (0..rows)
-                .map(|row| {
-                    let mut found = std::collections::BTreeMap::new();
-                    for _ in 0..rng.below(terms + 1) {
-                        let common = rng.below(words).min(rng.below(words));
-                        let term =
-                            if rng.below(3) == 0 { (row / 300 * 7 + rng.below(5)) % words } else { common };
-                        found.insert(term, weight(rng, kind));
-                    }
-                    found.into_iter().collect()
-                })
-                .collect(),
-        )
-    }
-
-    fn flat(&self) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
-        let mut ends = Vec::new();
-        let (terms, weights): (Vec<u32>, Vec<f32>) = self.0.iter().flatten().copied().unzip();
-        let mut end = 0;
-        self.0.iter().for_each(|row| {
-            end += row.len() as u64;
-            ends.push(end);
-        });
-        (ends, terms, weights)
-    }
-
-    fn build(&self, spec: &SparseSpec) -> Result<Sections, IndexError> {
-        let (ends, terms, weights) = self.flat();
-        let rows = self.0.len() as u32;
-        let input = SparseInput { rows, present: None, ends: &ends, terms: &terms, weights: &weights };
-        (KIND.build)(spec, &input, &Work::inline())
-    }
-
     fn open(&self, spec: &SparseSpec) -> ListsReader {
-        ListsReader::open(self.0.len() as u32, &MemorySections::new(&self.build(spec).unwrap())).unwrap()
+        let sections = MemorySections::new(&self.build(&KIND, spec).unwrap());
+        ListsReader::open(self.0.len() as u32, &sections).unwrap()
     }
-
-    /// The oracle.
-    fn best(&self, query: &[(u32, f32)], k: usize, allowed: Option<&Bitmap>) -> Vec<Scored> {
-        let mut all: Vec<Scored> = (0u32..)
-            .zip(&self.0)
-            .filter(|(row, _)| allowed.is_none_or(|allowed| allowed.contains(*row)))
-            .filter_map(|(row, terms)| score(terms, query).map(|score| Scored { score, row }))
-            .collect();
-        all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.row.cmp(&b.row)));
-        all.truncate(k);
-        all
-    }
-}
-
-fn score(row: &[(u32, f32)], query: &[(u32, f32)]) -> Option<f32> {
-    let mut sum = None;
-    for (term, q) in query {
-        if let Ok(at) = row.binary_search_by_key(term, |(term, _)| *term) {
-            sum = Some(sum.unwrap_or(0.0) + row[at].1 * q);
-        }
-    }
-    sum
-}
-
-fn query(rng: &mut Rng, words: u32, kind: Kind) -> Vec<(u32, f32)> {
-    let mut found = std::collections::BTreeMap::new();
-    for _ in 0..=rng.below(12) {
-        found.insert(rng.below(words + 3).min(rng.below(words + 3)), weight(rng, kind));
-    }
-    found.into_iter().collect()
 }
 
 fn found(
@@ -159,7 +61,7 @@ fn every_way_finds_the_best() {
     let mut rng = Rng(1);
     for kind in KINDS {
         for (rows, words, terms) in [(0, 5, 3), (1, 5, 3), (63, 9, 4), (257, 40, 12), (3_000, 300, 20)] {
-            for block in [16, 32, 64, 128] {
+            for block in [8, 16, 32, 64, 128] {
                 let rows = Rows::random(&mut rng, rows, words, terms, kind);
                 let spec = SparseSpec { block, ..SparseSpec::default() };
                 let reader = rows.open(&spec);
@@ -247,32 +149,7 @@ fn slack_finds_less_and_says_so() {
 
 #[test]
 fn a_merge_equals_building_in_one_go() {
-    let mut rng = Rng(4);
-    for kind in KINDS {
-        let spec = SparseSpec::default();
-        let parts: Vec<Rows> =
-            [300, 0, 700].map(|rows| Rows::random(&mut rng, rows, 50, 9, kind)).into_iter().collect();
-        let readers: Vec<ListsReader> = parts.iter().map(|rows| rows.open(&spec)).collect();
-        let (mut whole, mut maps) = (Rows::default(), Vec::new());
-        for rows in &parts {
-            let kept = rows.0.iter().map(|row| {
-                if rng.below(3) == 0 {
-                    return RowMap::DROPPED;
-                }
-                whole.0.push(row.clone());
-                whole.0.len() as u32 - 1
-            });
-            maps.push(RowMap(kept.collect()));
-        }
-        let inputs: Vec<(&dyn SparseReader, &RowMap)> =
-            readers.iter().map(|reader| reader as &dyn SparseReader).zip(&maps).collect();
-        let mut merged = Sections::new();
-        (KIND.merge)(&spec, &inputs, whole.0.len() as u32, &mut merged, &Work::inline()).unwrap();
-        assert_eq!(merged, whole.build(&spec).unwrap());
-        let work = Work { progress: &|_, _| false, ..Work::inline() };
-        let stopped = (KIND.merge)(&spec, &inputs, whole.0.len() as u32, &mut Sections::new(), &work);
-        assert!(matches!(stopped, Err(IndexError::Cancelled)));
-    }
+    check_merge(&KIND, &SparseSpec::default());
 }
 
 #[test]
@@ -312,8 +189,8 @@ fn wrong_input_is_refused() {
     assert!(build(3, Some(&[2, 0]), &[1, 1], &[5], &[1.0]).is_err());
     assert!(build(2, Some(&[2]), &[1], &[5], &[1.0]).is_err());
     let huge = Rows(vec![vec![(1, 65_520.0)]]);
-    assert!(huge.build(&SparseSpec { weights: StoredWeights::F16, ..SparseSpec::default() }).is_err());
-    assert!(huge.build(&SparseSpec { block: 48, ..SparseSpec::default() }).is_err());
+    assert!(huge.build(&KIND, &SparseSpec { weights: StoredWeights::F16, ..SparseSpec::default() }).is_err());
+    assert!(huge.build(&KIND, &SparseSpec { block: 48, ..SparseSpec::default() }).is_err());
     let reader = huge.open(&SparseSpec::default());
     let (mut top, mut counters) = (TopK::new(1), Counters::default());
     let many: Vec<(u32, f32)> = (0..5_000).map(|term| (term, 1.0)).collect();
@@ -341,24 +218,10 @@ fn hostile_bytes_are_harmless() {
     let mut rng = Rng(5);
     for kind in KINDS {
         let rows = Rows::random(&mut rng, 3_000, 60, 9, kind);
-        let sections = rows.build(&SparseSpec::default()).unwrap();
+        let sections = rows.build(&KIND, &SparseSpec::default()).unwrap();
         let query = query(&mut rng, 60, kind);
         for round in 0..400 {
-            let mut damaged = sections.clone();
-            let at = rng.below(damaged.len() as u32) as usize;
-            let bytes = &mut damaged[at].1;
-            match round % 4 {
-                0 if !bytes.is_empty() => bytes.truncate(rng.below(bytes.len() as u32) as usize),
-                1 => bytes.extend_from_slice(&[255; 64]),
-                _ => {
-                    for _ in 0..1 + rng.below(40) {
-                        let place = rng.below(bytes.len() as u32) as usize;
-                        if let Some(byte) = bytes.get_mut(place) {
-                            *byte = if rng.below(3) == 0 { 255 } else { rng.next() as u8 };
-                        }
-                    }
-                }
-            }
+            let (damaged, at) = damage(&mut rng, &sections, round);
             let Ok(reader) = ListsReader::open(3_000, &MemorySections::new(&damaged)) else { continue };
             if damaged != sections {
                 assert!(reader.verify().is_err(), "round {round}, section {at}");

@@ -3,19 +3,9 @@
 
 use super::record::{DENSE, DENSE_LEVELS, NONE, Shape};
 use super::{RANKS, SPAN_BITS, VERSION};
+use crate::sparse::stored::put_weights;
+use crate::sparse::terms;
 use crate::{IndexError, SectionSink};
-use tercet_kernels::f32_to_f16;
-
-/// The bytes that a weight needs to be kept as it is.
-pub(super) fn width_of(weight: f32) -> usize {
-    if weight.fract() == 0.0 && weight <= 255.0 {
-        1
-    } else if tercet_kernels::f16_to_f32(f32_to_f16(weight)) == weight {
-        2
-    } else {
-        4
-    }
-}
 
 pub(super) struct Writer<'s> {
     sink: &'s mut dyn SectionSink,
@@ -65,13 +55,7 @@ impl<'s> Writer<'s> {
         if shape.width == 4 {
             self.record.resize(self.record.len().next_multiple_of(4), 0);
         }
-        for &weight in weights {
-            match shape.width {
-                1 => self.record.push(weight as u8),
-                2 => self.record.extend_from_slice(&f32_to_f16(weight).to_le_bytes()),
-                _ => self.record.extend_from_slice(&weight.to_le_bytes()),
-            }
-        }
+        put_weights(shape.width, weights, &mut self.record);
         self.record.resize(self.record.len().next_multiple_of(4), 0);
         let Ok(start) = u32::try_from(self.written) else {
             return Err(IndexError::too_large("bytes of sparse lists", u64::from(u32::MAX) * 4));
@@ -152,14 +136,9 @@ impl<'s> Writer<'s> {
     /// Writes the rest.
     pub(super) fn finish(self) -> Result<(), IndexError> {
         let Writer { sink, shape, terms, infos, postings, .. } = self;
-        let mut section = |name: &str, bytes: &[u8]| {
-            sink.begin(name)?;
-            sink.write(bytes)
-        };
-        section("terms", bytemuck::cast_slice(&terms))?;
-        let (bits, heads) = heads(&terms);
-        section("heads", bytemuck::cast_slice(&heads))?;
-        section("infos", bytemuck::cast_slice(infos.as_flattened()))?;
+        let bits = terms::write(sink, &terms)?;
+        sink.begin("infos")?;
+        sink.write(bytemuck::cast_slice(infos.as_flattened()))?;
         let meta = [
             VERSION,
             shape.width as u32,
@@ -170,16 +149,7 @@ impl<'s> Writer<'s> {
             (postings >> 32) as u32,
             bits,
         ];
-        section("meta", bytemuck::cast_slice(&meta))
+        sink.begin("meta")?;
+        sink.write(bytemuck::cast_slice(&meta))
     }
-}
-
-/// Places in `terms` by the high bits of a term: about eight terms a head where they are evenly spread.
-pub(super) fn heads(terms: &[u32]) -> (u32, Vec<u32>) {
-    let Some(&last) = terms.last() else { return (0, vec![0]) };
-    let most = (terms.len() / 8).max(1) as u32;
-    let bits = (0..32).find(|bits| last >> bits < most).unwrap_or(31);
-    let count = (last >> bits) + 2;
-    let place = |head: u32| terms.partition_point(|&term| term >> bits < head) as u32;
-    (bits, (0..count).map(place).collect())
 }
