@@ -23,11 +23,8 @@ use tercet_kernels::{CELL, SparseKernels};
 pub(super) const LISTS_MAX: usize = 256;
 /// What rounding up may add to a bound, for each list.
 const ROUNDED: f64 = 128.0;
-/// Cells that are scored before the rest is looked at; and before that is looked at for the first time, when far too many that
-/// could still enter say enough.
+/// Cells that are scored before the rest is looked at.
 const FIRST: usize = 64;
-const GLANCE: usize = 16;
-const FAR_TOO_MANY: usize = 3;
 /// Postings of a list that are asked for ahead in a cell.
 const POSTINGS_AHEAD: usize = 64;
 
@@ -107,17 +104,7 @@ pub(super) fn blocks(
     }
     let visit = Visit { shape, lists, search, scale: &scale, kernels };
     order.sort_unstable_by(|a, b| b.cmp(a));
-    let (glanced, first) = order.split_at(GLANCE.min(order.len()));
-    let mut ending = visit.run(glanced, scratch, counters)?;
-    if ending == Ending::Done {
-        let limit = scale.limit(scratch.best.floor());
-        let left = rest.iter().filter(|bound| **bound >> 32 >= limit).count();
-        ending = if left / FAR_TOO_MANY > cells_max && slack.cells == 0 {
-            Ending::Many
-        } else {
-            visit.run(first, scratch, counters)?
-        };
-    }
+    let mut ending = visit.run(&order, scratch, counters)?;
     if ending == Ending::Done && !rest.is_empty() {
         let limit = scale.limit(scratch.best.floor());
         rest.retain(|bound| bound >> 32 >= limit);
