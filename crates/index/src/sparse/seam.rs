@@ -171,8 +171,8 @@ pub trait SparseReader: Send + Sync {
 /// Builds the sections of one segment.
 pub type SparseBuild = fn(&SparseSpec, &SparseInput<'_>, &Work<'_>) -> Result<Sections, IndexError>;
 
-/// Writes the sections of one segment of so many rows from segments that follow one another, each with where its rows
-/// go. What is held is a term's postings at a time, and some bytes a term.
+/// Writes the sections of one segment of so many rows from others, each with where its rows go: ascending, and no two to
+/// one. What is held is a term's postings at a time, and some bytes a term.
 pub type SparseMerge = fn(
     &SparseSpec,
     &[(&dyn SparseReader, &RowMap)],

@@ -89,6 +89,7 @@ fn each_term(
         heads.extend(head(input, 0)?);
     }
     let (mut rows, mut weights, mut done, mut looked) = (Vec::new(), Vec::new(), 0, 0);
+    let mut pairs: Vec<(u32, f32)> = Vec::new();
     step(0, total)?;
     let mut before = None;
     while let Some(&Reverse((term, ..))) = heads.peek() {
@@ -96,9 +97,7 @@ fn each_term(
             return Err(IndexError::corrupt("terms", "terms do not ascend"));
         }
         before = Some(term);
-        rows.clear();
-        weights.clear();
-        let mut least = 0;
+        pairs.clear();
         while let Some(&Reverse((same, input, at))) = heads.peek()
             && same == term
         {
@@ -107,16 +106,25 @@ fn each_term(
             let (reader, map) = inputs[input];
             reader.for_each_posting(term, &mut |row, weight| {
                 let Some(new) = map.get(row) else { return Ok(()) };
-                if new < least || new >= out_rows || !(weight.is_finite() && weight > 0.0) {
+                if new >= out_rows || !(weight.is_finite() && weight > 0.0) {
                     return Err(IndexError::corrupt("lists", format!("postings of term {term}")));
                 }
-                least = new + 1;
-                rows.push(new);
-                weights.push(weight);
+                pairs.push((new, weight));
                 Ok(())
             })?;
             done += 1;
         }
+        // Segments that follow one another give ascending rows already; those of updated rows lie between others.
+        if !pairs.is_sorted_by_key(|pair| pair.0) {
+            pairs.sort_unstable_by_key(|pair| pair.0);
+        }
+        if pairs.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(IndexError::corrupt("lists", format!("postings of term {term}")));
+        }
+        rows.clear();
+        weights.clear();
+        rows.extend(pairs.iter().map(|pair| pair.0));
+        weights.extend(pairs.iter().map(|pair| pair.1));
         each(term, &rows, &weights)?;
         if done - looked >= STEP as u64 {
             looked = done;

@@ -153,6 +153,28 @@ fn a_merge_equals_building_in_one_go() {
 }
 
 #[test]
+fn segments_whose_rows_lie_between_one_another_are_merged() {
+    let mut rng = Rng(14);
+    let spec = SparseSpec::default();
+    let whole = Rows::random(&mut rng, 900, 50, 9, KINDS[0]);
+    let part = |odd: usize| {
+        let kept = whole.0.iter().enumerate().filter(|(row, _)| row % 2 == odd);
+        let map = kept.clone().map(|(row, _)| row as u32).collect();
+        (Rows(kept.map(|(_, row)| row.clone()).collect()).open(&spec), RowMap(map))
+    };
+    let parts = [part(1), part(0)];
+    let inputs: Vec<(&dyn SparseReader, &RowMap)> =
+        parts.iter().map(|(reader, map)| (reader as &dyn SparseReader, map)).collect();
+    let mut merged = Sections::new();
+    (KIND.merge)(&spec, &inputs, 900, &mut merged, &Work::inline()).unwrap();
+    assert_eq!(merged, whole.build(&spec).unwrap());
+    // Two rows that would be one are damage.
+    let twice: [(&dyn SparseReader, &RowMap); 2] = [inputs[0], (inputs[1].0, inputs[0].1)];
+    let clash = (KIND.merge)(&spec, &twice, 900, &mut Sections::new(), &Work::inline());
+    assert!(matches!(clash, Err(IndexError::Corrupt { .. })), "{clash:?}");
+}
+
+#[test]
 fn pruning_keeps_the_heaviest() {
     let rows = Rows(vec![vec![(1, 1.0), (2, 4.0), (3, 3.0), (4, 2.0)], vec![], vec![(3, 0.1)]]);
     let kept = |spec: &SparseSpec| {
