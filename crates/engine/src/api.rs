@@ -159,7 +159,8 @@ pub trait Handle: Send + Sync {
 
 /// A level-1 search into the caller's arrays.
 pub struct SearchInto<'a> {
-    /// The query, in the type of the index or as f32. Not looked at when the settings name a row.
+    /// The query, in the type of the index or as f32; of sparse vectors its values and then the bits of its indices, of token
+    /// vectors one token after the other. Not looked at when the settings name a row.
     pub query: View<'a>,
     /// How many neighbours.
     pub k: usize,
@@ -193,18 +194,38 @@ pub mod setting {
     pub const NPROBE: usize = 6;
     /// Candidates that are ranked again; 0: the usual number.
     pub const CANDIDATES: usize = 7;
+    /// Of sparse vectors: what bounds are multiplied by; 0: 1.
+    pub const ALPHA: usize = 8;
+    /// Of sparse vectors: the share of the query's terms that bounds leave out.
+    pub const BETA: usize = 9;
+    /// Of sparse vectors: the most cells that are scored; 0: any number.
+    pub const CELLS: usize = 10;
+    /// Of token vectors: 1 for the mean over the query's tokens and not the sum.
+    pub const MEAN: usize = 11;
+    /// Of token vectors: query tokens of at least this inner product are one; NaN: none are.
+    pub const CARVE: usize = 12;
+    /// Of token vectors: 1 to rank by the best unit.
+    pub const UNITS: usize = 13;
+    /// Of token vectors: 1 when the weights of the query's tokens stand behind them.
+    pub const WEIGHTED: usize = 14;
     /// Answer: 1 when the true best were found.
-    pub const EXACT: usize = 8;
+    pub const EXACT: usize = 15;
     /// Answer: 1 when the search was not stopped.
-    pub const COMPLETE: usize = 9;
-    /// Answer: which way it took: 0 scan, 1 graph, 2 filtered graph, 3 lists.
-    pub const PATH: usize = 10;
+    pub const COMPLETE: usize = 16;
+    /// Answer: which way it took: 0 scan, 1 graph, 2 filtered graph, 3 lists, 4 term at a time, 5 blocks by bounds.
+    pub const PATH: usize = 17;
     /// Answer: distances computed.
-    pub const DISTANCES: usize = 11;
+    pub const DISTANCES: usize = 18;
     /// Answer: nodes whose links were followed.
-    pub const HOPS: usize = 12;
+    pub const HOPS: usize = 19;
+    /// Answer: postings added to scores.
+    pub const POSTINGS: usize = 20;
+    /// Answer: blocks whose bounds were summed.
+    pub const BLOCKS_BOUNDED: usize = 21;
+    /// Answer: cells scored because of their bounds.
+    pub const BLOCKS_SCORED: usize = 22;
     /// How many settings there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 23;
 }
 
 /// Runs work beside the calls. Every piece needs a thread that no call occupies: calls may wait for it.

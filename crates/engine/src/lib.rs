@@ -15,6 +15,7 @@ mod filter;
 mod id;
 mod level1;
 mod multi;
+mod offsets;
 mod probe;
 mod recall;
 mod repair;

@@ -170,9 +170,15 @@ pub(crate) fn document<'a>(
     arrays: &'a [Array],
 ) -> Result<Tokens<'a>, TercetError> {
     let tokens = tokens(name, spec, value, arrays, DOCUMENT_TOKENS_MAX)?;
+    check_held(name, spec, &tokens.values)?;
+    Ok(tokens)
+}
+
+/// Whether the codec can hold tokens.
+pub(crate) fn check_held(name: &str, spec: &wire::MultiSpec, tokens: &[f32]) -> Result<(), TercetError> {
     // Those of unit length fit.
     if spec.codec == TokenCodecName::F16 && spec.metric == TokenMetric::Dot {
-        for (at, token) in tokens.values.chunks_exact(spec.dims as usize).enumerate() {
+        for (at, token) in tokens.chunks_exact(spec.dims as usize).enumerate() {
             let kept = &token[..kept_dims(spec) as usize];
             let Some(component) = kept.iter().position(|x| x.abs() >= F16_END) else { continue };
             let found = kept[component].to_string();
@@ -181,7 +187,7 @@ pub(crate) fn document<'a>(
             return Err(TercetError::new(Code::Limit, message).field(name).expected("below 65520", found));
         }
     }
-    Ok(tokens)
+    Ok(())
 }
 
 /// Vectors one by one.
@@ -314,6 +320,19 @@ pub(crate) fn encoding(request: &FdeRequest, arrays: &[Array]) -> Result<Reply, 
 
 /// The most tokens of a document.
 pub(crate) const DOCUMENT_TOKENS_MAX: usize = TOKENS_MAX;
+
+/// Some tokens of a row at even distances, at most so many, as a query: what a prefix left out is 0.
+pub(crate) fn padded(kept: &[f32], keep: usize, dims: usize, most: usize) -> Vec<f32> {
+    let count = kept.len() / keep.max(1);
+    let taken = count.min(most);
+    let mut out = Vec::with_capacity(taken * dims);
+    for at in 0..taken {
+        let token = at * count / taken;
+        out.extend_from_slice(&kept[token * keep..(token + 1) * keep]);
+        out.resize((at + 1) * dims, 0.0);
+    }
+    out
+}
 
 /// What goes wrong where everything was checked before.
 pub(crate) fn error(error: IndexError) -> TercetError {

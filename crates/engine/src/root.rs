@@ -9,7 +9,7 @@ use tercet_store::Env;
 use crate::api::{Array, Control, Executor, Handle, Reply, components};
 use crate::collection::{CollectionHandle, open};
 use crate::evaluate::{Metric, Options, Order, evaluate};
-use crate::level1::{IndexHandle, recommend};
+use crate::level1::{self, recommend};
 use crate::multi;
 use crate::repair::repair;
 use crate::snapshot;
@@ -88,10 +88,10 @@ impl Handle for Root {
             "repair" => reply(&repair(&self.env, &parse(json)?, control)?),
             "fde" => multi::encoding(&parse(json)?, &arrays),
             "evaluate" => reply(&evaluated(parse(json)?)?),
-            "index.build" => IndexHandle::build(&self.env, self.executor.as_ref(), json, &arrays, control),
             "recommend" => recommend(&self.env, self.executor.as_ref(), json, &arrays, control),
-            "index.open" => IndexHandle::open(&self.env, self.executor.as_ref(), json),
-            other => Err(unknown_verb(other, "the root")),
+            "index.open" => level1::open(&self.env, self.executor.as_ref(), json),
+            other => level1::build(other, &self.env, self.executor.as_ref(), json, &arrays, control)
+                .unwrap_or_else(|| Err(unknown_verb(other, "the root"))),
         }
     }
 
@@ -100,7 +100,7 @@ impl Handle for Root {
             "info" => 1,
             "fde" => components(arrays) / 100,
             // It computes, and waits for nothing.
-            "index.build" | "recommend" => u64::MAX - 1,
+            "index.build" | "index.buildSparse" | "index.buildMulti" | "recommend" => u64::MAX - 1,
             _ => u64::MAX,
         }
     }

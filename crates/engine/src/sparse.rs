@@ -2,9 +2,12 @@
 //! `{ "17": 0.5 }`. Checked, and sorted by term.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
-use tercet_index::{IndexError, SparseKind, StoredWeights, sparse_kind};
+use tercet_index::{
+    Effort, IndexError, QUERY_TERMS_MAX, SparseEffort, SparseKind, SparseReader, StoredWeights, sparse_kind,
+};
 
 use crate::api::Array;
 use crate::wire::{Code, SparseIndexSpec, SparseListsSpec, SparseSpec, SparseWeights, TercetError, shown};
@@ -135,17 +138,44 @@ fn keyed(object: &Map<String, Value>) -> Option<SparseVector> {
     object.iter().map(pair).collect()
 }
 
-fn checked(
+/// Wrong in a vector of a field.
+fn wrong<T>(
+    name: &str,
+    code: Code,
+    message: String,
+    expected: String,
+    found: String,
+) -> Result<T, TercetError> {
+    Err(TercetError::new(code, format!("field `{name}`: {message}")).field(name).expected(expected, found))
+}
+
+/// The pairs sorted by term, each checked.
+pub(crate) fn checked(
     name: &str,
     spec: &SparseSpec,
     mut pairs: SparseVector,
     most: usize,
 ) -> Result<SparseVector, TercetError> {
-    let wrong = |code: Code, message: String, expected: String, found: String| {
-        Err(TercetError::new(code, format!("field `{name}`: {message}"))
-            .field(name)
-            .expected(expected, found))
-    };
+    check_pairs(name, spec, &pairs, most)?;
+    if !pairs.is_sorted_by_key(|pair| pair.0) {
+        pairs.sort_by_key(|pair| pair.0);
+    }
+    if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        let found = twice[0].0.to_string();
+        let message = format!("term {found} stands twice in the sparse vector");
+        return wrong(name, Code::Argument, message, String::from("each term once"), found);
+    }
+    Ok(pairs)
+}
+
+/// Each term and each weight by itself, and how many there are.
+pub(crate) fn check_pairs(
+    name: &str,
+    spec: &SparseSpec,
+    pairs: &[(u32, f32)],
+    most: usize,
+) -> Result<(), TercetError> {
+    let wrong = |code, message, expected, found| wrong(name, code, message, expected, found);
     if pairs.len() > most {
         let (expected, found) = (format!("at most {most} terms"), pairs.len().to_string());
         return wrong(Code::Limit, format!("a sparse vector has {expected}, found {found}"), expected, found);
@@ -170,15 +200,60 @@ fn checked(
             return wrong(Code::Limit, message, expected, found);
         }
     }
-    if !pairs.is_sorted_by_key(|pair| pair.0) {
-        pairs.sort_by_key(|pair| pair.0);
+    Ok(())
+}
+
+/// An effort of the ladder.
+pub(crate) fn by_effort(effort: Effort) -> SparseEffort {
+    match effort {
+        Effort::Ef(number) => SparseEffort::Ef(number),
+        _ => SparseEffort::Exact,
     }
-    if let Some(twice) = pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        let found = twice[0].0.to_string();
-        let message = format!("term {found} stands twice in the sparse vector");
-        return wrong(Code::Argument, message, String::from("each term once"), found);
+}
+
+/// Terms between two looks at whether to go on.
+const TERMS_A_LOOK: u32 = 1_024;
+
+/// Puts together what is stored of some rows: those that `place` gives one of the keys of `made`. Cost: a pass over all postings.
+pub(crate) fn gather<K: Ord>(
+    reader: &dyn SparseReader,
+    place: &dyn Fn(u32) -> Option<K>,
+    made: &mut BTreeMap<K, SparseVector>,
+    step: &mut dyn FnMut() -> Result<(), IndexError>,
+) -> Result<(), IndexError> {
+    for at in 0..reader.term_count() {
+        if at % TERMS_A_LOOK == 0 {
+            step()?;
+        }
+        let Some(term) = reader.term(at)? else { break };
+        reader.for_each_posting(term, &mut |row, weight| {
+            if let Some(pairs) = place(row).and_then(|place| made.get_mut(&place)) {
+                pairs.push((term, weight));
+            }
+            Ok(())
+        })?;
     }
-    Ok(pairs)
+    Ok(())
+}
+
+/// Of the terms of a stored vector about one in so many is in a probe: queries are shorter than what they look for.
+const PROBE_TERMS: u64 = 4;
+/// Vectors of no more terms are probes as they are.
+const PROBE_WHOLE: usize = 8;
+
+/// Makes a probe of a stored vector: a share of its terms, the same on every machine. `chance` decides which.
+pub(crate) fn shorten(pairs: &mut SparseVector, chance: u64) {
+    let picked = |term: u32| {
+        // SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+        let mut z = (chance << 32 ^ u64::from(term)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)).is_multiple_of(PROBE_TERMS)
+    };
+    if pairs.len() > PROBE_WHOLE && pairs.iter().any(|pair| picked(pair.0)) {
+        pairs.retain(|pair| picked(pair.0));
+    }
+    pairs.truncate(QUERY_TERMS_MAX);
 }
 
 /// A vector as stored documents keep it.

@@ -68,7 +68,8 @@ fn rows_survive_every_change() {
             let fresh = 100 + round * 10..100 + round * 10 + 1 + round % 9;
             let added =
                 c.raw("add", &json!({}), vec![Array::F32(fresh.clone().flat_map(vector).collect())]).unwrap();
-            assert_eq!(added.json, json!({ "first": next, "count": fresh.len() }).to_string());
+            let said: serde_json::Value = serde_json::from_str(&added.json).unwrap();
+            assert_eq!((&said["first"], &said["count"]), (&json!(next), &json!(fresh.len())));
             rows.extend(fresh.map(|seed| {
                 next += 1;
                 (next - 1, seed)

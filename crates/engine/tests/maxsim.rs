@@ -206,7 +206,7 @@ fn bad_tokens_are_named_and_change_nothing() {
         (json!([good]), json!({ "weights": [0] }), Code::Query),
         (json!([good]), json!({ "candidates": 0 }), Code::Limit),
         (json!([good]), json!({ "candidates": 5, "exact": true }), Code::Query),
-        (json!([good]), json!({ "recall": 0.9 }), Code::Unsupported),
+        (json!([good]), json!({ "recall": 0.9 }), Code::Argument),
         (json!([good]), json!({ "recall": 2 }), Code::Limit),
         (json!({ "data": good, "dims": 8, "units": [1] }), json!({}), Code::Query),
         (json!({ "data": good, "dims": 8, "weights": [1] }), json!({}), Code::Query),

@@ -1,45 +1,22 @@
 /** What approximate level-1 indexes do beside the others: they are measured, searched by the recall wanted, and trained anew. */
-import { answer } from "./call.js";
 import type { Site } from "./errors.js";
-import {
-  checkThreads,
-  type EffortOptions,
-  effortOf,
-  type IndexWorkOptions,
-  type SearchOptions,
-  VectorIndex,
-} from "./vector-index.js";
-import { integer, outside, queryComponents, type Vectors } from "./vectors.js";
-import type { Curve, MeasureReply } from "./wire/index.js";
-
-/** The most neighbours that recall is measured for. */
-const MEASURED_MAX = 10_000;
-/** Probes that are made of stored rows where no queries are given. */
-const SAMPLE = 256;
-
-/** Settings of {@link ApproximateIndex.tune}. */
-export interface TuneOptions extends IndexWorkOptions {
-  /** Neighbours a query, 1 to 10,000. Default 10. */
-  readonly k?: number | undefined;
-  /** The measurement ends where this recall is reached, above 0, up to 1. Default 0.999. */
-  readonly target?: number | undefined;
-  /** Probes that are made of stored rows where no queries are given, 1 to 100,000. Default 256. */
-  readonly sample?: number | undefined;
-}
+import type {
+  IndexWorkOptions,
+  MeasuredRecall,
+  MeasureSettings,
+  SearchOptions,
+  TuneOptions,
+} from "./row-index.js";
+import { type EffortOptions, effortOf, VectorIndex } from "./vector-index.js";
+import { queryComponents, type Vectors } from "./vectors.js";
+import type { Curve } from "./wire/index.js";
 
 /** Settings of {@link ApproximateIndex.verify}: what is measured, and with which effort. */
-export type VerifyOptions<O> = IndexWorkOptions &
+export type VerifyOptions<O> = MeasureSettings &
   Omit<O, keyof SearchOptions | "patience"> & {
-    /** Neighbours a query, 1 to 10,000. Default 10. */
-    readonly k?: number | undefined;
-    /** Probes that are made of stored rows where no queries are given, 1 to 100,000. Default 256. */
-    readonly sample?: number | undefined;
     /** Queries to measure with, row-major. Default: probes, as in {@link ApproximateIndex.tune}. */
     readonly queries?: Vectors | undefined;
   };
-
-/** What {@link ApproximateIndex.verify} measured: the recall, and the 95 % interval that it lies in. */
-export type MeasuredRecall = MeasureReply;
 
 /** Settings of {@link ApproximateIndex.retrain}. */
 export interface RetrainOptions extends IndexWorkOptions {
@@ -56,7 +33,8 @@ export abstract class ApproximateIndex<O extends SearchOptions> extends VectorIn
 
   /**
    * Measures recall and cost for rising efforts against exact searches, and keeps the curve with the index: `search` then
-   * takes a `recall`, for which it counts on the measured recall less two standard errors. Cost: one exact search and some
+   * takes a `recall`, for which it counts on the measured recall less two standard errors (of few queries more). A curve says
+   * nothing of more than twice as many rows as it was measured with: a `recall` is then refused until the next `tune`. Cost: one exact search and some
    * approximate ones a query.
    * @param queries n x dims components, row-major, as they will be asked. Default: probes, which are stored rows moved in a
    * random direction, by 1.25 times the distance of their k-th neighbour: queries are rarely as near to the data as the data
@@ -65,17 +43,7 @@ export abstract class ApproximateIndex<O extends SearchOptions> extends VectorIn
    * @throws TercetError ERR_LIMIT, ERR_DIMENSION, ERR_NOT_FINITE, ERR_ABORTED
    */
   async tune(queries?: Vectors, options: TuneOptions = {}): Promise<Curve> {
-    const site = this.tune;
-    const { k = 10, target = 0.999, sample = SAMPLE, threads } = options;
-    if (!(typeof target === "number" && target > 0 && target <= 1)) {
-      throw outside(target, "target", "a number above 0, up to 1", site);
-    }
-    checkMeasure(k, sample, threads, site);
-    const arrays = queries === undefined ? [] : [queryComponents(queries, this.dtype, "queries", site)];
-    const request = JSON.stringify({ k, target, sample, threads });
-    const curve = answer<Curve>(await this.call("tune", request, arrays, options, site));
-    this.measured = [...this.measured.filter((one) => one.k !== k), curve].sort((a, b) => a.k - b.k);
-    return curve;
+    return this.tuned(this.#queries(queries, this.tune), options, this.tune);
   }
 
   /**
@@ -85,12 +53,8 @@ export abstract class ApproximateIndex<O extends SearchOptions> extends VectorIn
    */
   async verify(options: VerifyOptions<O> = {} as VerifyOptions<O>): Promise<MeasuredRecall> {
     const site = this.verify;
-    const { k = 10, sample = SAMPLE, queries, threads } = options;
-    checkMeasure(k, sample, threads, site);
-    const arrays = queries === undefined ? [] : [queryComponents(queries, this.dtype, "queries", site)];
-    const effort = effortOf(options as EffortOptions, k, site);
-    const request = JSON.stringify({ k, sample, effort, threads });
-    return answer(await this.call("verify", request, arrays, options, site));
+    const effort = (k: number) => effortOf(options as EffortOptions, k, site);
+    return this.verified(this.#queries(options.queries, site), options, effort, site);
   }
 
   /**
@@ -101,16 +65,12 @@ export abstract class ApproximateIndex<O extends SearchOptions> extends VectorIn
    */
   async retrain(options: RetrainOptions = {}): Promise<void> {
     const site = this.retrain;
-    const { queries, threads } = options;
-    if (threads !== undefined) checkThreads(threads, site);
-    const arrays = queries === undefined ? [] : [queryComponents(queries, this.dtype, "queries", site)];
-    await this.call("retrain", JSON.stringify({ threads }), arrays, options, site);
+    const arrays = this.#queries(options.queries, site);
+    this.seen(await this.work("retrain", arrays, options, site));
     this.measured = [];
   }
-}
 
-function checkMeasure(k: unknown, sample: unknown, threads: unknown, site: Site): void {
-  integer(k, "k", 1, MEASURED_MAX, site);
-  integer(sample, "sample", 1, 100_000, site);
-  if (threads !== undefined) checkThreads(threads, site);
+  #queries(queries: Vectors | undefined, site: Site) {
+    return queries === undefined ? [] : [queryComponents(queries, this.dtype, "queries", site)];
+  }
 }

@@ -156,21 +156,22 @@ export interface Collection<S extends Schema = Schema> extends AsyncDisposable, 
   verify(options?: LongCallOptions): Promise<VerifyReply>;
 
   /**
-   * Measures recall and cost of a dense field for a ladder of efforts, against exact searches, and keeps the curve with the
-   * collection: `near(field, vector, { recall: 0.95 })` searches by it, counting on the measured recall less two standard
-   * errors. Without queries it searches for probes, which are farther from the data than the data is from itself; queries
-   * unlike even these (other texts, another language) need to be given. Measure again when the collection has grown much
-   * or its queries have changed; {@link measure} tells. Also flushes. Takes an exact search a query and several others.
+   * Measures recall and cost of a field of vectors for a ladder of efforts, against exact searches, and keeps the curve with
+   * the collection: `near(field, vector, { recall: 0.95 })`, `expand` and `maxsim` search by it, counting on the measured
+   * recall less two standard errors (of few queries more). Without queries it searches for probes, which are farther from the
+   * data than the data is from itself; queries unlike even these (other texts, another language) need to be given. Measure
+   * again when queries have changed ({@link measure} tells), and when there are more than twice as many documents: a `recall`
+   * is then refused (ERR_ARGUMENT). Also flushes. Takes an exact search a query and several others.
    * @example await papers.tune("vector", { queries: samples });
    */
-  tune(field: FieldsOf<S, "dense">, options?: TuneOptions): Promise<Curve>;
+  tune(field: FieldsOf<S, "dense" | "sparse" | "multi">, options?: TuneOptions): Promise<Curve>;
 
   /**
-   * Measures the recall that searches of a dense field have now, against exact searches: the share of the true nearest
+   * Measures the recall that searches of a field of vectors have now, against exact searches: the share of the true nearest
    * that is found, with its 95 % interval. Changes nothing. (`verify` is another thing: it checks checksums.)
    * @example const { recall, low, high } = await papers.measure("vector", { recall: 0.95 });
    */
-  measure(field: FieldsOf<S, "dense">, options?: MeasureOptions): Promise<MeasureReply>;
+  measure(field: FieldsOf<S, "dense" | "sparse" | "multi">, options?: MeasureOptions): Promise<MeasureReply>;
 
   /** Sizes on disk and in memory, by field and by segment. */
   stats(options?: CallOptions): Promise<StatsReply>;
@@ -368,12 +369,16 @@ class CoreCollection {
   }
 
   async tune(field: unknown, options: TuneOptions = {}): Promise<Curve> {
-    const { request, arrays } = encoded(this.tune, () => sampleRequest(field, options));
+    const { request, arrays } = encoded(this.tune, () =>
+      sampleRequest(field, this.schema[field as string], options),
+    );
     return answer(await this.#call("tune", request, arrays, options, this.tune));
   }
 
   async measure(field: unknown, options: MeasureOptions = {}): Promise<MeasureReply> {
-    const { request, arrays } = encoded(this.measure, () => sampleRequest(field, options));
+    const { request, arrays } = encoded(this.measure, () =>
+      sampleRequest(field, this.schema[field as string], options),
+    );
     return answer(await this.#call("measure", request, arrays, options, this.measure));
   }
 

@@ -1,15 +1,8 @@
 /** The flat index: every vector is compared with the query, so its answers are exact. */
 import { callSite } from "./errors.js";
 import { type ReduceOption, reduction } from "./reduce.js";
-import {
-  buildRequest,
-  type IndexOpenOptions,
-  type OpenedIndex,
-  openIndex,
-  type SearchOptions,
-  VectorIndex,
-  type VectorIndexOptions,
-} from "./vector-index.js";
+import { type IndexOpenOptions, type OpenedIndex, openIndex, type SearchOptions } from "./row-index.js";
+import { buildRequest, VectorIndex, type VectorIndexOptions } from "./vector-index.js";
 import { components, dtypeOf, type Vectors } from "./vectors.js";
 import type { FlatSpec } from "./wire/index.js";
 

@@ -5,14 +5,8 @@
 import { ApproximateIndex } from "./approximate-index.js";
 import { callSite } from "./errors.js";
 import { type ReduceOption, reduction } from "./reduce.js";
-import {
-  type ApproximateSearchOptions,
-  buildRequest,
-  type IndexOpenOptions,
-  type OpenedIndex,
-  openIndex,
-  type VectorIndexOptions,
-} from "./vector-index.js";
+import { type IndexOpenOptions, type OpenedIndex, openIndex } from "./row-index.js";
+import { type ApproximateSearchOptions, buildRequest, type VectorIndexOptions } from "./vector-index.js";
 import { components, dtypeOf, integer, type Vectors } from "./vectors.js";
 import type { CodecName, HnswSpec } from "./wire/index.js";
 

@@ -3,19 +3,23 @@
  *
  * @packageDocumentation
  */
-export {
-  ApproximateIndex,
-  type MeasuredRecall,
-  type RetrainOptions,
-  type TuneOptions,
-  type VerifyOptions,
-} from "./approximate-index.js";
+export { ApproximateIndex, type RetrainOptions, type VerifyOptions } from "./approximate-index.js";
 export type { Backend, BackendChoice } from "./backend.js";
 export type { CallOptions, LongCallOptions, Progress } from "./call.js";
 export { TercetError } from "./errors.js";
 export { FlatIndex, type FlatOptions } from "./flat-index.js";
 export { HnswIndex, type HnswOptions } from "./hnsw-index.js";
 export { type IvfOpenOptions, IvfPqIndex, type IvfPqOptions, type IvfSearchOptions } from "./ivf-index.js";
+export {
+  type Alignment,
+  type CandidateOptions,
+  type MultiSearchOptions,
+  MultiVectorIndex,
+  type MultiVectorOptions,
+  type MultiVerifyOptions,
+  type StoredTokens,
+  type TokenOptions,
+} from "./multi-vector-index.js";
 export {
   type BuildIndexOptions,
   buildIndex,
@@ -26,23 +30,39 @@ export {
 export type { ReduceOption } from "./reduce.js";
 export type {
   AddedRows,
-  ApproximateSearchOptions,
   BatchOptions,
   BatchResult,
-  EffortOptions,
   IndexOpenOptions,
   IndexWorkOptions,
-  ProbeOptions,
+  MeasuredRecall,
+  MeasureSettings,
   RemovedRows,
+  RowIndex,
   RowOptions,
   SearchArrays,
   SearchCounters,
   SearchOptions,
   SearchResult,
+  TuneOptions,
   UpdatedRows,
+  WithinOptions,
+} from "./row-index.js";
+export { type MuveraSettings, muvera, type SparseVector, scan } from "./schema.js";
+export {
+  type SparseEffortOptions,
+  SparseIndex,
+  type SparseIndexOptions,
+  type SparseSearchOptions,
+  type SparseVerifyOptions,
+} from "./sparse-index.js";
+export type { SparseRow, SparseRows, SparseVectors } from "./sparse-rows.js";
+export type { TokenMatrices, TokenRow, TokenRows, TokenVectors } from "./token-rows.js";
+export type {
+  ApproximateSearchOptions,
+  EffortOptions,
+  ProbeOptions,
   VectorIndex,
   VectorIndexOptions,
-  WithinOptions,
 } from "./vector-index.js";
 export {
   type Components,
@@ -53,6 +73,7 @@ export {
   type Vectors,
 } from "./vectors.js";
 export type {
+  BestUnit,
   Code,
   CodecName,
   Curve,
@@ -61,12 +82,19 @@ export type {
   DtypeName,
   IndexInfo,
   IndexPartInfo,
+  IndexSizes,
   IvfCodecName,
   MetricName,
+  MultiIndexInfo,
+  MultiIndexSpec,
   RecommendRow,
   RecommendSkipped,
   ReduceSpec,
   RerankName,
   RotateName,
   SearchPath,
+  SparseIndexInfo,
+  SparseWeights,
+  TokenCodecName,
+  TokenMetric,
 } from "./wire/index.js";

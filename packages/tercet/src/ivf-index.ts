@@ -5,15 +5,8 @@
 import { ApproximateIndex } from "./approximate-index.js";
 import { callSite } from "./errors.js";
 import { type ReduceOption, reduction } from "./reduce.js";
-import {
-  buildRequest,
-  type IndexOpenOptions,
-  type OpenedIndex,
-  openIndex,
-  type ProbeOptions,
-  type SearchOptions,
-  type VectorIndexOptions,
-} from "./vector-index.js";
+import { type IndexOpenOptions, type OpenedIndex, openIndex, type SearchOptions } from "./row-index.js";
+import { buildRequest, type ProbeOptions, type VectorIndexOptions } from "./vector-index.js";
 import { argument, components, dtypeOf, integer, type Vectors } from "./vectors.js";
 import type { IvfCodecName, IvfSpec, RerankName, RotateName } from "./wire/index.js";
 

@@ -449,10 +449,7 @@ export interface MaxSimOptions {
    * `candidates`, `recall` and `exact`.
    */
   readonly candidates?: number;
-  /**
-   * Not measured yet for token vectors: only 1, and a field that compares all (`scan`), which are exact; otherwise
-   * ERR_UNSUPPORTED.
-   */
+  /** The recall wanted, above 0, up to 1: as many candidates as reached it when `tune` measured. Needs `tune`. */
   readonly recall?: number;
   /** Compare all documents. */
   readonly exact?: boolean;
@@ -521,7 +518,7 @@ export const fuse = {
   },
 } as const;
 
-/** Settings of {@link expand}. With any of `alpha`, `beta` and `cells` the answer is approximate. */
+/** Settings of {@link expand}. With any of `alpha`, `beta`, `cells` and `recall` the answer is approximate. */
 export interface ExpandOptions {
   /** How many documents to consider, 1 to 100,000. Default: offset + limit. */
   readonly k?: number;
@@ -534,6 +531,8 @@ export interface ExpandOptions {
    * that are scored whole.
    */
   readonly cells?: number;
+  /** The recall wanted, above 0, up to 1, instead of these: the least effort that reached it when `tune` measured. */
+  readonly recall?: number;
 }
 
 /**

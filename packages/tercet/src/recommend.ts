@@ -6,7 +6,8 @@ import { callSite, type Site } from "./errors.js";
 import { FlatIndex } from "./flat-index.js";
 import { HnswIndex } from "./hnsw-index.js";
 import { IvfPqIndex } from "./ivf-index.js";
-import { checkThreads, type IndexWorkOptions, type VectorIndexOptions } from "./vector-index.js";
+import { checkThreads, type IndexWorkOptions } from "./row-index.js";
+import type { VectorIndexOptions } from "./vector-index.js";
 import { argument, components, dtypeOf, integer, outside, queryComponents, type Vectors } from "./vectors.js";
 import type { DenseIndexSpec, DtypeName, MetricName, RecommendReply, RecommendRow } from "./wire/index.js";
 

@@ -20,18 +20,38 @@ export const ROW = 5;
 export const NPROBE = 6;
 /** Candidates that are ranked again; 0: the usual number. */
 export const CANDIDATES = 7;
+/** Of sparse vectors: what bounds are multiplied by; 0: 1. */
+export const ALPHA = 8;
+/** Of sparse vectors: the share of the query's terms that bounds leave out. */
+export const BETA = 9;
+/** Of sparse vectors: the most cells that are scored; 0: any number. */
+export const CELLS = 10;
+/** Of token vectors: 1 for the mean over the query's tokens and not the sum. */
+export const MEAN = 11;
+/** Of token vectors: query tokens of at least this inner product are one; NaN: none are. */
+export const CARVE = 12;
+/** Of token vectors: 1 to rank by the best unit. */
+export const UNITS = 13;
+/** Of token vectors: 1 when the weights of the query's tokens stand behind them. */
+export const WEIGHTED = 14;
 /** 1 when the true best were found. */
-export const EXACT = 8;
+export const EXACT = 15;
 /** 1 when the search was not stopped. */
-export const COMPLETE = 9;
+export const COMPLETE = 16;
 /** Which way it took, a place in {@link PATHS}. */
-export const PATH = 10;
+export const PATH = 17;
 /** Distances computed. */
-export const DISTANCES = 11;
+export const DISTANCES = 18;
 /** Nodes whose links were followed. */
-export const HOPS = 12;
+export const HOPS = 19;
+/** Postings added to scores. */
+export const POSTINGS = 20;
+/** Blocks whose bounds were summed. */
+export const BLOCKS_BOUNDED = 21;
+/** Cells scored because of their bounds. */
+export const BLOCKS_SCORED = 22;
 /** How many there are. */
-export const COUNT = 13;
+export const COUNT = 23;
 
 /** The ways to answer, by number. */
 export const PATHS: readonly SearchPath[] = [

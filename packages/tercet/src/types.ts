@@ -2,6 +2,8 @@
 import type { CallOptions, LongCallOptions } from "./call.js";
 import type { Query } from "./query.js";
 import type { FieldsOf, InferDocument, PhraseFields, Schema, Selected, Where } from "./schema.js";
+import type { SparseVectors } from "./sparse-rows.js";
+import type { TokenMatrices } from "./token-rows.js";
 import type { FieldSpec, HitExplain, Id, PageExplain } from "./wire/index.js";
 
 /** A range of UTF-16 code units in a text, `[start, end)`: `text.slice(start, end)` is the word. */
@@ -76,10 +78,17 @@ export interface SampleOptions extends LongCallOptions {
   /** Neighbours a query, 1 to 10,000. Default 10. */
   readonly k?: number | undefined;
   /**
-   * Vectors to search for: real queries, where there are some. One after the other in one array, or a list. Default:
-   * `sample` probes: stored vectors, each moved in a random direction by 1.25 times the distance of its k-th neighbour.
+   * What to search for: real queries, where there are some. Of a dense field vectors, one after the other in one array, or a
+   * list; of a sparse field sparse vectors; of a multi field the token vectors of each query. Default: `sample` probes: stored
+   * vectors, each moved in a random direction by 1.25 times the distance of its k-th neighbour; of a sparse field a quarter of
+   * the terms of stored vectors, and of a multi field some tokens of stored documents, which then must not be found themselves.
    */
-  readonly queries?: Float32Array | readonly (Float32Array | readonly number[])[] | undefined;
+  readonly queries?:
+    | Float32Array
+    | readonly (Float32Array | readonly number[])[]
+    | SparseVectors
+    | TokenMatrices
+    | undefined;
   /** How many probes are made of stored vectors, without `queries`: 1 to 100,000. Default 200. */
   readonly sample?: number | undefined;
 }
@@ -96,8 +105,14 @@ export interface MeasureOptions extends SampleOptions {
   readonly ef?: number | undefined;
   /** Lists that are scanned. */
   readonly nprobe?: number | undefined;
-  /** Candidates that are ranked again; with `nprobe` or alone. */
+  /** Candidates that are ranked again, with `nprobe` or alone; of a multi field those that are compared by MaxSim. */
   readonly candidates?: number | undefined;
+  /** Of a sparse field: what upper bounds are multiplied by; above 0, at most 1. */
+  readonly alpha?: number | undefined;
+  /** Of a sparse field: the share of the query's terms that upper bounds leave out; 0 to below 1. */
+  readonly beta?: number | undefined;
+  /** Of a sparse field: cells of 256 documents that are scored in each segment. */
+  readonly cells?: number | undefined;
   /** The recall that was asked for, by the curve that `tune` measured. */
   readonly recall?: number | undefined;
 }

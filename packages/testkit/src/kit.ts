@@ -136,6 +136,11 @@ export async function failure(call: Promise<unknown> | (() => unknown)): Promise
   return error as TercetError;
 }
 
+/** The code of the error of a call that must fail. */
+export async function refused(call: Promise<unknown> | (() => unknown)): Promise<Code> {
+  return (await failure(call)).code;
+}
+
 /** The ids of a page, in its order. */
 export function ids(page: {
   readonly hits: readonly { readonly id: string | number }[];

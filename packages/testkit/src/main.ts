@@ -23,11 +23,13 @@ import { lexical } from "./suites/lexical.js";
 import { lists } from "./suites/lists.js";
 import { locks } from "./suites/locks.js";
 import { lateInteraction } from "./suites/maxsim.js";
+import { multiVectorIndex } from "./suites/multi-index.js";
 import { nearest } from "./suites/near.js";
 import { recommending } from "./suites/recommending.js";
 import { root } from "./suites/root.js";
 import { snapshots } from "./suites/snapshots.js";
 import { sparseVectors } from "./suites/sparse.js";
+import { sparseIndex } from "./suites/sparse-index.js";
 import { versions } from "./suites/versions.js";
 import { words } from "./suites/words.js";
 
@@ -67,6 +69,8 @@ export function behaviour(name: string, load: () => Promise<Binding>, options: O
       flatIndex,
       indexes,
       lists,
+      sparseIndex,
+      multiVectorIndex,
       recommending,
       history,
     ]) {

@@ -56,7 +56,7 @@ const I8 = 4;
 /** Bytes of an element of each kind. */
 const WIDTHS = [4, 4, 1, 2, 1] as const;
 /** Settings of a search; their places are in packages/tercet/src/settings.ts. */
-const SETTINGS = 13;
+const SETTINGS = 23;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 

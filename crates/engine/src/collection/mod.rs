@@ -15,6 +15,7 @@
 mod checkpoint;
 mod handle;
 pub(crate) mod manifest;
+mod measured;
 mod merger;
 mod merging;
 mod open;
@@ -54,11 +55,11 @@ pub(crate) struct Snapshot {
     pub(crate) parts: Vec<Part>,
     /// The version that these parts are or continue; 0 without a folder.
     pub(crate) version: u64,
-    /// What `tune` measured, by the keys of dense fields.
+    /// What `tune` measured, by the keys of fields.
     pub(crate) curves: Arc<FieldCurves>,
 }
 
-/// Measured curves by the keys of dense fields.
+/// Measured curves by the keys of fields.
 pub(crate) type FieldCurves = BTreeMap<String, Curves>;
 
 impl Snapshot {
@@ -70,6 +71,12 @@ impl Snapshot {
     /// Live documents.
     pub(crate) fn documents(&self) -> u64 {
         self.parts.iter().map(Part::documents).sum()
+    }
+
+    /// Live documents that have a field.
+    pub(crate) fn documents_with(&self, field: usize) -> Result<u64, TercetError> {
+        let of_part = |part: &Part| part.segment.documents_with(field, part.live.as_deref());
+        self.parts.iter().map(of_part).sum()
     }
 
     /// All of it, as a merge takes it.

@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use tercet_index::{Work, array_bytes};
 use tercet_store::{Env, SectionFile, SectionFileWriter, parent};
 
+use super::content::Content;
 use super::merge::{self, Teaching};
 use super::parts::{IndexPart, KIND};
 use super::samples::{self, Samples};
-use super::{Spec, State, VectorIndex};
+use super::{Index, State};
 use crate::error::index_error;
 use crate::recall::Curves;
 use crate::sections::{self, Within};
-use crate::wire::{Code, DenseIndexSpec, DtypeName, IndexOpenRequest, MetricName, TercetError};
+use crate::wire::{Code, TercetError};
 
+/// The JSON of a file.
 #[derive(Serialize, Deserialize)]
-struct About {
-    dims: u32,
-    metric: MetricName,
-    #[serde(default)]
-    dtype: DtypeName,
-    index: DenseIndexSpec,
+struct About<A> {
+    /// What the index is.
+    #[serde(flatten)]
+    about: A,
     /// Rows of the one part, and the first of them.
     rows: u32,
     #[serde(default)]
@@ -30,11 +30,37 @@ struct About {
     /// Rows given out so far, where that is not the end of the part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     given: Option<u32>,
+    /// Values that are stored, where the sections do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    values: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     curves: Option<Curves>,
 }
 
-impl VectorIndex {
+/// Of that JSON what says which kind it is of.
+#[derive(Deserialize)]
+struct Kind {
+    index: Named,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    kind: String,
+}
+
+/// A file that an index was saved to, and the name of its kind.
+pub(super) fn opened(env: &dyn Env, path: &str) -> Result<(SectionFile, String), TercetError> {
+    let file = SectionFile::open(env, path)?;
+    file.expect_kind(KIND)?;
+    let kind: Kind = serde_json::from_slice(&file.section("about")?).map_err(|e| corrupt(path, &e))?;
+    Ok((file, kind.index.kind))
+}
+
+fn corrupt(path: &str, what: &dyn std::fmt::Display) -> TercetError {
+    TercetError::new(Code::Corrupt, format!("{path}: {what}")).file(path)
+}
+
+impl<C: Content> Index<C> {
     /// Writes the index to a new file beside the path, then renames it: an older file is replaced at once or not at all.
     /// Several parts become one first, and stay so.
     pub(super) fn save(&self, path: &str, work: &Work<'_>) -> Result<(), TercetError> {
@@ -47,9 +73,10 @@ impl VectorIndex {
         let part = state.parts.first();
         let (first, rows) = part.map_or((0, 0), |part| (part.first, part.span));
         let given = Some(state.rows).filter(|given| *given != first + rows);
-        let Spec { dims, metric, dtype, index, .. } = self.spec.clone();
         let curves = Some(Curves::clone(&state.curves)).filter(|curves| !curves.all().is_empty());
-        let about = crate::verb::to_json(&About { dims, metric, dtype, index, rows, first, given, curves })?;
+        let values = part.filter(|part| C::len(&part.stored.reader).is_none()).map(|part| part.stored.values);
+        let about = self.spec.about();
+        let about = crate::verb::to_json(&About { about, rows, first, given, values, curves })?;
         let mut writer = SectionFileWriter::new(KIND);
         writer.add("about", about.as_bytes());
         let mut bodies = Vec::new();
@@ -79,10 +106,10 @@ impl VectorIndex {
     }
 
     /// The index in at most one part.
-    fn whole(&self, work: &Work<'_>) -> Result<State, TercetError> {
+    fn whole(&self, work: &Work<'_>) -> Result<State<C>, TercetError> {
         let (_writer, mut state) = self.write()?;
         if state.parts.len() > 1 {
-            let parts: Vec<&IndexPart> = state.parts.iter().collect();
+            let parts: Vec<&IndexPart<C>> = state.parts.iter().collect();
             let teaching = Teaching::as_before(&state.samples);
             state.parts = merge::merge(&self.spec, &parts, None, None, teaching, work)?.into_iter().collect();
             self.publish(state.clone())?;
@@ -90,45 +117,40 @@ impl VectorIndex {
         Ok(state)
     }
 
-    /// Opens a saved index. Cost: its contents and the bitmap of its rows; no vector is read.
-    pub(crate) fn open(env: Arc<dyn Env>, request: &IndexOpenRequest) -> Result<Self, TercetError> {
-        let path = &request.path;
-        let file = SectionFile::open(env.as_ref(), path)?;
-        file.expect_kind(KIND)?;
-        let corrupt = |what: String| TercetError::new(Code::Corrupt, format!("{path}: {what}")).file(path);
-        let about: About =
-            serde_json::from_slice(&file.section("about")?).map_err(|e| corrupt(e.to_string()))?;
-        if about.index.kind() != request.index.kind() {
-            let (expected, found) = (request.index.kind(), about.index.kind());
-            return Err(TercetError::new(
-                Code::Type,
-                format!("{path} holds a {found} index, expected a {expected} index"),
-            )
-            .file(path)
-            .expected(expected, found));
-        }
+    /// Opens a saved index. Cost: its contents and the bitmap of its rows; no value is read.
+    /// `spare`: what only ranks candidates again is let go of after it was looked at.
+    pub(super) fn open(
+        env: Arc<dyn Env>,
+        path: &str,
+        file: SectionFile,
+        spare: bool,
+    ) -> Result<Self, TercetError> {
+        let about: About<C::About> =
+            serde_json::from_slice(&file.section("about")?).map_err(|e| corrupt(path, &e))?;
         let end = about.first.checked_add(about.rows).filter(|end| *end < u32::MAX);
         let rows = about.given.or(end).filter(|given| end.is_some_and(|end| end <= *given));
-        let rows = rows.ok_or_else(|| corrupt(String::from("its rows are not rows of an index")))?;
-        let spec = Spec::new(about.dims, about.metric, about.dtype, about.index)
-            .map_err(|e| if e.code() == Code::Unsupported { e } else { corrupt(e.0.message) })?;
+        let rows = rows.ok_or_else(|| corrupt(path, &"its rows are not rows of an index"))?;
+        let spec = C::from_about(about.about)
+            .map_err(|e| if e.code() == Code::Unsupported { e } else { corrupt(path, &e.0.message) })?;
         let source = Within::whole(&file);
         let live = source.has("live").then(|| sections::bitmap(&source, "live", about.rows)).transpose();
         let live = live.map_err(|e| index_error(e, path))?;
         let samples = match source.has(samples::SECTION) {
-            true => Samples::open(&spec, &source)
+            true => spec
+                .open_samples(&source)
                 .map_err(|e| index_error(e, path))?
-                .ok_or_else(|| corrupt(String::from("its sample queries are none of such an index")))?,
+                .ok_or_else(|| corrupt(path, &"its sample queries are none of such an index"))?,
             false => Samples::default(),
         };
         let parts = match about.rows {
             0 => Vec::new(),
-            span => vec![IndexPart::open(&spec, about.first, span, live, file)?],
+            span => vec![IndexPart::open(&spec, (about.first, span), live, about.values, file)?],
         };
-        if request.spare {
-            parts.iter().for_each(|part| part.stored.reader.spare_vectors());
+        if spare {
+            parts.iter().for_each(|part: &IndexPart<C>| C::spare(&part.stored.reader));
         }
-        let state = State { parts, rows, curves: Arc::new(about.curves.unwrap_or_default()), samples };
+        let curves = Arc::new(about.curves.unwrap_or_default());
+        let state = State { parts, rows, curves, samples, ..State::default() };
         Ok(Self::over(env, spec, state.swept()))
     }
 }

@@ -3,33 +3,35 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tercet_index::{Bitmap, Effort, Parallel as _, Values, Work};
+use tercet_index::{Bitmap, Parallel as _, Work};
+use tercet_store::Env;
 
-use super::search::{Allowed, Ask, EXCLUDED_FEW, Outcome, Query, Scratch, stored};
-use super::spec::Vectors;
-use super::{Spec, State, VectorIndex};
+use super::content::{Asked, Content};
+use super::dense::Dense;
+use super::multi::Multi;
+use super::search::{Allowed, Ask, EXCLUDED_FEW, Outcome, Query, Scratch};
+use super::sparse::Sparse;
+use super::{Index, State, file};
 use crate::api::{Array, Control, Executor, Handle, Reply, SearchInto, Threads, setting};
 use crate::error::index_error;
+use crate::offsets::integers;
 use crate::search::{DEPTH_MAX, LIMIT_MAX, bounded};
 use crate::verb::{parse, reply, to_json, unknown_verb};
 use crate::wire::{
     Code, IndexAddReply, IndexBuildRequest, IndexCompactReply, IndexEffort, IndexOpenRequest,
     IndexRemoveReply, IndexRemoveRequest, IndexSaveRequest, IndexSearchRequest, IndexTuneRequest,
-    IndexUpdateReply, IndexVectorRequest, IndexVerifyRequest, IndexWorkRequest, TercetError,
+    IndexUpdateReply, IndexVectorRequest, IndexVerifyRequest, IndexWorkRequest, MultiBuildRequest,
+    SparseBuildRequest, TercetError, TermsIndexSpec, TokenReading, TokensIndexSpec,
 };
 
-/// Queries of a batch that one thread takes at once: few where they take different times, as many as there are for each
-/// thread where all take the same and share what is done for them together.
-const QUERIES_WALKED: usize = 16;
-const QUERIES_SCANNED: usize = 256;
 /// The most queries that are measured.
 const SAMPLE_MAX: i64 = 100_000;
 /// A call that computes: more than any thread of JavaScript should wait for, and not for the pool of waiting calls.
 const LONG_US: u64 = u64::MAX - 1;
 
 /// The handle of a level-1 index.
-pub(crate) struct IndexHandle {
-    index: VectorIndex,
+struct IndexHandle<C: Content> {
+    index: Index<C>,
     executor: Option<Arc<dyn Executor>>,
 }
 
@@ -46,36 +48,82 @@ pub(super) fn with_work<T>(
     body(&Work { parallel: &parallel, progress: &|done, total| control.at(done, total) })
 }
 
-impl IndexHandle {
-    /// `index.build`.
-    pub(crate) fn build(
-        env: &Arc<dyn tercet_store::Env>,
-        executor: Option<&Arc<dyn Executor>>,
-        json: &str,
+/// The verbs of the root that build an index; `None`: another verb.
+pub(crate) fn build(
+    verb: &str,
+    env: &Arc<dyn Env>,
+    executor: Option<&Arc<dyn Executor>>,
+    json: &str,
+    arrays: &[Array],
+    control: &Control,
+) -> Option<Result<Reply, TercetError>> {
+    let door = Door { env, executor, control };
+    Some(match verb {
+        "index.build" => parse(json).and_then(|request| {
+            let IndexBuildRequest { dims, metric, dtype, index, queries, threads } = request;
+            let spec = Dense::new(dims, metric, dtype, index)?;
+            let queries = queries.then(|| spec.queries("queries", arrays.get(1..).unwrap_or_default()));
+            door.build(&spec, arrays, queries.transpose()?, threads)
+        }),
+        "index.buildSparse" => parse(json).and_then(|SparseBuildRequest { index, threads }| {
+            door.build(&Sparse::new(index)?, arrays, None, threads)
+        }),
+        "index.buildMulti" => parse(json).and_then(|MultiBuildRequest { index, threads }| {
+            door.build(&Multi::new(index)?, arrays, None, threads)
+        }),
+        _ => return None,
+    })
+}
+
+/// `index.open`.
+pub(crate) fn open(
+    env: &Arc<dyn Env>,
+    executor: Option<&Arc<dyn Executor>>,
+    json: &str,
+) -> Result<Reply, TercetError> {
+    let IndexOpenRequest { path, index, spare } = parse(json)?;
+    let (file, found) = file::opened(env.as_ref(), &path)?;
+    let expected = index.kind;
+    if found != expected {
+        let message = format!("{path} holds a {found} index, expected a {expected} index");
+        return Err(TercetError::new(Code::Type, message).file(&path).expected(expected, found));
+    }
+    let (env, executor) = (env.clone(), executor.cloned());
+    match expected.as_str() {
+        TermsIndexSpec::NAME => {
+            IndexHandle { index: Index::<Sparse>::open(env, &path, file, spare)?, executor }.into_reply()
+        }
+        TokensIndexSpec::NAME => {
+            IndexHandle { index: Index::<Multi>::open(env, &path, file, spare)?, executor }.into_reply()
+        }
+        _ => IndexHandle { index: Index::<Dense>::open(env, &path, file, spare)?, executor }.into_reply(),
+    }
+}
+
+/// What a new index is given beside its values.
+struct Door<'a> {
+    env: &'a Arc<dyn Env>,
+    executor: Option<&'a Arc<dyn Executor>>,
+    control: &'a Control,
+}
+
+impl Door<'_> {
+    fn build<C: Content>(
+        &self,
+        spec: &C,
         arrays: &[Array],
-        control: &Control,
+        queries: Option<C::Values<'_>>,
+        threads: Option<u32>,
     ) -> Result<Reply, TercetError> {
-        let IndexBuildRequest { dims, metric, dtype, index, queries, threads } = parse(json)?;
-        let spec = Spec::new(dims, metric, dtype, index)?;
-        let vectors = arrays.first().map(Array::view);
-        let queries = arrays.get(1).filter(|_| queries).map(Array::view);
-        let index = with_work(executor, threads, control, |work| {
-            VectorIndex::build(env.clone(), spec, vectors, queries, work)
+        let values = spec.values(C::NAMED, &arrays[..arrays.len().min(C::ARRAYS)])?;
+        let index = with_work(self.executor, threads, self.control, |work| {
+            Index::build(self.env.clone(), spec.clone(), values, queries, work)
         })?;
-        IndexHandle { index, executor: executor.cloned() }.into_reply()
+        IndexHandle { index, executor: self.executor.cloned() }.into_reply()
     }
+}
 
-    /// `index.open`.
-    pub(crate) fn open(
-        env: &Arc<dyn tercet_store::Env>,
-        executor: Option<&Arc<dyn Executor>>,
-        json: &str,
-    ) -> Result<Reply, TercetError> {
-        let request: IndexOpenRequest = parse(json)?;
-        let index = VectorIndex::open(env.clone(), &request)?;
-        IndexHandle { index, executor: executor.cloned() }.into_reply()
-    }
-
+impl<C: Content> IndexHandle<C> {
     fn into_reply(self) -> Result<Reply, TercetError> {
         let json = to_json(&self.index.info(false)?)?;
         Ok(Reply { json, arrays: Vec::new(), handle: Some(Arc::new(self)) })
@@ -98,17 +146,22 @@ impl IndexHandle {
     ) -> Result<Reply, TercetError> {
         let state = self.index.state()?;
         let k = bounded("k", request.k, 1, DEPTH_MAX)?;
-        let queries = self.index.spec.queries("queries", arrays.first().map(Array::view))?;
-        let mut beside = arrays.iter().skip(1);
+        let (queries, beside) = arrays.split_at(arrays.len().min(C::ARRAYS));
+        let queries = self.index.spec.queries("queries", queries)?;
+        let mut beside = beside.iter();
         let filter = if request.filtered { Some(integers(beside.next(), "filter")?) } else { None };
         let exclude = if request.excluded { integers(beside.next(), "exclude")? } else { &[] };
         let ready: Option<Vec<Bitmap>> =
             filter.map(|words| state.parts.iter().map(|part| part.allowed(words, Vec::new())).collect());
+        let asked = Asked {
+            effort: request.effort,
+            patience: request.patience.map(|patience| patience as u32),
+            reading: request.reading,
+        };
         let ask = Ask {
             k,
-            effort: self.index.effort(&state, &request.effort, k)?,
+            way: self.index.way(&state, &asked, k)?,
             least: request.least_score.map_or(f32::NEG_INFINITY, |least| least as f32),
-            patience: request.patience.map(|patience| patience as u32),
             time_limit_ms: request.time_limit_ms.map(|limit| limit as u64),
             allowed: ready.as_deref().map_or(Allowed::All, Allowed::Ready),
             exclude,
@@ -124,21 +177,19 @@ impl IndexHandle {
 
     fn vector(&self, row: u32) -> Result<Reply, TercetError> {
         let state = self.index.state()?;
-        let arrays = match stored(&state, row)? {
+        let arrays = match state.find(row) {
             None => Vec::new(),
-            Some(stored) => vec![match stored.values() {
-                Values::F32(values) => Array::F32(values.to_vec()),
-                Values::F16(values) => Array::U16(values.to_vec()),
-                Values::I8(values) => Array::I8(values.to_vec()),
-                Values::U8(values) | Values::Bits(values) => Array::U8(values.to_vec()),
-            }],
+            Some((part, own)) => {
+                let stored = self.index.spec.stored(&part.stored.reader, own);
+                stored.map_err(|e| index_error(e, part.stored.file.label()))?.unwrap_or_default()
+            }
         };
         Ok(Reply { json: String::from("{}"), arrays, handle: None })
     }
 
     /// Queries to measure with, where some are given.
-    fn given<'a>(&self, arrays: &'a [Array]) -> Result<Option<Vectors<'a>>, TercetError> {
-        arrays.first().map(|array| self.index.spec.queries("queries", Some(array.view()))).transpose()
+    fn given<'a>(&self, arrays: &'a [Array]) -> Result<Option<C::Values<'a>>, TercetError> {
+        (!arrays.is_empty()).then(|| self.index.spec.queries("queries", arrays)).transpose()
     }
 
     fn tune(&self, json: &str, arrays: &[Array], control: &Control) -> Result<Reply, TercetError> {
@@ -157,17 +208,18 @@ impl IndexHandle {
         let sample = bounded("sample", request.sample, 1, SAMPLE_MAX)?;
         let given = self.given(arrays)?;
         self.work(request.threads, control, |work| {
-            reply(&self.index.verify(k, &request.effort, given, sample, work)?)
+            let asked = Asked { effort: request.effort, ..Asked::default() };
+            reply(&self.index.verify(k, &asked, given, sample, work)?)
         })
     }
 }
 
 /// Many queries, searched side by side.
-struct Batch<'a> {
-    index: &'a VectorIndex,
-    state: &'a State,
-    queries: Vectors<'a>,
-    ask: Ask<'a>,
+struct Batch<'a, C: Content> {
+    index: &'a Index<C>,
+    state: &'a State<C>,
+    queries: C::Values<'a>,
+    ask: Ask<'a, C>,
     control: &'a Control,
 }
 
@@ -178,9 +230,9 @@ struct Piece<'a> {
     outcome: Result<Outcome, TercetError>,
 }
 
-impl Batch<'_> {
+impl<C: Content> Batch<'_, C> {
     fn run(&self, threads: &Threads<'_>) -> Result<(Vec<u32>, Vec<f32>, Outcome), TercetError> {
-        let (count, k) = (self.queries.count as usize, self.ask.k);
+        let (count, k) = (C::count(&self.queries) as usize, self.ask.k);
         let memory = |e| index_error(e, "(index)");
         let cells = count.saturating_mul(k);
         let mut rows = tercet_index::reserved(cells).map_err(memory)?;
@@ -188,10 +240,7 @@ impl Batch<'_> {
         rows.resize(cells, u32::MAX);
         scores.resize(cells, f32::NEG_INFINITY);
         self.control.begin(count as u64);
-        let at_once = match self.index.spec.kind.capabilities.exact {
-            true => count.div_ceil(threads.threads()).clamp(1, QUERIES_SCANNED),
-            false => QUERIES_WALKED,
-        };
+        let at_once = self.index.spec.at_once(count.div_ceil(threads.threads()));
         let pieces = rows.chunks_mut(at_once * k).zip(scores.chunks_mut(at_once * k));
         let pieces: Vec<Mutex<Piece<'_>>> = pieces
             .map(|(rows, scores)| Mutex::new(Piece { rows, scores, outcome: Ok(Outcome::NONE) }))
@@ -215,8 +264,8 @@ impl Batch<'_> {
     /// The queries of a piece at once: what they share is done once.
     fn together(&self, first: usize, piece: &mut Piece<'_>) -> Result<Outcome, TercetError> {
         let k = self.ask.k;
-        let queries = self.queries.part(first as u32, (piece.rows.len() / k) as u32);
-        let count = u64::from(queries.count);
+        let queries = C::part(&self.queries, first as u32, (piece.rows.len() / k) as u32);
+        let count = u64::from(C::count(&queries));
         // The share of the work that is done, as queries; of several parts the furthest.
         let told = AtomicU64::new(0);
         let tell = |done: u64| {
@@ -225,7 +274,7 @@ impl Batch<'_> {
         };
         let progress = |done: u64, total: u64| tell(done.min(total) * count / total.max(1)).is_ok();
         let work = Work { progress: &progress, ..Work::inline() };
-        let outcome = self.index.search_many(self.state, queries, &self.ask, &work, |at, found| {
+        let outcome = self.index.search_many(self.state, &queries, &self.ask, &work, |at, found| {
             let (rows, scores) = (piece.rows[at * k..].iter_mut(), piece.scores[at * k..].iter_mut());
             for ((row, score), found) in rows.zip(scores).zip(found) {
                 (*row, *score) = (found.row, found.score);
@@ -245,8 +294,8 @@ impl Batch<'_> {
         let mut all = Outcome::NONE;
         let outputs = piece.rows.chunks_exact_mut(k).zip(piece.scores.chunks_exact_mut(k));
         for (at, (rows, scores)) in (first..).zip(outputs) {
-            let Some(query) = self.queries.at(at as u32) else { break };
-            let outcome = self.index.search(self.state, Query::Vector(query), &self.ask, scratch);
+            let query = self.index.spec.query(&self.queries, at as u32, &self.ask.way)?;
+            let outcome = self.index.search(self.state, Query::Value(&query), &self.ask, scratch);
             all.join(&outcome.map_err(|e| e.position(at as u64))?);
             for ((row, score), found) in rows.iter_mut().zip(scores).zip(&scratch.found) {
                 (*row, *score) = (found.row, found.score);
@@ -257,16 +306,7 @@ impl Batch<'_> {
     }
 }
 
-fn integers<'a>(array: Option<&'a Array>, what: &str) -> Result<&'a [u32], TercetError> {
-    match array {
-        Some(Array::U32(values)) => Ok(values),
-        _ => Err(TercetError::new(Code::Type, format!("{what} must come as a Uint32Array"))
-            .field(what)
-            .expected("a Uint32Array", "another array or none")),
-    }
-}
-
-impl Handle for IndexHandle {
+impl<C: Content> Handle for IndexHandle<C> {
     fn call(
         &self,
         verb: &str,
@@ -275,39 +315,39 @@ impl Handle for IndexHandle {
         control: &Control,
     ) -> Result<Reply, TercetError> {
         let index = &self.index;
-        let vectors = arrays.first().map(Array::view);
         match verb {
             "searchBatch" => self.search_batch(&parse(json)?, &arrays, control),
             "add" => {
                 let IndexWorkRequest { threads } = parse(json)?;
-                let (first, count) = self.work(threads, control, |work| index.add(vectors, work))?;
-                reply(&IndexAddReply { first, count })
+                let values = index.spec.values(C::NAMED, &arrays)?;
+                let (first, count, now) = self.work(threads, control, |work| index.add(values, work))?;
+                reply(&IndexAddReply { first, count, now })
             }
             "update" => {
                 let IndexWorkRequest { threads } = parse(json)?;
                 let rows = integers(arrays.first(), "rows")?;
-                let vectors = arrays.get(1).map(Array::view);
-                let (updated, missing) =
-                    self.work(threads, control, |work| index.update(rows, vectors, work))?;
-                reply(&IndexUpdateReply { updated, missing })
+                let values = index.spec.values(C::NAMED, arrays.get(1..).unwrap_or_default())?;
+                let (updated, missing, now) =
+                    self.work(threads, control, |work| index.update(rows, values, work))?;
+                reply(&IndexUpdateReply { updated, missing, now })
             }
             "remove" => {
                 let _: IndexRemoveRequest = parse(json)?;
-                let (removed, missing) = index.remove(integers(arrays.first(), "rows")?)?;
-                reply(&IndexRemoveReply { removed, missing })
+                let (removed, missing, now) = index.remove(integers(arrays.first(), "rows")?)?;
+                reply(&IndexRemoveReply { removed, missing, now })
             }
             "vector" => self.vector(parse::<IndexVectorRequest>(json)?.row),
             "compact" => {
                 let IndexWorkRequest { threads } = parse(json)?;
-                let map = self.work(threads, control, |work| index.compact(work))?;
+                let (map, now) = self.work(threads, control, |work| index.compact(work))?;
                 let rows = map.iter().filter(|row| **row != u32::MAX).count() as u32;
-                let json = to_json(&IndexCompactReply { rows })?;
+                let json = to_json(&IndexCompactReply { rows, now })?;
                 Ok(Reply { json, arrays: vec![Array::U32(map)], handle: None })
             }
             "retrain" => {
                 let IndexWorkRequest { threads } = parse(json)?;
-                self.work(threads, control, |work| index.retrain(vectors, work))?;
-                Ok(Reply { json: String::from("{}"), ..Reply::default() })
+                let queries = self.given(&arrays)?;
+                reply(&self.work(threads, control, |work| index.retrain(queries, work))?)
             }
             "save" => {
                 let request: IndexSaveRequest = parse(json)?;
@@ -317,13 +357,16 @@ impl Handle for IndexHandle {
             "tune" => self.tune(json, &arrays, control),
             "verify" => self.verify(json, &arrays, control),
             "stats" => reply(&index.info(true)?),
-            other => Err(unknown_verb(other, "an index")),
+            other => {
+                C::verb(index, other, json, &arrays).unwrap_or_else(|| Err(unknown_verb(other, "an index")))
+            }
         }
     }
 
     fn estimate_us(&self, verb: &str, _json: &str, _arrays: &[Array]) -> u64 {
         match verb {
             "stats" | "vector" => 10,
+            "align" => 100,
             "searchBatch" | "tune" | "verify" => LONG_US,
             // They may wait for each other, or for the disk.
             _ => u64::MAX,
@@ -342,18 +385,21 @@ impl Handle for IndexHandle {
         let index = &self.index;
         let state = index.state()?;
         let settings_in = Settings(settings);
+        let way = index.way(&state, &settings_in.asked(), k)?;
+        let checked = match settings_in.row() {
+            Some(_) => None,
+            None => Some(index.spec.query_of(query, &way)?),
+        };
         let ask = Ask {
-            effort: settings_in.effort(index, &state, k)?,
             least: settings_in.least(),
-            patience: settings_in.whole(setting::PATIENCE).map(|patience| patience as u32),
             time_limit_ms: settings_in.whole(setting::TIME_LIMIT_MS).map(|limit| limit as u64),
             allowed: filter.map_or(Allowed::All, Allowed::Words),
             exclude,
-            ..Ask::new(k, Effort::Usual)
+            ..Ask::new(k, way)
         };
-        let query = match settings_in.row() {
-            Some(row) => Query::Row(row),
-            None => Query::Vector(index.spec.query(query)?),
+        let query = match &checked {
+            Some(query) => Query::Value(query),
+            None => Query::Row(settings_in.row().unwrap_or(u32::MAX)),
         };
         Scratch::with(|scratch| {
             let outcome = index.search(&state, query, &ask, scratch)?;
@@ -397,17 +443,30 @@ impl Settings<'_> {
             .map_or(f32::NEG_INFINITY, |least| *least as f32)
     }
 
+    fn is(&self, at: usize) -> bool {
+        self.0.get(at).is_some_and(|value| *value == 1.0)
+    }
+
     #[inline]
-    fn effort(&self, index: &VectorIndex, state: &State, k: usize) -> Result<Effort, TercetError> {
+    fn asked(&self) -> Asked {
         let ef = self.0.get(setting::EF).copied().unwrap_or(0.0);
-        let asked = IndexEffort {
-            ef: if ef == 0.0 { None } else { Some(ef) },
+        let effort = IndexEffort {
+            ef: if ef <= 0.0 { None } else { Some(ef) },
             nprobe: self.given(setting::NPROBE),
             candidates: self.given(setting::CANDIDATES),
             recall: self.given(setting::RECALL),
+            alpha: self.given(setting::ALPHA),
+            beta: self.given(setting::BETA),
+            cells: self.given(setting::CELLS),
             exact: ef < 0.0,
         };
-        index.effort(state, &asked, k)
+        let reading = TokenReading {
+            mean: self.is(setting::MEAN),
+            carve: self.0.get(setting::CARVE).copied().filter(|least| !least.is_nan()),
+            units: self.is(setting::UNITS),
+            weighted: self.is(setting::WEIGHTED),
+        };
+        Asked { effort, patience: self.whole(setting::PATIENCE).map(|patience| patience as u32), reading }
     }
 }
 
@@ -421,6 +480,9 @@ fn answer(settings: &mut [f64], outcome: &Outcome) {
             f64::from(outcome.path as u8),
             outcome.counters.vectors_scored as f64,
             outcome.counters.hops as f64,
+            outcome.counters.postings_scored as f64,
+            outcome.counters.blocks_bounded as f64,
+            outcome.counters.blocks_scored as f64,
         ]);
     }
 }
@@ -437,6 +499,9 @@ mod tests {
             setting::PATH,
             setting::DISTANCES,
             setting::HOPS,
+            setting::POSTINGS,
+            setting::BLOCKS_BOUNDED,
+            setting::BLOCKS_SCORED,
             setting::COUNT,
         ];
         assert!(order.windows(2).all(|pair| pair[0] + 1 == pair[1]));

@@ -1,4 +1,4 @@
-//! Parts and new vectors become one part; the kind decides what of the old it can use again.
+//! Parts and new values become one part; the kind decides what of the old it can use again.
 //!
 //! Parts stand in falling size: a new one is merged with those before it while they are not much larger, so that there
 //! are O(log n) of them and a vector is copied O(log n) times. What a graph is inserted into is always the largest of
@@ -7,12 +7,12 @@
 
 use std::iter::Peekable;
 
-use tercet_index::{Bitmap, DenseSource, DenseStream, EachVector, IndexError, Values, Work};
+use tercet_index::{Bitmap, IndexError, RowMap, Work};
 use tercet_store::{AlignedBuf, SectionFile, SectionStream};
 
+use super::content::Content;
 use super::parts::{IndexPart, KIND};
 use super::samples::Samples;
-use super::spec::{Spec, Vectors};
 use crate::api::Control;
 use crate::error::index_error;
 use crate::sections::FileSink;
@@ -21,39 +21,39 @@ use crate::wire::TercetError;
 /// A part is merged with the one before it while that is at most so many times as large.
 const RATIO: u64 = 8;
 
-/// Vectors that are new, each with its row.
-pub(super) struct Fresh<'a> {
-    pub(super) vectors: Vectors<'a>,
-    /// Ascending rows, each with the place of its vector.
+/// Values that are new, each with its row.
+pub(crate) struct Fresh<'a, C: Content> {
+    pub(super) values: C::Values<'a>,
+    /// Ascending rows, each with the place of its value.
     pub(super) rows: FreshRows,
 }
 
-/// The rows of new vectors.
+/// The rows of new values.
 pub(super) enum FreshRows {
     /// In order, from this one on.
     From(u32),
-    /// Ascending, each with the place of its vector.
+    /// Ascending, each with the place of its value.
     Listed(Vec<(u32, u32)>),
 }
 
-impl Fresh<'_> {
+impl<C: Content> Fresh<'_, C> {
     fn len(&self) -> u32 {
         match &self.rows {
-            FreshRows::From(_) => self.vectors.count,
+            FreshRows::From(_) => C::count(&self.values),
             FreshRows::Listed(rows) => rows.len() as u32,
         }
     }
 
     fn rows(&self) -> Box<dyn Iterator<Item = (u32, u32)> + '_> {
         match &self.rows {
-            FreshRows::From(first) => Box::new((0..self.vectors.count).map(move |at| (first + at, at))),
+            FreshRows::From(first) => Box::new((0..self.len()).map(move |at| (first + at, at))),
             FreshRows::Listed(rows) => Box::new(rows.iter().copied()),
         }
     }
 
     fn bounds(&self) -> Option<(u32, u32)> {
         match &self.rows {
-            FreshRows::From(first) => self.vectors.count.checked_sub(1).map(|last| (*first, first + last)),
+            FreshRows::From(first) => self.len().checked_sub(1).map(|last| (*first, first + last)),
             FreshRows::Listed(rows) => Some((rows.first()?.0, rows.last()?.0)),
         }
     }
@@ -77,18 +77,27 @@ impl<'a> Teaching<'a> {
     }
 }
 
-/// What is merged, as the kind sees it.
-struct Merging<'a> {
+/// What is merged, as the values' kind sees it.
+pub(crate) struct Merging<'a, 'v, C: Content> {
     teaching: Teaching<'a>,
-    parts: Vec<&'a IndexPart>,
-    fresh: Option<&'a Fresh<'a>>,
+    pub(super) parts: Vec<&'a IndexPart<C>>,
+    pub(super) fresh: Option<&'a Fresh<'v, C>>,
     /// The merged part's first row.
     base: u32,
     /// New numbers of rows, where they change.
     renumbered: Option<&'a [u32]>,
 }
 
-impl Merging<'_> {
+impl<'a, C: Content> Merging<'a, '_, C> {
+    pub(super) fn samples(&self) -> &'a Samples {
+        self.teaching.samples
+    }
+
+    /// Whether nothing that was trained before is used again.
+    pub(super) fn is_anew(&self) -> bool {
+        self.teaching.anew
+    }
+
     /// The merged part's own row for a row of the index.
     fn target(&self, row: u32) -> u32 {
         match self.renumbered {
@@ -97,19 +106,54 @@ impl Merging<'_> {
         }
     }
 
-    fn source<'s>(&'s self, part: &'s IndexPart) -> DenseSource<'s> {
-        let kept = part.rows().map(move |row| (row - part.first, self.target(row)));
-        DenseSource { reader: part.stored.reader.as_ref(), kept: Box::new(kept) }
+    /// The rows of a part that are kept, ascending, each with its row in the merged part.
+    pub(super) fn kept(&self, part: &'a IndexPart<C>) -> impl Iterator<Item = (u32, u32)> + '_ {
+        part.rows().map(move |row| (row - part.first, self.target(row)))
+    }
+
+    /// The same as a map.
+    pub(super) fn map(&self, part: &'a IndexPart<C>) -> Result<RowMap, IndexError> {
+        let mut map = tercet_index::reserved(part.span as usize)?;
+        map.resize(part.span as usize, RowMap::DROPPED);
+        self.kept(part).for_each(|(row, to)| map[row as usize] = to);
+        Ok(RowMap(map))
+    }
+
+    /// Where the new values go, by their places.
+    pub(super) fn fresh_map(&self) -> RowMap {
+        let fresh = self.fresh;
+        let mut map = vec![RowMap::DROPPED; fresh.map_or(0, |fresh| C::count(&fresh.values) as usize)];
+        for (row, at) in fresh.into_iter().flat_map(Fresh::rows) {
+            map[at as usize] = self.target(row);
+        }
+        RowMap(map)
+    }
+
+    /// Every value by ascending row: its row in the merged part, and where it lies.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (u32, Lies)> + '_ {
+        let mut sources = rows_of(&self.parts);
+        if let Some(fresh) = self.fresh {
+            let rows = fresh.rows().map(|(row, at)| (row, Lies::Fresh(at)));
+            sources.push((Box::new(rows) as Box<dyn Iterator<Item = (u32, Lies)> + '_>).peekable());
+        }
+        ascending(sources).map(|(row, lies)| (self.target(row), lies))
     }
 }
 
-/// Where a row's vector lies.
-type Place = (usize, u32);
+/// Where a row's value lies.
+#[derive(Clone, Copy)]
+pub(super) enum Lies {
+    /// In a part, under the part's own row.
+    Part(usize, u32),
+    /// Among the new ones, at a place.
+    Fresh(u32),
+}
+
 /// Ascending rows of one source.
-type Rows<'i> = Peekable<Box<dyn Iterator<Item = (u32, Place)> + 'i>>;
+type Rows<'i> = Peekable<Box<dyn Iterator<Item = (u32, Lies)> + 'i>>;
 
 /// The rows of several sources in ascending order. There are few sources: looking at each costs less than a heap.
-fn ascending<'i>(mut sources: Vec<Rows<'i>>) -> impl Iterator<Item = (u32, Place)> + 'i {
+fn ascending<'i>(mut sources: Vec<Rows<'i>>) -> impl Iterator<Item = (u32, Lies)> + 'i {
     std::iter::from_fn(move || {
         let heads = sources.iter_mut().enumerate();
         let (_, at) = heads.filter_map(|(at, source)| source.peek().map(|(row, _)| (*row, at))).min()?;
@@ -118,59 +162,25 @@ fn ascending<'i>(mut sources: Vec<Rows<'i>>) -> impl Iterator<Item = (u32, Place
 }
 
 /// Every row of the parts in ascending order, with its part and its own row there.
-fn rows_of<'i>(parts: &[&'i IndexPart]) -> Vec<Rows<'i>> {
-    let placed = |(at, part): (usize, &&'i IndexPart)| {
-        let part: &'i IndexPart = part;
-        let rows = part.rows().map(move |row| (row, (at, row - part.first)));
-        (Box::new(rows) as Box<dyn Iterator<Item = (u32, Place)> + 'i>).peekable()
+fn rows_of<'i, C: Content>(parts: &[&'i IndexPart<C>]) -> Vec<Rows<'i>> {
+    let placed = |(at, part): (usize, &&'i IndexPart<C>)| {
+        let part: &'i IndexPart<C> = part;
+        let rows = part.rows().map(move |row| (row, Lies::Part(at, row - part.first)));
+        (Box::new(rows) as Box<dyn Iterator<Item = (u32, Lies)> + 'i>).peekable()
     };
     parts.iter().enumerate().map(placed).collect()
 }
 
-impl DenseStream for Merging<'_> {
-    fn for_each(&self, each: &mut EachVector<'_>) -> Result<(), IndexError> {
-        let mut sources = rows_of(&self.parts);
-        if let Some(fresh) = self.fresh {
-            let rows = fresh.rows().map(|(row, at)| (row, (usize::MAX, at)));
-            sources.push((Box::new(rows) as Box<dyn Iterator<Item = (u32, Place)> + '_>).peekable());
-        }
-        for (row, (source, at)) in ascending(sources) {
-            let to = self.target(row);
-            let missing = || IndexError::corrupt("rows", format!("row {row} has no vector"));
-            match (self.parts.get(source), self.fresh) {
-                (Some(part), _) => {
-                    let vector = part.stored.reader.stored(at)?.ok_or_else(missing)?;
-                    each(to, vector.values())?;
-                }
-                (None, Some(fresh)) => each(to, fresh.vectors.at(at).ok_or_else(missing)?)?,
-                (None, None) => return Err(missing()),
-            }
-        }
-        Ok(())
-    }
-
-    fn queries(&self) -> Option<Values<'_>> {
-        self.teaching.samples.values()
-    }
-
-    fn sources(&self) -> Vec<DenseSource<'_>> {
-        if self.teaching.anew {
-            return Vec::new();
-        }
-        self.parts.iter().copied().map(|part| self.source(part)).collect()
-    }
-}
-
-/// Parts and new vectors as one part. Removed rows are dropped; the others keep their numbers, unless `renumbered` says
+/// Parts and new values as one part. Removed rows are dropped; the others keep their numbers, unless `renumbered` says
 /// new ones, which ascend from 0 without gaps.
-pub(super) fn merge(
-    spec: &Spec,
-    parts: &[&IndexPart],
-    fresh: Option<&Fresh<'_>>,
+pub(super) fn merge<C: Content>(
+    spec: &C,
+    parts: &[&IndexPart<C>],
+    fresh: Option<&Fresh<'_, C>>,
     renumbered: Option<&[u32]>,
     teaching: Teaching<'_>,
     work: &Work<'_>,
-) -> Result<Option<IndexPart>, TercetError> {
+) -> Result<Option<IndexPart<C>>, TercetError> {
     let bounds = parts.iter().filter_map(|part| part.bounds()).chain(fresh.and_then(Fresh::bounds));
     let Some((low, high)) = bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))) else { return Ok(None) };
     let count: u32 = parts.iter().map(|part| part.size).sum::<u32>() + fresh.map_or(0, Fresh::len);
@@ -179,32 +189,30 @@ pub(super) fn merge(
     let mut buffer = AlignedBuf::new();
     let control = Control::new();
     let mut sink = FileSink::new(SectionStream::in_buffer(&mut buffer, KIND)?, &control);
-    (spec.kind.merge)(&spec.dense, span, &merging, &mut sink, work).map_err(|e| index_error(e, "(index)"))?;
+    spec.merge(span, &merging, &mut sink, work).map_err(|e| index_error(e, "(index)"))?;
     sink.finish()?;
     let file = SectionFile::from_own_bytes(buffer.freeze(), "(memory)")?;
     let live = (count < span).then(|| live(&merging, span));
-    Ok(Some(IndexPart::open(spec, base, span, live, file)?))
+    Ok(Some(IndexPart::open(spec, (base, span), live, Some(count.into()), file)?))
 }
 
-fn live(merging: &Merging<'_>, span: u32) -> Bitmap {
+fn live<C: Content>(merging: &Merging<'_, '_, C>, span: u32) -> Bitmap {
     let mut live = Bitmap::new(span);
-    let parts = merging.parts.iter().flat_map(|part| part.rows());
-    let fresh = merging.fresh.into_iter().flat_map(|fresh| fresh.rows().map(|(row, _)| row));
-    for row in parts.chain(fresh) {
-        live.set(merging.target(row));
-    }
+    merging.rows().for_each(|(row, _)| {
+        live.set(row);
+    });
     live
 }
 
-/// What becomes of the parts when new vectors come: these make a part of their own, or the last parts and they become
+/// What becomes of the parts when new values come: these make a part of their own, or the last parts and they become
 /// one.
-pub(super) fn settle(
-    spec: &Spec,
-    parts: &[IndexPart],
-    fresh: &Fresh<'_>,
+pub(super) fn settle<C: Content>(
+    spec: &C,
+    parts: &[IndexPart<C>],
+    fresh: &Fresh<'_, C>,
     samples: &Samples,
     work: &Work<'_>,
-) -> Result<Vec<IndexPart>, TercetError> {
+) -> Result<Vec<IndexPart<C>>, TercetError> {
     let mut from = parts.len();
     let mut size = u64::from(fresh.len());
     while let Some(before) = from.checked_sub(1)
@@ -217,12 +225,9 @@ pub(super) fn settle(
         from = worn;
     }
     let last = match (&fresh.rows, from == parts.len()) {
-        (FreshRows::From(first), true) => {
-            let Vectors { values, count, .. } = fresh.vectors;
-            Some(IndexPart::build(spec, (*first, count), values, samples, work)?)
-        }
+        (FreshRows::From(first), true) => Some(IndexPart::build(spec, *first, &fresh.values, samples, work)?),
         _ => {
-            let parts: Vec<&IndexPart> = parts[from..].iter().collect();
+            let parts: Vec<&IndexPart<C>> = parts[from..].iter().collect();
             merge(spec, &parts, Some(fresh), None, Teaching::as_before(samples), work)?
         }
     };
@@ -231,7 +236,10 @@ pub(super) fn settle(
 
 /// The new number of every row below `rows` when the live ones are numbered without gaps, `u32::MAX` for the others; and
 /// how many live.
-pub(super) fn renumbering(parts: &[IndexPart], rows: u32) -> Result<(Vec<u32>, u32), TercetError> {
+pub(super) fn renumbering<C: Content>(
+    parts: &[IndexPart<C>],
+    rows: u32,
+) -> Result<(Vec<u32>, u32), TercetError> {
     let mut map = tercet_index::reserved(rows as usize).map_err(|e| index_error(e, "(index)"))?;
     map.resize(rows as usize, u32::MAX);
     let mut next = 0;

@@ -1,20 +1,25 @@
-//! Level 1: an index over vectors, without documents. Row numbers go out, and the caller keeps what they mean.
+//! Level 1: an index over values, without documents. Row numbers go out, and the caller keeps what they mean.
 //!
-//! Rows are given out in order and never again before `compact`. Vectors that are added make a part of their own, or
-//! are merged with the parts before them (`merge.rs`).
+//! Rows are given out in order and never again before `compact`. Values that are added make a part of their own, or
+//! are merged with the parts before them (`merge.rs`). A value is a dense vector, a sparse one, or several vectors: what
+//! differs between them is in `content.rs` and behind it, and nothing else asks which it is.
 //!
 //! Readers take the present state and are never disturbed; a writer makes a new one beside it. So a search never waits,
 //! whatever is being added. Nothing here asks which kind an index is of: the registry's entry says what it can do.
 
 mod candidates;
+mod content;
+mod dense;
 mod file;
 mod handle;
 mod merge;
+mod multi;
 mod parts;
 mod recall;
 mod recommend;
 mod samples;
 mod search;
+mod sparse;
 mod spec;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,48 +28,71 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tercet_index::Work;
 use tercet_store::Env;
 
-use crate::api::View;
-use crate::dense;
 use crate::recall::Curves;
-use crate::wire::{Code, IndexInfo, IndexPartInfo, TercetError};
+use crate::wire::{Code, IndexNow, IndexPartInfo, IndexSizes, TercetError};
 
-pub(crate) use handle::IndexHandle;
+use content::Content;
+pub(crate) use handle::{build, open};
 use merge::{Fresh, FreshRows, Teaching};
 use parts::IndexPart;
 pub(crate) use recommend::recommend;
 use samples::Samples;
-pub(crate) use spec::Spec;
 
 /// An open index.
-pub(crate) struct VectorIndex {
+pub(crate) struct Index<C: Content> {
     env: Arc<dyn Env>,
-    spec: Spec,
-    state: RwLock<Arc<State>>,
+    spec: C,
+    state: RwLock<Arc<State<C>>>,
     writer: Mutex<()>,
     closed: AtomicBool,
 }
 
 /// What an index is at a moment.
-#[derive(Clone, Default)]
-struct State {
+pub(crate) struct State<C: Content> {
     /// In falling size.
-    parts: Vec<IndexPart>,
+    parts: Vec<IndexPart<C>>,
     /// Rows given out so far.
     rows: u32,
     /// What `tune` measured.
     curves: Arc<Curves>,
     /// What axes are taught by.
     samples: Samples,
+    /// States before this one.
+    number: u64,
+    /// How often everything was trained anew.
+    trained: u32,
 }
 
-impl State {
+impl<C: Content> Default for State<C> {
+    fn default() -> Self {
+        let (curves, samples) = (Arc::default(), Samples::default());
+        State { parts: Vec::new(), rows: 0, curves, samples, number: 0, trained: 0 }
+    }
+}
+
+impl<C: Content> Clone for State<C> {
+    fn clone(&self) -> Self {
+        State {
+            parts: self.parts.clone(),
+            curves: self.curves.clone(),
+            samples: self.samples.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<C: Content> State<C> {
     /// Rows that can be found.
     fn size(&self) -> u64 {
         self.parts.iter().map(|part| u64::from(part.size)).sum()
     }
 
+    fn now(&self) -> IndexNow {
+        IndexNow { size: self.size(), state: self.number }
+    }
+
     /// The part where a row lives, and its own row there.
-    fn find(&self, row: u32) -> Option<(&IndexPart, u32)> {
+    fn find(&self, row: u32) -> Option<(&IndexPart<C>, u32)> {
         self.parts.iter().find_map(|part| Some((part, part.own(row)?)))
     }
 
@@ -80,30 +108,28 @@ impl State {
     }
 }
 
-impl VectorIndex {
-    /// Builds an index over row-major vectors, its axes taught by sample queries where there are some.
+impl<C: Content> Index<C> {
+    /// Builds an index over values, its axes taught by sample queries where there are some.
     pub(crate) fn build(
         env: Arc<dyn Env>,
-        spec: Spec,
-        vectors: Option<View<'_>>,
-        queries: Option<View<'_>>,
+        spec: C,
+        values: C::Values<'_>,
+        queries: Option<C::Values<'_>>,
         work: &Work<'_>,
     ) -> Result<Self, TercetError> {
-        let vectors = spec.vectors("vectors", vectors)?;
-        let queries = queries.map(|queries| spec.queries("queries", Some(queries))).transpose()?;
-        let samples = Samples::new(&spec, queries)?;
-        let rows = vectors.count;
-        dense::check_trained(&spec.index, rows)?;
+        let samples = spec.samples(queries)?;
+        let rows = C::count(&values);
+        spec.check_build(rows)?;
         let parts = match rows {
             0 => Vec::new(),
-            _ => vec![IndexPart::build(&spec, (0, rows), vectors.values, &samples, work)?],
+            _ => vec![IndexPart::build(&spec, 0, &values, &samples, work)?],
         };
-        Ok(Self::over(env, spec, State { parts, rows, curves: Arc::default(), samples }))
+        Ok(Self::over(env, spec, State { parts, rows, samples, ..State::default() }))
     }
 
-    fn over(env: Arc<dyn Env>, spec: Spec, state: State) -> Self {
+    fn over(env: Arc<dyn Env>, spec: C, state: State<C>) -> Self {
         let state = RwLock::new(Arc::new(state));
-        VectorIndex { env, spec, state, writer: Mutex::new(()), closed: AtomicBool::new(false) }
+        Index { env, spec, state, writer: Mutex::new(()), closed: AtomicBool::new(false) }
     }
 
     fn check_open(&self) -> Result<(), TercetError> {
@@ -114,69 +140,67 @@ impl VectorIndex {
     }
 
     /// What is there now. Taken before the look at `closed`, so that what close() leaves is never taken for an answer.
-    fn state(&self) -> Result<Arc<State>, TercetError> {
+    fn state(&self) -> Result<Arc<State<C>>, TercetError> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner).clone();
         self.check_open()?;
         Ok(state)
     }
 
     /// What is there now, and the right to publish what follows.
-    fn write(&self) -> Result<(MutexGuard<'_, ()>, State), TercetError> {
+    fn write(&self) -> Result<(MutexGuard<'_, ()>, State<C>), TercetError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         Ok((writer, State::clone(&*self.state()?)))
     }
 
-    fn publish(&self, state: State) -> Result<(), TercetError> {
+    /// Only by who holds the right to. What is there from now on.
+    fn publish(&self, mut state: State<C>) -> Result<IndexNow, TercetError> {
         let mut present = self.state.write().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
+        state.number = present.number + 1;
+        let now = state.now();
         *present = Arc::new(state);
-        Ok(())
+        Ok(now)
     }
 
     /// What it is; with `parts` also what it is made of.
-    fn info(&self, parts: bool) -> Result<IndexInfo, TercetError> {
+    fn info(&self, parts: bool) -> Result<C::Info, TercetError> {
         let state = self.state()?;
         let described =
             if parts { state.parts.iter().map(described).collect::<Result<_, _>>()? } else { Vec::new() };
-        Ok(IndexInfo {
-            dims: self.spec.dims,
-            metric: self.spec.metric,
-            dtype: self.spec.dtype,
-            index: self.spec.index.clone(),
-            size: state.size(),
+        Ok(self.spec.info(IndexSizes {
+            now: state.now(),
             rows: state.rows.into(),
             bytes: state.parts.iter().map(IndexPart::bytes).sum(),
             curves: state.curves.all().to_vec(),
             parts: described,
-        })
+        }))
     }
 
-    /// Adds row-major vectors; returns the first new row and how many there are.
-    fn add(&self, vectors: Option<View<'_>>, work: &Work<'_>) -> Result<(u32, u32), TercetError> {
-        let vectors = self.spec.vectors("vectors", vectors)?;
+    /// Adds values; returns the first new row and how many there are.
+    fn add(&self, values: C::Values<'_>, work: &Work<'_>) -> Result<(u32, u32, IndexNow), TercetError> {
         let (_writer, mut state) = self.write()?;
-        let (first, count) = (state.rows, vectors.count);
-        if count > 0 {
-            let end = first.checked_add(count).filter(|end| *end < u32::MAX).ok_or_else(too_many_rows)?;
-            let fresh = Fresh { vectors, rows: FreshRows::From(first) };
-            state = state.swept();
-            state.parts = merge::settle(&self.spec, &state.parts, &fresh, &state.samples, work)?;
-            state.rows = end;
-            self.publish(state)?;
+        let (first, count) = (state.rows, C::count(&values));
+        if count == 0 {
+            return Ok((first, 0, state.now()));
         }
-        Ok((first, count))
+        let end = first.checked_add(count).filter(|end| *end < u32::MAX).ok_or_else(too_many_rows)?;
+        let fresh = Fresh { values, rows: FreshRows::From(first) };
+        state = state.swept();
+        state.parts = merge::settle(&self.spec, &state.parts, &fresh, &state.samples, work)?;
+        state.rows = end;
+        Ok((first, count, self.publish(state)?))
     }
 
-    /// Gives rows new vectors; returns how many got one and which were not there.
+    /// Gives rows new values; returns how many got one and which were not there.
     fn update(
         &self,
         rows: &[u32],
-        vectors: Option<View<'_>>,
+        values: C::Values<'_>,
         work: &Work<'_>,
-    ) -> Result<(u32, Vec<u32>), TercetError> {
-        let vectors = self.spec.vectors("vectors", vectors)?;
-        if vectors.count as usize != rows.len() {
-            let (expected, found) = (format!("{} vectors", rows.len()), format!("{}", vectors.count));
+    ) -> Result<(u32, Vec<u32>, IndexNow), TercetError> {
+        let count = C::count(&values);
+        if count as usize != rows.len() {
+            let (expected, found) = (format!("{} vectors", rows.len()), count.to_string());
             let message = format!("{} rows need as many vectors, found {found}", rows.len());
             return Err(TercetError::new(Code::Dimension, message)
                 .field("vectors")
@@ -201,17 +225,17 @@ impl VectorIndex {
             there
         });
         let updated = listed.len() as u32;
-        if updated > 0 {
-            let fresh = Fresh { vectors, rows: FreshRows::Listed(listed) };
-            state = state.swept();
-            state.parts = merge::settle(&self.spec, &state.parts, &fresh, &state.samples, work)?;
-            self.publish(state)?;
+        if updated == 0 {
+            return Ok((0, missing, state.now()));
         }
-        Ok((updated, missing))
+        let fresh = Fresh { values, rows: FreshRows::Listed(listed) };
+        state = state.swept();
+        state.parts = merge::settle(&self.spec, &state.parts, &fresh, &state.samples, work)?;
+        Ok((updated, missing, self.publish(state)?))
     }
 
     /// Removes rows; returns how many went and which were not there.
-    fn remove(&self, rows: &[u32]) -> Result<(u32, Vec<u32>), TercetError> {
+    fn remove(&self, rows: &[u32]) -> Result<(u32, Vec<u32>, IndexNow), TercetError> {
         let (_writer, mut state) = self.write()?;
         let mut missing = Vec::new();
         for row in rows {
@@ -219,12 +243,12 @@ impl VectorIndex {
                 missing.push(*row);
             }
         }
-        self.publish(state.swept())?;
-        Ok(((rows.len() - missing.len()) as u32, missing))
+        let now = self.publish(state.swept())?;
+        Ok(((rows.len() - missing.len()) as u32, missing, now))
     }
 
     /// Renumbers without gaps, in one part; returns old row to new row, `u32::MAX` where it was removed.
-    fn compact(&self, work: &Work<'_>) -> Result<Vec<u32>, TercetError> {
+    fn compact(&self, work: &Work<'_>) -> Result<(Vec<u32>, IndexNow), TercetError> {
         let (_writer, mut state) = self.write()?;
         let (map, count) = merge::renumbering(&state.parts, state.rows)?;
         let whole = match state.parts.as_slice() {
@@ -233,29 +257,29 @@ impl VectorIndex {
             _ => false,
         };
         if !whole {
-            let parts: Vec<&IndexPart> = state.parts.iter().collect();
+            let parts: Vec<&IndexPart<C>> = state.parts.iter().collect();
             let teaching = Teaching::as_before(&state.samples);
             let merged = merge::merge(&self.spec, &parts, None, Some(&map), teaching, work)?;
             state.parts = merged.into_iter().collect();
         }
-        if !whole || count != state.rows {
-            state.rows = count;
-            self.publish(state)?;
+        if whole && count == state.rows {
+            return Ok((map, state.now()));
         }
-        Ok(map)
+        state.rows = count;
+        Ok((map, self.publish(state)?))
     }
 
     /// Trains everything anew on what is there now, with other sample queries where some are given: centroids, codebooks,
     /// axes and graphs. Rows keep their numbers; what `tune` measured is gone.
-    fn retrain(&self, queries: Option<View<'_>>, work: &Work<'_>) -> Result<(), TercetError> {
-        let queries = queries.map(|queries| self.spec.queries("queries", Some(queries))).transpose()?;
-        let taught = queries.map(|queries| Samples::new(&self.spec, Some(queries))).transpose()?;
+    fn retrain(&self, queries: Option<C::Values<'_>>, work: &Work<'_>) -> Result<IndexNow, TercetError> {
+        let taught = queries.map(|queries| self.spec.samples(Some(queries))).transpose()?;
         let (_writer, mut state) = self.write()?;
         state.samples = taught.unwrap_or(state.samples);
-        let parts: Vec<&IndexPart> = state.parts.iter().collect();
+        let parts: Vec<&IndexPart<C>> = state.parts.iter().collect();
         let teaching = Teaching::anew(&state.samples);
         state.parts = merge::merge(&self.spec, &parts, None, None, teaching, work)?.into_iter().collect();
         state.curves = Arc::default();
+        state.trained += 1;
         self.publish(state)
     }
 
@@ -265,13 +289,13 @@ impl VectorIndex {
     }
 }
 
-fn described(part: &IndexPart) -> Result<IndexPartInfo, TercetError> {
+fn described<C: Content>(part: &IndexPart<C>) -> Result<IndexPartInfo, TercetError> {
     let file = &part.stored.file;
     let sections = file.names().map(|name| Ok((name.to_owned(), file.section_len(name)?)));
-    let facts = part.stored.reader.facts();
+    let facts = C::facts(&part.stored.reader);
     Ok(IndexPartInfo {
         first: part.first,
-        vectors: part.stored.reader.len() as u64,
+        vectors: part.stored.values,
         removed: part.removed(),
         sections: sections.collect::<Result<_, TercetError>>()?,
         facts: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),

@@ -1,15 +1,15 @@
 //! The parts of an index: each a section file in memory, or a mapped one, with its reader.
 //!
-//! A part holds vectors of rows `first..first + span`, not necessarily of all of them: the ranges of parts may overlap
+//! A part holds the values of rows `first..first + span`, not necessarily of all of them: the ranges of parts may overlap
 //! where rows were updated. A row lives in at most one part.
 
 use std::sync::Arc;
 
-use tercet_index::{Bitmap, DenseInput, DenseReader, Values, Work};
+use tercet_index::{Bitmap, Work};
 use tercet_store::{SectionFile, SectionFileWriter};
 
+use super::content::Content;
 use super::samples::Samples;
-use super::spec::Spec;
 use crate::error::index_error;
 use crate::sections::Within;
 use crate::wire::TercetError;
@@ -17,9 +17,8 @@ use crate::wire::TercetError;
 /// The kind of section file that an index is.
 pub(super) const KIND: &str = "index";
 
-/// Vectors that were added together, or merged. A copy costs nothing.
-#[derive(Clone)]
-pub(super) struct IndexPart {
+/// Values that were added together, or merged. A copy costs nothing.
+pub(super) struct IndexPart<C: Content> {
     /// The first row of the index that may be here.
     pub(super) first: u32,
     /// Rows of the part: the length of its bitmaps.
@@ -28,26 +27,33 @@ pub(super) struct IndexPart {
     pub(super) size: u32,
     /// The rows that live; `None` when all of the span do.
     pub(super) live: Option<Arc<Bitmap>>,
-    pub(super) stored: Arc<Stored>,
+    pub(super) stored: Arc<Stored<C>>,
 }
 
 /// What never changes of a part.
-pub(super) struct Stored {
-    pub(super) reader: Box<dyn DenseReader>,
+pub(super) struct Stored<C: Content> {
+    pub(super) reader: C::Reader,
     pub(super) file: SectionFile,
+    /// The values here, removed ones included.
+    pub(super) values: u64,
 }
 
-impl IndexPart {
-    /// Builds a part over vectors of so many rows from `first` on.
+impl<C: Content> Clone for IndexPart<C> {
+    fn clone(&self) -> Self {
+        IndexPart { live: self.live.clone(), stored: self.stored.clone(), ..*self }
+    }
+}
+
+impl<C: Content> IndexPart<C> {
+    /// Builds a part over values, whose rows are those from `first` on.
     pub(super) fn build(
-        spec: &Spec,
-        (first, rows): (u32, u32),
-        values: Values<'_>,
+        spec: &C,
+        first: u32,
+        values: &C::Values<'_>,
         samples: &Samples,
         work: &Work<'_>,
     ) -> Result<Self, TercetError> {
-        let input = DenseInput { queries: samples.values(), rows, present: None, values };
-        let sections = (spec.kind.build)(&spec.dense, &input, work).map_err(|e| index_error(e, "(index)"))?;
+        let sections = spec.build(values, samples, work).map_err(|e| index_error(e, "(index)"))?;
         let mut writer = SectionFileWriter::new(KIND);
         for (name, bytes) in &sections {
             writer.add(name, bytes.as_slice());
@@ -55,26 +61,28 @@ impl IndexPart {
         let file = SectionFile::from_own_bytes(writer.to_bytes()?, "(memory)")?;
         drop(writer);
         drop(sections);
-        Self::open(spec, first, rows, None, file)
+        Self::open(spec, (first, C::count(values)), None, None, file)
     }
 
-    /// Opens a part over a section file.
+    /// Opens a part over a section file: of rows from the first on, so many. `values`: how many were stored, where it is
+    /// known.
     pub(super) fn open(
-        spec: &Spec,
-        first: u32,
-        span: u32,
+        spec: &C,
+        (first, span): (u32, u32),
         live: Option<Bitmap>,
+        values: Option<u64>,
         file: SectionFile,
     ) -> Result<Self, TercetError> {
-        let reader = (spec.kind.open)(&spec.dense, span, &Within::whole(&file))
-            .map_err(|e| index_error(e, file.label()))?;
+        let reader = spec.open(span, &Within::whole(&file)).map_err(|e| index_error(e, file.label()))?;
         let size = live.as_ref().map_or(span, Bitmap::count);
+        // What a file says is no more than it has rows.
+        let values = C::len(&reader).or(values).unwrap_or(u64::from(size)).min(span.into());
         Ok(IndexPart {
             first,
             span,
             size,
             live: live.map(Arc::new),
-            stored: Arc::new(Stored { reader, file }),
+            stored: Arc::new(Stored { reader, file, values }),
         })
     }
 
@@ -87,14 +95,14 @@ impl IndexPart {
         self.first + self.span
     }
 
-    /// Vectors that are here and belong to no row any more.
+    /// Values that are here and belong to no row any more.
     pub(super) fn removed(&self) -> u64 {
-        (self.stored.reader.len() as u64).saturating_sub(self.size.into())
+        self.stored.values.saturating_sub(self.size.into())
     }
 
     /// Whether so much was removed that the part should be written again.
     pub(super) fn is_worn(&self) -> bool {
-        self.removed() * 5 > self.stored.reader.len() as u64
+        self.removed() * 5 > self.stored.values
     }
 
     /// Whether the part's own row lives.

@@ -1,47 +1,38 @@
 //! Recall of an index: `tune` measures a curve and keeps it, `verify` says what a search reaches. Queries are given, or
-//! probes made of stored rows at even distances (`probe.rs`); the truth is an exact search.
+//! probes made of stored rows at even distances; the truth is an exact search.
 
 use std::sync::{Mutex, PoisonError};
 
-use tercet_index::{Effort, Values, Work};
+use tercet_index::{Effort, Work};
 
-use super::search::{Ask, Query, Scratch, stored};
-use super::spec::Vectors;
-use super::{State, VectorIndex};
-use crate::effort::Steps;
+use super::content::{Asked, Content};
+use super::search::{Ask, Outcome, Scratch};
+use super::{Index, State};
 use crate::error::index_error;
-use crate::probe::{self, Probe};
-use crate::recall::{self, Climb};
-use crate::wire::{Code, Curve, IndexEffort, MeasureReply, MetricName, TercetError};
+use crate::recall::{self, Climb, check_recall};
+use crate::wire::{Code, Curve, MeasureReply, TercetError};
 
-impl VectorIndex {
-    /// What the caller asked for as an effort.
+impl<C: Content> Index<C> {
+    /// What the caller asked for as a way to search.
     #[inline]
-    pub(super) fn effort(&self, state: &State, asked: &IndexEffort, k: usize) -> Result<Effort, TercetError> {
-        match *asked {
-            IndexEffort { exact: true, .. } => Ok(Effort::Exact),
-            IndexEffort { recall: Some(recall), .. } => self.effort_for(state, recall, k),
-            IndexEffort { ef, nprobe, candidates, .. } => {
-                let steps = Steps { ef, nprobe, candidates, oversample: None };
-                Ok(steps.effort(k)?.unwrap_or_default())
-            }
+    pub(super) fn way(&self, state: &State<C>, asked: &Asked, k: usize) -> Result<C::Way, TercetError> {
+        let way = self.spec.way(asked, k)?;
+        match asked.effort.recall.filter(|_| !asked.effort.exact) {
+            None => Ok(way),
+            Some(recall) => self.by_recall(state, way, recall, k),
         }
     }
 
-    fn effort_for(&self, state: &State, recall: f64, k: usize) -> Result<Effort, TercetError> {
-        if !(recall > 0.0 && recall <= 1.0) {
-            let message = format!("recall must be above 0 and at most 1, found {recall}");
-            return Err(TercetError::new(Code::Limit, message)
-                .field("recall")
-                .expected("above 0 and at most 1", recall.to_string()));
+    fn by_recall(&self, state: &State<C>, way: C::Way, recall: f64, k: usize) -> Result<C::Way, TercetError> {
+        check_recall(recall)?;
+        if self.spec.is_exact() {
+            return Ok(way);
         }
-        if self.spec.kind.capabilities.exact {
-            return Ok(Effort::Usual);
-        }
-        state.curves.effort(recall, k).ok_or_else(|| {
+        let effort = state.curves.effort(recall, k, || Ok(state.size()))?.ok_or_else(|| {
             let message = "nothing was measured yet to search by `recall`: call tune() once; save() keeps what it finds";
             TercetError::new(Code::Argument, message).field("recall").expected("tune() before it", "no curve")
-        })
+        })?;
+        Ok(self.spec.by_effort(way, effort))
     }
 
     /// Measures a ladder of efforts and keeps the curve.
@@ -49,20 +40,22 @@ impl VectorIndex {
         &self,
         k: usize,
         target: f64,
-        given: Option<Vectors<'_>>,
+        given: Option<C::Values<'_>>,
         sample: usize,
         work: &Work<'_>,
     ) -> Result<Curve, TercetError> {
         let state = self.state()?;
+        let rungs = self.spec.rungs(k);
         // The ladder may end early: its whole length is the most there is to do.
-        let steps = recall::ladder(k).count() as u64 + 2;
+        let steps = rungs.len() as u64 + 2;
         let queries = self.queries(&state, given, k, sample, work, (0, steps))?;
+        let way = |effort| self.spec.by_effort(C::Way::default(), effort);
         let mut climb = Climb::default();
-        if !self.spec.kind.capabilities.exact && queries.len() > 0 {
-            let truth = self.measure(&state, &queries, k, Effort::Exact, work, (1, steps))?;
-            for (rung, ef) in (2..).zip(recall::ladder(k)) {
-                let found = self.measure(&state, &queries, k, Effort::Ef(ef), work, (rung, steps))?;
-                if climb.push(ef, &shares(&truth, &found), distances(&found), target) {
+        if !self.spec.is_exact() && queries.len() > 0 {
+            let truth = self.measure(&state, &queries, k, &way(Effort::Exact), work, (1, steps))?;
+            for (at, rung) in (2..).zip(rungs) {
+                let found = self.measure(&state, &queries, k, &way(Effort::Ef(rung)), work, (at, steps))?;
+                if climb.push(rung, k, &shares(&truth, &found), cost(&found), target) {
                     break;
                 }
             }
@@ -74,90 +67,84 @@ impl VectorIndex {
             size: state.size(),
             points: climb.points(),
         };
-        let (_writer, mut state) = self.write()?;
-        state.curves = state.curves.with(curve.clone()).into();
-        self.publish(state)?;
+        let (_writer, mut present) = self.write()?;
+        if present.trained != state.trained {
+            let message = "the index was trained anew while it was measured: call tune() again";
+            return Err(TercetError::new(Code::Aborted, message));
+        }
+        present.curves = present.curves.with(curve.clone()).into();
+        self.publish(present)?;
         Ok(curve)
     }
 
-    /// Measures the recall of an effort.
+    /// Measures the recall of a way to search.
     pub(super) fn verify(
         &self,
         k: usize,
-        effort: &IndexEffort,
-        given: Option<Vectors<'_>>,
+        asked: &Asked,
+        given: Option<C::Values<'_>>,
         sample: usize,
         work: &Work<'_>,
     ) -> Result<MeasureReply, TercetError> {
         let state = self.state()?;
-        let effort = self.effort(&state, effort, k)?;
+        let way = self.way(&state, asked, k)?;
         let queries = self.queries(&state, given, k, sample, work, (0, 3))?;
-        let truth = self.measure(&state, &queries, k, Effort::Exact, work, (1, 3))?;
-        let found = self.measure(&state, &queries, k, effort, work, (2, 3))?;
+        let exact = self.spec.by_effort(way.clone(), Effort::Exact);
+        let truth = self.measure(&state, &queries, k, &exact, work, (1, 3))?;
+        let found = self.measure(&state, &queries, k, &way, work, (2, 3))?;
         let shares = shares(&truth, &found);
         let (low, high) = recall::interval(&shares, k);
         let recall = recall::mean(&shares);
-        Ok(MeasureReply { recall, low, high, queries: queries.len() as u32, distances: distances(&found) })
+        Ok(MeasureReply { recall, low, high, queries: queries.len() as u32, distances: cost(&found) })
     }
 
     /// The queries that were given, or probes.
     fn queries<'a>(
         &self,
-        state: &'a State,
-        given: Option<Vectors<'a>>,
+        state: &State<C>,
+        given: Option<C::Values<'a>>,
         k: usize,
         sample: usize,
         work: &Work<'_>,
         step: (u64, u64),
-    ) -> Result<Queries<'a>, TercetError> {
-        if let Some(given) = given {
-            return Ok(Queries::Given(given));
+    ) -> Result<Queries<'a, C>, TercetError> {
+        match given {
+            Some(given) => Ok(Queries::Given(given)),
+            None => Ok(Queries::Probes(C::probes(self, state, &evenly(state, sample), k, work, step)?)),
         }
-        let rows = evenly(state, sample);
-        let ask = Ask::new(k, Effort::Usual);
-        let cosine = self.spec.metric == MetricName::Cosine;
-        let away = side_by_side(rows.len(), work, step, &|at| {
-            let row = rows[at];
-            Scratch::with(|scratch| {
-                self.search(state, Query::Row(row), &ask, scratch)?;
-                let last = scratch.found.last().map(|hit| stored(state, hit.row)).transpose()?.flatten();
-                let itself = stored(state, row)?;
-                Ok(itself
-                    .zip(last)
-                    .map_or(0.0, |(itself, last)| probe::distance(itself.values(), last.values(), cosine)))
-            })
-        })?;
-        Ok(Queries::Rows(state, rows.into_iter().zip(away).collect()))
     }
 
     /// Searches for every query, side by side. `step` says which of how many such rounds this is.
     pub(super) fn measure(
         &self,
-        state: &State,
-        queries: &Queries<'_>,
+        state: &State<C>,
+        queries: &Queries<'_, C>,
         k: usize,
-        effort: Effort,
+        way: &C::Way,
         work: &Work<'_>,
         step: (u64, u64),
     ) -> Result<Vec<Found>, TercetError> {
-        let ask = Ask::new(k, effort);
+        let ask = Ask::new(k, way.clone());
         side_by_side(queries.len(), work, step, &|at| {
-            let probe = queries.probe(at)?;
-            let query = probe.as_ref().map(Probe::values).or_else(|| queries.given(at));
-            let Some(query) = query else { return Ok(Found::default()) };
             Scratch::with(|scratch| {
-                let outcome = self.search(state, Query::Vector(query), &ask, scratch)?;
-                Ok(Found {
-                    scores: scratch.found.iter().map(|hit| hit.score).collect(),
-                    distances: outcome.counters.vectors_scored,
-                })
+                let outcome = match queries {
+                    Queries::Given(given) => {
+                        let query = self.spec.query(given, at as u32, way)?;
+                        self.search_but(state, &query, None, &ask, scratch)?
+                    }
+                    Queries::Probes(probes) => {
+                        let (probe, itself) = &probes[at];
+                        self.search_but(state, &self.spec.probe(probe, way)?, *itself, &ask, scratch)?
+                    }
+                };
+                Ok(Found::new(outcome, scratch))
             })
         })
     }
 }
 
 /// `count` results in order, made side by side. `step` says which of how many such rounds this is.
-fn side_by_side<T: Default + Send>(
+pub(super) fn side_by_side<T: Default + Send>(
     count: usize,
     work: &Work<'_>,
     step: (u64, u64),
@@ -178,39 +165,33 @@ fn side_by_side<T: Default + Send>(
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) scores: Vec<f32>,
-    distances: u64,
+    cost: u64,
 }
 
-/// What is searched for: queries that were given, or probes of stored rows, each with how far its k-th neighbour lies.
-pub(super) enum Queries<'a> {
-    Given(Vectors<'a>),
-    Rows(&'a State, Vec<(u32, f64)>),
+impl Found {
+    fn new(outcome: Outcome, scratch: &Scratch) -> Self {
+        let scores = scratch.found.iter().map(|hit| hit.score).collect();
+        Found { scores, cost: recall::cost(&outcome.counters) }
+    }
 }
 
-impl Queries<'_> {
+/// What is searched for: queries that were given, or probes of stored rows, each with the row that it must not find.
+pub(super) enum Queries<'a, C: Content> {
+    Given(C::Values<'a>),
+    Probes(Vec<(C::Probe, Option<u32>)>),
+}
+
+impl<C: Content> Queries<'_, C> {
     fn len(&self) -> usize {
         match self {
-            Queries::Given(vectors) => vectors.count as usize,
-            Queries::Rows(_, rows) => rows.len(),
+            Queries::Given(values) => C::count(values) as usize,
+            Queries::Probes(probes) => probes.len(),
         }
-    }
-
-    fn given(&self, at: usize) -> Option<Values<'_>> {
-        match self {
-            Queries::Given(vectors) => vectors.at(at as u32),
-            Queries::Rows(..) => None,
-        }
-    }
-
-    fn probe(&self, at: usize) -> Result<Option<Probe>, TercetError> {
-        let Queries::Rows(state, rows) = self else { return Ok(None) };
-        let (row, away) = rows[at];
-        Ok(stored(state, row)?.map(|vector| Probe::new(vector.values(), away, row.into())))
     }
 }
 
 /// Rows at even distances.
-fn evenly(state: &State, sample: usize) -> Vec<u32> {
+fn evenly<C: Content>(state: &State<C>, sample: usize) -> Vec<u32> {
     let size = state.size();
     let wanted = size.min(sample as u64);
     let mut rows = Vec::with_capacity(wanted as usize);
@@ -228,7 +209,7 @@ pub(super) fn shares(truth: &[Found], found: &[Found]) -> Vec<f64> {
     pairs.filter_map(|(truth, found)| recall::share(&truth.scores, found.scores.iter().copied())).collect()
 }
 
-fn distances(found: &[Found]) -> f64 {
-    let all: u64 = found.iter().map(|found| found.distances).sum();
+fn cost(found: &[Found]) -> f64 {
+    let all: u64 = found.iter().map(|found| found.cost).sum();
     all as f64 / found.len().max(1) as f64
 }

@@ -10,11 +10,13 @@ use tercet_index::{Effort, Values, Work};
 use tercet_store::Env;
 
 use super::candidates::{Candidate, candidates};
+use super::content::Content as _;
+use super::dense::{Dense, DenseWay};
 use super::handle::with_work;
 use super::recall::{Found, Queries, shares};
 use super::search::{Ask, Query, Scratch};
 use super::spec::Vectors;
-use super::{Spec, State, VectorIndex};
+use super::{Index, State};
 use crate::api::{Array, Control, Executor, Reply};
 use crate::recall;
 use crate::search::bounded;
@@ -95,13 +97,15 @@ pub(crate) fn recommend(
             .expected(format!("at least {VECTORS_MIN} vectors"), vectors.count.to_string()));
     }
     let queries = arrays.get(1).filter(|_| request.queries).map(Array::view);
-    let queries = queries.map(|queries| exact.queries("queries", Some(queries))).transpose()?;
+    let queries = queries.map(|queries| exact.asked("queries", Some(queries))).transpose()?;
     let sample = sampled(vectors, queries.filter(|queries| queries.count > 0));
     let found = with_work(executor, request.threads, control, |work| {
-        let index = VectorIndex::build(env.clone(), exact.clone(), Some(sample.base.view()), None, work)?;
+        let base = std::slice::from_ref(&sample.base);
+        let index = Index::build(env.clone(), exact.clone(), exact.values("vectors", base)?, None, work)?;
         let state = index.state()?;
-        let asked = exact.queries("queries", Some(sample.queries.view()))?;
-        let truth = index.measure(&state, &Queries::Given(asked), k, Effort::Exact, work, (0, 1))?;
+        let asked = exact.asked("queries", Some(sample.queries.view()))?;
+        let truth =
+            index.measure(&state, &Queries::Given(asked), k, &way(&exact, Effort::Exact), work, (0, 1))?;
         let bench = Bench {
             env,
             request: &request,
@@ -135,8 +139,12 @@ fn check(request: &RecommendRequest) -> Result<(), TercetError> {
     Ok(())
 }
 
-fn spec(request: &RecommendRequest, index: DenseIndexSpec) -> Result<Spec, TercetError> {
-    Spec::new(request.dims, request.metric, request.dtype, index)
+fn spec(request: &RecommendRequest, index: DenseIndexSpec) -> Result<Dense, TercetError> {
+    Dense::new(request.dims, request.metric, request.dtype, index)
+}
+
+fn way(spec: &Dense, effort: Effort) -> DenseWay {
+    spec.by_effort(DenseWay::default(), effort)
 }
 
 /// Queries that were given, or vectors out of the sample at even distances.
@@ -216,7 +224,8 @@ impl Bench<'_> {
     fn measure(&self, candidate: &Candidate, work: &Work<'_>) -> Result<RecommendRow, TercetError> {
         let spec = spec(self.request, candidate.index.clone())?;
         let begun = self.env.now_ms();
-        let index = VectorIndex::build(self.env.clone(), spec, Some(self.base.view()), None, work)?;
+        let base = spec.values("vectors", std::slice::from_ref(self.base))?;
+        let index = Index::build(self.env.clone(), spec.clone(), base, None, work)?;
         let build_ms = self.env.now_ms().saturating_sub(begun);
         let state = index.state()?;
         let said =
@@ -247,13 +256,13 @@ impl Bench<'_> {
     /// The recall reached, and the least effort that reached it; the best there is where none was enough.
     fn climb(
         &self,
-        index: &VectorIndex,
-        state: &State,
+        index: &Index<Dense>,
+        state: &State<Dense>,
         work: &Work<'_>,
     ) -> Result<(f64, Effort), TercetError> {
         let queries = Queries::Given(self.queries);
         let recall = |effort| -> Result<f64, TercetError> {
-            let found = index.measure(state, &queries, self.k, effort, work, (0, 1))?;
+            let found = index.measure(state, &queries, self.k, &way(&index.spec, effort), work, (0, 1))?;
             Ok(recall::mean(&shares(&self.truth, &found)))
         };
         let usual = recall(Effort::Usual)?;
@@ -275,13 +284,13 @@ impl Bench<'_> {
     }
 
     /// Queries a second, one after the other on this thread.
-    fn speed(&self, index: &VectorIndex, state: &State, effort: Effort) -> Result<f64, TercetError> {
-        let ask = Ask::new(self.k, effort);
+    fn speed(&self, index: &Index<Dense>, state: &State<Dense>, effort: Effort) -> Result<f64, TercetError> {
+        let ask = Ask::new(self.k, way(&index.spec, effort));
         let (mut rounds, begun) = (0, self.env.now_ms());
         loop {
             for at in 0..self.queries.count {
                 let Some(query) = self.queries.at(at) else { break };
-                Scratch::with(|scratch| index.search(state, Query::Vector(query), &ask, scratch))?;
+                Scratch::with(|scratch| index.search(state, Query::Value(&query), &ask, scratch))?;
             }
             rounds += 1;
             let taken = self.env.now_ms().saturating_sub(begun);
@@ -319,7 +328,7 @@ fn choose(rows: &[RecommendRow], budget: Option<f64>) -> Option<u32> {
 }
 
 /// Bytes of all sections, and of those that grow with the vectors and that a search goes through.
-fn bytes(state: &State, behind: &[&str]) -> Result<(u64, u64), TercetError> {
+fn bytes(state: &State<Dense>, behind: &[&str]) -> Result<(u64, u64), TercetError> {
     let (mut all, mut walked) = (0, 0);
     for part in &state.parts {
         let file = &part.stored.file;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tercet_index::{SectionSource, Values};
 
-use super::Spec;
-use super::spec::Vectors;
+use super::spec::{Dense, Vectors};
 use crate::wire::{Code, TercetError};
 
 /// The section of a file that holds them: f32, one after the other.
@@ -15,11 +14,11 @@ const KEPT_MAX: usize = 1_024;
 
 /// Queries as f32, one after the other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Samples(Option<Arc<[f32]>>);
+pub(crate) struct Samples(Option<Arc<[f32]>>);
 
 impl Samples {
     /// Takes in queries that were given, checked already.
-    pub(super) fn new(spec: &Spec, given: Option<Vectors<'_>>) -> Result<Self, TercetError> {
+    pub(super) fn new(spec: &Dense, given: Option<Vectors<'_>>) -> Result<Self, TercetError> {
         let Some(given) = given.filter(|given| given.count > 0) else { return Ok(Samples(None)) };
         if !spec.is_taught() {
             let message = "sample queries teach `reduce: { kind: \"leanvec\" }` only, which this index does not ask for";
@@ -41,7 +40,7 @@ impl Samples {
 
     /// Those of a file; `None` where they are no queries of such an index.
     pub(super) fn open(
-        spec: &Spec,
+        spec: &Dense,
         source: &dyn SectionSource,
     ) -> Result<Option<Self>, tercet_index::IndexError> {
         let array = tercet_index::Array::<f32>::open(source, SECTION)?;

@@ -3,13 +3,11 @@
 
 use std::cell::Cell;
 
-use tercet_index::{
-    Answered, Bitmap, Counters, DenseSearch, Effort, Path, Scored, Stored, TopK, Values, Work,
-};
+use tercet_index::{Answered, Bitmap, Counters, Path, Scored, TopK, Work};
 
+use super::content::{Content, Search};
 use super::parts::IndexPart;
-use super::spec::Vectors;
-use super::{State, VectorIndex};
+use super::{Index, State};
 use crate::error::index_error;
 use crate::search::{DEPTH_MAX, bounded, check_whole};
 use crate::wire::{Code, IndexSearchReply, SearchPath, TercetError};
@@ -18,10 +16,9 @@ use crate::wire::{Code, IndexSearchReply, SearchPath, TercetError};
 pub(super) const EXCLUDED_FEW: usize = 64;
 
 /// What is searched for.
-#[derive(Clone, Copy)]
-pub(super) enum Query<'a> {
-    /// A vector, checked.
-    Vector(Values<'a>),
+pub(super) enum Query<'q, 'a, C: Content> {
+    /// A query, checked.
+    Value(&'q C::Query<'a>),
     /// A stored row, which is not found itself.
     Row(u32),
 }
@@ -37,30 +34,21 @@ pub(super) enum Allowed<'a> {
 }
 
 /// One search, but for the query.
-#[derive(Clone, Copy)]
-pub(super) struct Ask<'a> {
+#[derive(Clone)]
+pub(super) struct Ask<'a, C: Content> {
     pub(super) k: usize,
-    pub(super) effort: Effort,
+    pub(super) way: C::Way,
     /// The least score of a result; negative infinity: any.
     pub(super) least: f32,
-    pub(super) patience: Option<u32>,
     pub(super) time_limit_ms: Option<u64>,
     pub(super) allowed: Allowed<'a>,
     pub(super) exclude: &'a [u32],
 }
 
-impl Ask<'_> {
-    /// The usual search for the best `k`.
-    pub(super) fn new(k: usize, effort: Effort) -> Self {
-        Ask {
-            k,
-            effort,
-            least: f32::NEG_INFINITY,
-            patience: None,
-            time_limit_ms: None,
-            allowed: Allowed::All,
-            exclude: &[],
-        }
+impl<C: Content> Ask<'_, C> {
+    /// A search for the best `k` of all rows.
+    pub(super) fn new(k: usize, way: C::Way) -> Self {
+        Ask { k, way, least: f32::NEG_INFINITY, time_limit_ms: None, allowed: Allowed::All, exclude: &[] }
     }
 }
 
@@ -111,6 +99,9 @@ impl Outcome {
             path: self.path,
             distances: self.counters.vectors_scored,
             hops: self.counters.hops,
+            postings: self.counters.postings_scored,
+            blocks_bounded: self.counters.blocks_bounded,
+            blocks_scored: self.counters.blocks_scored,
         }
     }
 }
@@ -146,38 +137,39 @@ impl Scratch {
     }
 }
 
-impl VectorIndex {
-    /// The nearest rows, best first, in `scratch.found`.
+impl<C: Content> Index<C> {
+    /// The best rows, best first, in `scratch.found`.
     pub(super) fn search(
         &self,
-        state: &State,
-        query: Query<'_>,
-        ask: &Ask<'_>,
+        state: &State<C>,
+        query: Query<'_, '_, C>,
+        ask: &Ask<'_, C>,
         scratch: &mut Scratch,
     ) -> Result<Outcome, TercetError> {
         bounded("k", i64::try_from(ask.k).unwrap_or(i64::MAX), 1, DEPTH_MAX)?;
-        scratch.found.clear();
         match query {
-            Query::Vector(values) => self.search_for(state, values, None, ask, scratch),
+            Query::Value(query) => self.search_but(state, query, None, ask, scratch),
             Query::Row(row) => {
-                let stored = stored(state, row)?.ok_or_else(|| {
-                    TercetError::new(Code::Argument, format!("there is no row {row}"))
-                        .field("row")
-                        .expected("a row of the index", row.to_string())
-                })?;
-                self.search_for(state, stored.values(), Some(row), ask, scratch)
+                let (part, own) = state.find(row).ok_or_else(|| no_row(row))?;
+                let stored = self.spec.probe_of(&part.stored.reader, own);
+                let stored = stored.map_err(|e| index_error(e, part.stored.file.label()))?;
+                let stored = stored.ok_or_else(|| no_row(row))?;
+                let query = self.spec.probe(&stored, &ask.way)?;
+                self.search_but(state, &query, Some(row), ask, scratch)
             }
         }
     }
 
-    fn search_for(
+    /// The same, but for a row that is not to be found.
+    pub(super) fn search_but(
         &self,
-        state: &State,
-        query: Values<'_>,
+        state: &State<C>,
+        query: &C::Query<'_>,
         itself: Option<u32>,
-        ask: &Ask<'_>,
+        ask: &Ask<'_, C>,
         scratch: &mut Scratch,
     ) -> Result<Outcome, TercetError> {
+        scratch.found.clear();
         let few = ask.exclude.len() <= EXCLUDED_FEW;
         let dropped = if few { ask.exclude.len() } else { 0 } + usize::from(itself.is_some());
         // Rows that are dropped afterwards leave room for as many others.
@@ -205,14 +197,8 @@ impl VectorIndex {
             }
             let allowed = made.as_ref().or(ready).or(part.live.as_deref());
             top.reset(k, ask.least);
-            let search = DenseSearch {
-                query,
-                effort: ask.effort,
-                allowed,
-                patience: ask.patience,
-                stop: deadline.is_some().then_some(&late),
-            };
-            let answered = part.stored.reader.search(&search, top, &mut outcome.counters);
+            let search = Search { way: &ask.way, allowed, stop: deadline.is_some().then_some(&late as _) };
+            let answered = self.spec.search(&part.stored.reader, query, &search, top, &mut outcome.counters);
             let answered = answered.map_err(|e| index_error(e, part.stored.file.label()))?;
             if let Some(made) = made {
                 *words = made.into_words();
@@ -238,21 +224,24 @@ impl VectorIndex {
     }
 }
 
-impl VectorIndex {
-    /// The nearest rows of many queries of one thread, each handed out best first, with its place. No time limit.
+impl<C: Content> Index<C> {
+    /// The best rows of many queries of one thread, each handed out best first, with its place. No time limit.
     pub(super) fn search_many(
         &self,
-        state: &State,
-        queries: Vectors<'_>,
-        ask: &Ask<'_>,
+        state: &State<C>,
+        values: &C::Values<'_>,
+        ask: &Ask<'_, C>,
         work: &Work<'_>,
         mut each: impl FnMut(usize, &[Scored]),
     ) -> Result<Outcome, TercetError> {
+        let count = C::count(values);
+        let queries = (0..count).map(|at| self.spec.query(values, at, &ask.way));
+        let queries = queries.collect::<Result<Vec<_>, _>>()?;
         let k = ask.k + ask.exclude.len();
         let memory = |e| index_error(e, "(index)");
         let collectors = || {
-            let mut tops = tercet_index::reserved(queries.count as usize).map_err(memory)?;
-            tops.resize_with(queries.count as usize, || TopK::within(k, ask.least));
+            let mut tops = tercet_index::reserved(count as usize).map_err(memory)?;
+            tops.resize_with(count as usize, || TopK::within(k, ask.least));
             Ok::<_, TercetError>(tops)
         };
         let mut outcome = Outcome::NONE;
@@ -261,16 +250,11 @@ impl VectorIndex {
         for (at, part) in state.parts.iter().enumerate() {
             let ready = if let Allowed::Ready(ready) = ask.allowed { ready.get(at) } else { None };
             let allowed = ready.or(part.live.as_deref());
-            let Some(query) = queries.at(0) else { break };
-            let search = DenseSearch {
-                effort: ask.effort,
-                allowed,
-                patience: ask.patience,
-                ..DenseSearch::new(query)
-            };
+            let search = Search { way: &ask.way, allowed, stop: None };
             let into = if tops.is_empty() { &mut all } else { &mut tops };
-            let reader = &part.stored.reader;
-            let answered = reader.search_batch(queries.values, &search, into, &mut outcome.counters, work);
+            let (reader, given, counters) =
+                (&part.stored.reader, (values, &queries[..]), &mut outcome.counters);
+            let answered = self.spec.search_batch(reader, given, &search, into, counters, work);
             let answered = answered.map_err(|e| index_error(e, part.stored.file.label()))?;
             outcome.take(answered);
             into.iter().try_for_each(|top| check_whole(top, k))?;
@@ -298,14 +282,15 @@ impl VectorIndex {
     }
 }
 
-/// The vector of a row; `None` where there is no such row.
-pub(super) fn stored(state: &State, row: u32) -> Result<Option<Stored<'_>>, TercetError> {
-    let Some((part, own)) = state.find(row) else { return Ok(None) };
-    part.stored.reader.stored(own).map_err(|e| index_error(e, part.stored.file.label()))
+/// The error of a row that is not there.
+pub(super) fn no_row(row: u32) -> TercetError {
+    TercetError::new(Code::Argument, format!("there is no row {row}"))
+        .field("row")
+        .expected("a row of the index", row.to_string())
 }
 
 /// A part's allowed rows (`None`: all) without some rows of the index.
-fn without(part: &IndexPart, allowed: Option<Bitmap>, exclude: &[u32]) -> Bitmap {
+fn without<C: Content>(part: &IndexPart<C>, allowed: Option<Bitmap>, exclude: &[u32]) -> Bitmap {
     let mut allowed = allowed.unwrap_or_else(|| Bitmap::full(part.span));
     for row in exclude.iter().filter_map(|row| row.checked_sub(part.first)) {
         allowed.clear(row);

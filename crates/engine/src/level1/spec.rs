@@ -10,7 +10,7 @@ use crate::wire::{Code, DenseIndexSpec, DtypeName, MetricName, TercetError};
 
 /// What an index is made of, checked.
 #[derive(Clone)]
-pub(crate) struct Spec {
+pub(crate) struct Dense {
     pub(super) dims: u32,
     pub(super) metric: MetricName,
     pub(super) dtype: DtypeName,
@@ -20,7 +20,7 @@ pub(crate) struct Spec {
     pub(super) dense: tercet_index::DenseSpec,
 }
 
-impl Spec {
+impl Dense {
     pub(crate) fn new(
         dims: u32,
         metric: MetricName,
@@ -47,7 +47,7 @@ impl Spec {
         let kind = dense::kind(&index)?;
         let dense =
             tercet_index::DenseSpec { dtype: dtype.dtype(), ..dense::index_spec(dims, metric, &index) };
-        Ok(Spec { dims, metric, dtype, index, kind, dense })
+        Ok(Dense { dims, metric, dtype, index, kind, dense })
     }
 
     /// Whether sample queries have something to teach.
@@ -83,11 +83,7 @@ impl Spec {
     }
 
     /// Queries come in the type of the index, or as f32 where that is a type of numbers; each is checked.
-    pub(super) fn queries<'a>(
-        &self,
-        what: &str,
-        array: Option<View<'a>>,
-    ) -> Result<Vectors<'a>, TercetError> {
+    pub(super) fn asked<'a>(&self, what: &str, array: Option<View<'a>>) -> Result<Vectors<'a>, TercetError> {
         match array {
             Some(View::F32(values)) if self.dtype != DtypeName::Bits => {
                 self.checked(what, Values::F32(values), self.dims as usize)
@@ -98,7 +94,7 @@ impl Spec {
 
     /// One query, checked.
     #[inline]
-    pub(super) fn query<'a>(&self, array: View<'a>) -> Result<Values<'a>, TercetError> {
+    pub(super) fn one<'a>(&self, array: View<'a>) -> Result<Values<'a>, TercetError> {
         let values = match array {
             View::F32(values) if self.dtype != DtypeName::Bits => Values::F32(values),
             other => self.values("query", Some(other))?,
@@ -150,7 +146,7 @@ impl Spec {
 
 /// Vectors that fit an index.
 #[derive(Clone, Copy)]
-pub(super) struct Vectors<'a> {
+pub(crate) struct Vectors<'a> {
     pub(super) values: Values<'a>,
     /// Elements of the array a vector.
     pub(super) elements: usize,
@@ -186,7 +182,7 @@ fn wrong_length(what: &str, expected: usize, found: usize, unit: &str) -> Tercet
 }
 
 /// Finite, and not zero where the metric is cosine. The length was checked.
-fn check_one(spec: &Spec, what: &str, vector: Values<'_>) -> Result<(), TercetError> {
+fn check_one(spec: &Dense, what: &str, vector: Values<'_>) -> Result<(), TercetError> {
     let zero = match vector {
         Values::F32(vector) => return check_vector(what, spec.dims, spec.metric, vector),
         Values::F16(vector) => {

@@ -114,7 +114,7 @@ fn fuse<'a>(
     Ok(Compiled::Fuse { k: query.k, weights, depth, parts })
 }
 
-pub(super) fn kind_error(field: &Field, wanted: &str, there: String) -> TercetError {
+pub(crate) fn kind_error(field: &Field, wanted: &str, there: String) -> TercetError {
     TercetError::new(
         Code::Query,
         format!(

@@ -4,12 +4,14 @@ use tercet_index::multi::{MultiQuery, MultiSearch, QUERY_TOKENS_MAX, QueryTokens
 use tercet_index::{Counters, Effort, TopK};
 
 use super::compile::{WEIGHT_MAX, kind_error};
+use super::near::effort_for_curve;
 use super::rank::{Ranking, best};
 use super::{Context, DEPTH_MAX, Place, bounded};
 use crate::api::Array;
 use crate::collection::Snapshot;
 use crate::effort::EF_MAX;
 use crate::multi::{self, index_spec};
+use crate::recall::check_recall;
 use crate::wire::{self, Code, FieldSpec, HitExplain, MaxSimQuery, MultiIndexSpec, TercetError};
 
 /// A compiled `maxsim`.
@@ -53,7 +55,9 @@ pub(super) fn compile(
     let value =
         serde_json::to_value(&query.tokens).map_err(|e| TercetError::new(Code::Query, e.to_string()))?;
     let tokens = multi::tokens(&query.field, spec, &value, arrays, QUERY_TOKENS_MAX)?;
-    check_weights(query, tokens.values.len() / spec.dims as usize)?;
+    if let Some(weights) = &query.weights {
+        check_weights(weights, tokens.values.len() / spec.dims as usize)?;
+    }
     if let Some(least) = query.carve.filter(|least| !least.is_finite()) {
         return Err(TercetError::new(Code::Limit, format!("carve must be finite, found {least}"))
             .field("carve")
@@ -72,13 +76,13 @@ pub(super) fn compile(
         name: query.field.clone(),
         query: ready,
         k,
-        effort: effort(snapshot, field, spec, asked)?,
+        effort: effort(snapshot, field, spec, asked, k.min(depth))?,
         by_unit: query.units,
     })
 }
 
-fn check_weights(query: &MaxSimQuery, tokens: usize) -> Result<(), TercetError> {
-    let Some(weights) = &query.weights else { return Ok(()) };
+/// A weight for each token, in its range, and one above 0.
+pub(crate) fn check_weights(weights: &[f32], tokens: usize) -> Result<(), TercetError> {
     if weights.len() != tokens {
         let message = format!("{tokens} tokens take as many weights, found {}", weights.len());
         return Err(TercetError::new(Code::Query, message)
@@ -106,6 +110,7 @@ pub(crate) fn effort(
     field: usize,
     spec: &wire::MultiSpec,
     asked: (Option<i64>, Option<f64>, bool),
+    k: usize,
 ) -> Result<Effort, TercetError> {
     match asked {
         (None, None, false) => Ok(Effort::Usual),
@@ -113,14 +118,11 @@ pub(crate) fn effort(
             Ok(Effort::Ef(bounded("candidates", wanted, 1, EF_MAX.into())? as u32))
         }
         (None, Some(recall), false) => {
-            super::near::check_recall(recall)?;
-            if recall >= 1.0 || matches!(spec.index, MultiIndexSpec::Scan {}) {
+            check_recall(recall)?;
+            if matches!(spec.index, MultiIndexSpec::Scan {}) {
                 return Ok(Effort::Exact);
             }
-            let message = "recall of token vectors is not measured yet: use candidates or exact";
-            Err(TercetError::new(Code::Unsupported, message)
-                .field("recall")
-                .expected("candidates or exact", recall.to_string()))
+            effort_for_curve(snapshot, field, recall, k)
         }
         (None, None, true) => Ok(Effort::Exact),
         _ => Err(TercetError::new(Code::Query, "a maxsim takes at most one of candidates, recall and exact")

@@ -8,9 +8,9 @@
 //! A place is (segment, row). Segments are in the order of insertion and so are rows, so comparing places is comparing
 //! insertion: that is the tie-breaker everywhere, and it does not depend on how documents were cut into segments.
 
-mod compile;
+pub(crate) mod compile;
 mod estimate;
-mod expand;
+pub(crate) mod expand;
 mod explain;
 mod fuse;
 mod highlight;
@@ -18,7 +18,7 @@ mod lexical;
 pub(crate) mod maxsim;
 pub(crate) mod near;
 mod page;
-mod rank;
+pub(crate) mod rank;
 
 use std::borrow::Cow;
 

@@ -17,6 +17,7 @@ use crate::dense;
 use crate::document::dense_vector;
 use crate::effort::Steps;
 use crate::id;
+use crate::recall::check_recall;
 use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, NearQuery, TercetError, VectorRef, shown};
 
 /// Up to so many rows of a segment to leave out are dropped from its answer.
@@ -198,26 +199,24 @@ fn effort_for(snapshot: &Snapshot, field: usize, recall: f64, k: usize) -> Resul
     effort_for_curve(snapshot, field, recall, k)
 }
 
-pub(super) fn check_recall(recall: f64) -> Result<(), TercetError> {
-    if !(recall > 0.0 && recall <= 1.0) {
-        return Err(TercetError::new(
-            Code::Limit,
-            format!("recall must be above 0 and at most 1, found {recall}"),
-        )
-        .field("recall")
-        .expected("above 0, at most 1", recall.to_string()));
-    }
-    Ok(())
-}
-
-/// The effort for a recall by the measured curve of a field.
-fn effort_for_curve(snapshot: &Snapshot, field: usize, recall: f64, k: usize) -> Result<Effort, TercetError> {
+/// The effort for a recall by the measured curve of a field of vectors.
+pub(crate) fn effort_for_curve(
+    snapshot: &Snapshot,
+    field: usize,
+    recall: f64,
+    k: usize,
+) -> Result<Effort, TercetError> {
     let at = &snapshot.schema.fields[field];
     check_recall(recall)?;
     if recall >= 1.0 {
         return Ok(Effort::Exact);
     }
-    snapshot.curves.get(&at.key).and_then(|curves| curves.effort(recall, k)).ok_or_else(|| {
+    let size = || snapshot.documents_with(field);
+    let effort = match snapshot.curves.get(&at.key) {
+        Some(curves) => curves.effort(recall, k, size)?,
+        None => None,
+    };
+    effort.ok_or_else(|| {
         let name = &at.name;
         let message =
             format!("nothing was measured yet to search `{name}` by recall: call tune(\"{name}\") once");

@@ -196,8 +196,7 @@ pub struct MaxSimQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub candidates: Option<i64>,
-    /// Not measured yet for token vectors: only 1, and a field that compares all (`scan`), which are exact; otherwise
-    /// ERR_UNSUPPORTED.
+    /// The recall wanted, by the curve that `tune` measured; above 0, up to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub recall: Option<f64>,

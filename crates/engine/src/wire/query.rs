@@ -273,7 +273,7 @@ pub struct NearQuery {
     pub exclude: Vec<Value>,
 }
 
-/// The largest inner products with a sparse vector. Exact unless `alpha`, `beta` or `cells` is given.
+/// The largest inner products with a sparse vector. Exact unless `alpha`, `beta`, `cells` or `recall` is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ExpandQuery {
@@ -300,6 +300,10 @@ pub struct ExpandQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional, type = "number")]
     pub cells: Option<i64>,
+    /// The recall wanted, by the curve that `tune` measured; above 0, up to 1. Instead of `alpha`, `beta` and `cells`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub recall: Option<f64>,
 }
 
 /// Every document, score 0, in the order of insertion.

@@ -479,8 +479,7 @@ k?: number,
  */
 candidates?: number, 
 /**
- * Not measured yet for token vectors: only 1, and a field that compares all (`scan`), which are exact; otherwise
- * ERR_UNSUPPORTED.
+ * The recall wanted, by the curve that `tune` measured; above 0, up to 1.
  */
 recall?: number, 
 /**
@@ -766,7 +765,7 @@ timeLimitMs?: number,
 exclude?: (string | number)[], };
 
 /**
- * The largest inner products with a sparse vector. Exact unless `alpha`, `beta` or `cells` is given.
+ * The largest inner products with a sparse vector. Exact unless `alpha`, `beta`, `cells` or `recall` is given.
  */
 export type ExpandQuery = { 
 /**
@@ -794,7 +793,11 @@ beta?: number,
 /**
  * The most cells of 256 documents that are scored in each segment, 1 to 16,777,216; best bounds first.
  */
-cells?: number, };
+cells?: number, 
+/**
+ * The recall wanted, by the curve that `tune` measured; above 0, up to 1. Instead of `alpha`, `beta` and `cells`.
+ */
+recall?: number, };
 
 /**
  * Every document, score 0, in the order of insertion.
@@ -1616,6 +1619,35 @@ queries?: boolean,
 threads?: number, };
 
 /**
+ * `index.buildSparse` on the root handle. `arrays`: where rows begin (u32, one more than rows: 0 first, the number of
+ * indices last), indices (u32), values (f32); or none. Answers with an index handle.
+ */
+export type SparseBuildRequest = { 
+/**
+ * Its settings; `optional` says nothing here.
+ */
+index: SparseSpec, 
+/**
+ * Threads that may work on it. Default: all.
+ */
+threads?: number, };
+
+/**
+ * `index.buildMulti` on the root handle. `arrays`: where rows begin, in tokens (u32, one more than rows: 0 first, the number
+ * of tokens last), tokens (f32, one after another), units (u32, one a token, or none at all); or none. Answers with an
+ * index handle.
+ */
+export type MultiBuildRequest = { 
+/**
+ * Its settings; `optional` says nothing here.
+ */
+index: MultiSpec, 
+/**
+ * Threads that may work on it. Default: all.
+ */
+threads?: number, };
+
+/**
  * `index.open` on the root handle. Answers with an index handle.
  */
 export type IndexOpenRequest = { 
@@ -1626,11 +1658,69 @@ path: string,
 /**
  * The kind that the caller expects.
  */
-index: DenseIndexSpec, 
+index: IndexKind, 
 /**
  * Whether whole vectors that only rank candidates again are let go of after they were looked at.
  */
 spare?: boolean, };
+
+/**
+ * A kind of index by its name.
+ */
+export type IndexKind = { 
+/**
+ * That of a dense index, or `sparse` or `multi`.
+ */
+kind: string, };
+
+/**
+ * The settings of an index of sparse vectors.
+ */
+export type TermsIndexSpec = { "kind": "sparse" } & SparseSpec;
+
+/**
+ * The settings of an index of token vectors.
+ */
+export type TokensIndexSpec = { "kind": "multi" } & MultiSpec;
+
+/**
+ * What an index of dense vectors is.
+ */
+export type VectorAbout = { 
+/**
+ * Components a vector.
+ */
+dims: number, 
+/**
+ * The metric.
+ */
+metric: MetricName, 
+/**
+ * The type of the components.
+ */
+dtype: DtypeName, 
+/**
+ * The kind and its settings.
+ */
+index: DenseIndexSpec, };
+
+/**
+ * What an index of sparse vectors is.
+ */
+export type SparseAbout = { 
+/**
+ * The kind and its settings.
+ */
+index: TermsIndexSpec, };
+
+/**
+ * What an index of token vectors is.
+ */
+export type MultiAbout = { 
+/**
+ * The kind and its settings.
+ */
+index: TokensIndexSpec, };
 
 /**
  * What an index is: answer of `index.build`, `index.open` and `stats`.
@@ -1653,9 +1743,38 @@ dtype: DtypeName,
  */
 index: DenseIndexSpec, 
 /**
+ * Rows given out so far; removed ones included until `compact`.
+ */
+rows: number, 
+/**
+ * Bytes in memory, or of the mapped file.
+ */
+bytes: number, 
+/**
+ * What `tune` measured, a curve a `k`.
+ */
+curves: Array<Curve>, 
+/**
+ * What it is made of; only `stats` says it.
+ */
+parts?: Array<IndexPartInfo>, 
+/**
  * Rows that can be found.
  */
 size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
+
+/**
+ * The same of sparse vectors.
+ */
+export type SparseIndexInfo = { 
+/**
+ * The kind and its settings.
+ */
+index: TermsIndexSpec, 
 /**
  * Rows given out so far; removed ones included until `compact`.
  */
@@ -1671,10 +1790,93 @@ curves: Array<Curve>,
 /**
  * What it is made of; only `stats` says it.
  */
-parts?: Array<IndexPartInfo>, };
+parts?: Array<IndexPartInfo>, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
 
 /**
- * Vectors that lie together and are searched together.
+ * The same of token vectors.
+ */
+export type MultiIndexInfo = { 
+/**
+ * The kind and its settings.
+ */
+index: TokensIndexSpec, 
+/**
+ * Rows given out so far; removed ones included until `compact`.
+ */
+rows: number, 
+/**
+ * Bytes in memory, or of the mapped file.
+ */
+bytes: number, 
+/**
+ * What `tune` measured, a curve a `k`.
+ */
+curves: Array<Curve>, 
+/**
+ * What it is made of; only `stats` says it.
+ */
+parts?: Array<IndexPartInfo>, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
+
+/**
+ * How many rows there are, and since when.
+ */
+export type IndexNow = { 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
+
+/**
+ * What an index takes, and what it is made of.
+ */
+export type IndexSizes = { 
+/**
+ * Rows given out so far; removed ones included until `compact`.
+ */
+rows: number, 
+/**
+ * Bytes in memory, or of the mapped file.
+ */
+bytes: number, 
+/**
+ * What `tune` measured, a curve a `k`.
+ */
+curves: Array<Curve>, 
+/**
+ * What it is made of; only `stats` says it.
+ */
+parts?: Array<IndexPartInfo>, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
+
+/**
+ * Values that lie together and are searched together.
  */
 export type IndexPartInfo = { 
 /**
@@ -1682,7 +1884,7 @@ export type IndexPartInfo = {
  */
 first: number, 
 /**
- * The vectors here, removed ones included.
+ * The values here, removed ones included.
  */
 vectors: number, 
 /**
@@ -1694,12 +1896,35 @@ removed: number,
  */
 sections: Record<string, number>, 
 /**
- * What the kind says of itself: of a graph its levels and links.
+ * What the kind says of itself: of a graph its levels and links, of sparse vectors their postings, of tokens how many and
+ * their bytes.
  */
 facts: Record<string, number>, };
 
 /**
- * `searchBatch`. `arrays`: queries, row-major; with `filtered` a bitmap of the rows that may be found (u32 words, the
+ * How the tokens of a query are read.
+ */
+export type TokenReading = { 
+/**
+ * The mean over the query's tokens and not the sum.
+ */
+mean?: boolean, 
+/**
+ * Query tokens whose inner product is at least this are added and compared as one.
+ */
+carve?: number, 
+/**
+ * A row scores what the best of its units does by itself.
+ */
+units?: boolean, 
+/**
+ * Of a search into arrays: the weights of the tokens stand behind them.
+ */
+weighted?: boolean, };
+
+/**
+ * `searchBatch`. `arrays`: queries, as `add` takes values (of token vectors with the weight of each token, f32, for units; or
+ * with no weight at all); with `filtered` a bitmap of the rows that may be found (u32 words, the
  * lowest bit first); with `excluded` rows that may not (u32). Reply arrays: rows (u32, n x k, padded with 2^32 - 1),
  * scores (f32, n x k, padded with -Infinity).
  */
@@ -1721,6 +1946,10 @@ excluded?: boolean,
  */
 effort?: IndexEffort, 
 /**
+ * How the tokens of queries are read.
+ */
+reading?: TokenReading, 
+/**
  * The least score of a result.
  */
 leastScore?: number, 
@@ -1738,7 +1967,8 @@ timeLimitMs?: number,
 threads?: number, };
 
 /**
- * How hard an approximate search tries: `ef`, `nprobe` and `candidates`, `recall` or `exact`; none: the kind's usual way.
+ * How hard an approximate search tries: `ef`, `nprobe` and `candidates`, `alpha`, `beta` and `cells`, `recall` or `exact`;
+ * none: the kind's usual way.
  */
 export type IndexEffort = { 
 /**
@@ -1757,6 +1987,18 @@ candidates?: number,
  * The recall wanted, by the curve that `tune` measured; above 0, up to 1.
  */
 recall?: number, 
+/**
+ * What upper bounds of sparse vectors are multiplied by, above 0, up to 1.
+ */
+alpha?: number, 
+/**
+ * The share of a sparse query's terms, the lightest, that upper bounds leave out: 0 to below 1.
+ */
+beta?: number, 
+/**
+ * The most cells of 256 rows that are scored in each part, best bounds first: 1 to 16,777,216.
+ */
+cells?: number, 
 /**
  * All vectors are compared.
  */
@@ -1785,7 +2027,19 @@ distances: number,
 /**
  * Nodes whose links were followed.
  */
-hops: number, };
+hops: number, 
+/**
+ * Postings that were added to scores.
+ */
+postings: number, 
+/**
+ * Blocks of rows whose bounds were summed.
+ */
+blocksBounded: number, 
+/**
+ * Cells of rows that were scored because of their bounds.
+ */
+blocksScored: number, };
 
 /**
  * The ways to answer a search.
@@ -1793,7 +2047,8 @@ hops: number, };
 export type SearchPath = "scan" | "graph" | "filtered graph" | "lists" | "term at a time" | "blocks by bounds" | "heaviest postings";
 
 /**
- * `add`: `arrays[0]`: vectors, row-major. `compact`. `retrain`: `arrays[0]`: sample queries, row-major, or no array.
+ * `add`: `arrays`: values, as when the index is built. `compact`. `retrain`: `arrays[0]`: sample queries, row-major, or no
+ * array.
  */
 export type IndexWorkRequest = { 
 /**
@@ -1812,10 +2067,18 @@ first: number,
 /**
  * How many.
  */
-count: number, };
+count: number, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
 
 /**
- * What `update` did. `arrays`: rows (u32), vectors, row-major.
+ * What `update` did. `arrays`: rows (u32), then values as for `add`.
  */
 export type IndexUpdateReply = { 
 /**
@@ -1825,7 +2088,15 @@ updated: number,
 /**
  * Rows that were not there.
  */
-missing: Array<number>, };
+missing: Array<number>, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
 
 /**
  * `remove`. `arrays[0]`: rows (u32).
@@ -1843,10 +2114,19 @@ removed: number,
 /**
  * Rows that were not there.
  */
-missing: Array<number>, };
+missing: Array<number>, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
 
 /**
- * `vector`: the vector of a row, in `arrays[0]` of the reply; no array when the row is not there.
+ * `vector`: the value of a row, in the `arrays` of the reply: a vector; indices (u32) and values (f32); or tokens (f32) and,
+ * where there are some, units (u32). No array when the row is not there.
  */
 export type IndexVectorRequest = { 
 /**
@@ -1861,7 +2141,15 @@ export type IndexCompactReply = {
 /**
  * Rows now.
  */
-rows: number, };
+rows: number, 
+/**
+ * Rows that can be found.
+ */
+size: number, 
+/**
+ * States before this one: of two answers the larger is the later.
+ */
+state: number, };
 
 /**
  * `save`: writes the index as one file, replacing an older one at once or not at all.
@@ -1917,6 +2205,47 @@ effort?: IndexEffort,
 threads?: number, };
 
 /**
+ * `align` of token vectors: which token of a row each token of a query meets. `arrays`: a query, as for `searchBatch`. Reply
+ * arrays: tokens of the query (u32), the token of the row that each is nearest to (u32), their inner product (f32), and where
+ * there are units the unit of that token (u32).
+ */
+export type IndexAlignRequest = { 
+/**
+ * The row.
+ */
+row: number, 
+/**
+ * How the query is read.
+ */
+reading?: TokenReading, };
+
+/**
+ * What `align` found beside it.
+ */
+export type IndexAlignReply = { 
+/**
+ * The score of the row.
+ */
+score: number, 
+/**
+ * The unit that scores best by itself; absent where there are none.
+ */
+bestUnit?: BestUnit, };
+
+/**
+ * A unit of a row.
+ */
+export type BestUnit = { 
+/**
+ * Its number.
+ */
+unit: number, 
+/**
+ * Its score by itself.
+ */
+score: number, };
+
+/**
  * What was measured: recall and cost for rising efforts.
  */
 export type Curve = { 
@@ -1933,7 +2262,7 @@ queries: number,
  */
 probes: boolean, 
 /**
- * Vectors that could be found when it was measured.
+ * Values that could be found when it was measured. Of more than twice as many a curve says nothing.
  */
 size: number, 
 /**
@@ -1946,7 +2275,8 @@ points: Array<CurvePoint>, };
  */
 export type CurvePoint = { 
 /**
- * Candidates: of a graph those that are kept while it is walked, of lists those that are ranked again.
+ * The effort as one number. Candidates: of a graph those that are kept while it is walked, of lists those that are ranked
+ * again, of token vectors those that are compared by MaxSim; of sparse vectors what their kind says: cells.
  */
 ef: number, 
 /**
@@ -1954,22 +2284,24 @@ ef: number,
  */
 recall: number, 
 /**
- * The recall less two standard errors: what a search by `recall` counts on.
+ * The recall less two standard errors, more of few queries: what a search by `recall` counts on.
  */
 low: number, 
 /**
- * Distances computed a query.
+ * Distances computed, and postings added to scores, a query.
  */
 distances: number, };
 
 /**
- * `tune`: measures recall and cost of a dense field for a ladder of efforts, and keeps the curve with the collection.
- * `arrays[0]`: queries, row-major f32. Without it probes are searched for: stored vectors, each moved in a random direction by
- * 1.25 times the distance of its k-th neighbour.
+ * `tune`: measures recall and cost of a field of vectors for a ladder of efforts, and keeps the curve with the collection.
+ * `arrays`: queries. Of a dense field row-major f32; of a sparse one offsets (u32, one more than queries), indices (u32) and
+ * values (f32); of a multi field offsets in tokens (u32) and tokens (f32). Without them probes are searched for: stored vectors,
+ * each moved in a random direction by 1.25 times the distance of its k-th neighbour; of sparse vectors a share of the terms of
+ * stored ones, and of token vectors some tokens of them, which must then not be found themselves.
  */
 export type TuneRequest = { 
 /**
- * A dense field.
+ * A dense, sparse or multi field.
  */
 field: string, 
 /**
@@ -1986,12 +2318,12 @@ target?: number,
 sample?: number, };
 
 /**
- * `measure`: the recall of searches of a dense field against exact ones. `arrays[0]`: as for `tune`. At most one of `ef`
- * and `recall`.
+ * `measure`: the recall of searches of a field against exact ones. `arrays`: as for `tune`. How hard to try is said in one
+ * way.
  */
 export type MeasureRequest = { 
 /**
- * A dense field.
+ * A dense, sparse or multi field.
  */
 field: string, 
 /**
@@ -2014,6 +2346,18 @@ nprobe?: number,
  * Candidates that are ranked again, 1 to 100,000.
  */
 candidates?: number, 
+/**
+ * Of a sparse field: what upper bounds are multiplied by, above 0, up to 1.
+ */
+alpha?: number, 
+/**
+ * Of a sparse field: the share of the query's terms that upper bounds leave out, 0 to below 1.
+ */
+beta?: number, 
+/**
+ * Of a sparse field: cells that are scored in each segment, 1 to 16,777,216.
+ */
+cells?: number, 
 /**
  * The recall that was asked for, by the curve that `tune` measured; above 0, up to 1.
  */
@@ -2040,7 +2384,7 @@ high: number,
  */
 queries: number, 
 /**
- * Distances computed a query.
+ * Distances computed, and postings added to scores, a query.
  */
 distances: number, };
 

@@ -72,6 +72,34 @@ export function lateInteraction(kit: Kit): void {
         .sort((a, b) => b.score - a.score)
         .slice(0, 10);
 
+    test("recall is measured and asked for", async () => {
+      const index = muvera({ repetitions: 6, bits: 3, projection: 4 });
+      const collection = await kit.open({ t: multi({ dims: DIMS, codec: "f32", index }) });
+      await collection.upsert(documents.map(({ id, t }) => ({ id, t })));
+      const some = random(17);
+      const queries = Array.from({ length: 40 }, () => tokens(some, 3));
+      const wanted = { query: maxsim("t", query, { recall: 0.8 }) };
+      expect(await failure(collection.search(wanted))).toMatchObject({
+        code: "ERR_ARGUMENT",
+        field: "recall",
+      });
+      const curve = await collection.tune("t", { queries });
+      expect(curve).toMatchObject({ k: 10, queries: 40, probes: false, size: 150 });
+      expect((await collection.measure("t", { queries, recall: 0.8 })).recall).toBeGreaterThan(0.79);
+      expect((await collection.measure("t", { queries, candidates: 149 })).recall).toBeGreaterThan(0.98);
+      expect((await collection.search(wanted)).hits.length).toBe(10);
+      expect((await collection.tune("t", { sample: 30, k: 5 })).probes).toBe(true);
+      expect(await failure(collection.measure("t", { ef: 5 }))).toMatchObject({ code: "ERR_ARGUMENT" });
+      // More than twice as many: what was measured says nothing of them.
+      await collection.upsert(documents.map(({ id, t }) => ({ id: id + 1_000, t })));
+      expect((await collection.search(wanted)).hits.length).toBe(10);
+      await collection.upsert([{ id: "one more", t: documents[0]?.t as number[][] }]);
+      expect(await failure(collection.search(wanted))).toMatchObject({
+        code: "ERR_ARGUMENT",
+        field: "recall",
+      });
+    });
+
     test.each([scan(), muvera({ repetitions: 6, bits: 3, projection: 4 })])(
       "%o finds what the definition says",
       async (index) => {
@@ -164,7 +192,7 @@ export function lateInteraction(kit: Kit): void {
         (await failure(collection.search({ query: maxsim("t", form, options) }))).code;
       expect(await search([])).toBe("ERR_REQUIRED");
       expect(await search([[1, 0, 0]])).toBe("ERR_DIMENSION");
-      expect(await search([[1, 0]], { recall: 0.9 })).toBe("ERR_UNSUPPORTED");
+      expect(await search([[1, 0]], { recall: 0.9 })).toBe("ERR_ARGUMENT");
       expect(await search([[1, 0]], { candidates: 1.5 })).toBe("ERR_LIMIT");
     });
 

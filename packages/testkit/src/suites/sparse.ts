@@ -198,6 +198,30 @@ export function sparseVectors(kit: Kit): void {
       await expect(kit.open({ s: wrong })).rejects.toMatchObject({ code: "ERR_SCHEMA" });
     });
 
+    test("is measured, and searched by the recall wanted", async () => {
+      const collection = await filled();
+      const query = queries[0] as Vector;
+      const asked = vectors(60, 13);
+      const wanted = { query: expand("s", query, { recall: 0.9 }) };
+      await expect(collection.search(wanted)).rejects.toMatchObject({
+        code: "ERR_ARGUMENT",
+        field: "recall",
+      });
+      const curve = await collection.tune("s", { queries: asked });
+      expect(curve).toMatchObject({ k: 10, queries: 60, probes: false });
+      expect((await collection.measure("s", { queries: asked, recall: 0.9 })).recall).toBeGreaterThan(0.89);
+      expect((await collection.measure("s", { queries: asked })).recall).toBe(1);
+      expect((await collection.search(wanted)).hits.length).toBe(10);
+      expect((await collection.tune("s", { sample: 30, k: 5 })).probes).toBe(true);
+      for (const bad of [{ ef: 5 }, { nprobe: 5 }, { recall: 0.5, cells: 3 }]) {
+        await expect(collection.measure("s", bad)).rejects.toMatchObject({
+          code: bad.cells === undefined ? "ERR_ARGUMENT" : "ERR_QUERY",
+        });
+      }
+      await expect(collection.measure("s", { alpha: 2 })).rejects.toMatchObject({ code: "ERR_LIMIT" });
+      await expect(collection.tune("n" as never)).rejects.toMatchObject({ code: "ERR_QUERY" });
+    });
+
     test("refuses what is no sparse vector, and changes nothing", async () => {
       const collection = await kit.open({ s: sparse({ terms: 9 }), t: text({ optional: true }) });
       const bad: [unknown, string][] = [

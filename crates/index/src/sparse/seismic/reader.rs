@@ -117,7 +117,7 @@ impl SeismicReader {
         let mut ends = [0; LEVELS];
         ends.iter_mut().zip(levels).for_each(|(end, &level)| *end = level);
         let largest = f32::from_bits(largest);
-        if !ends.is_sorted() || !(largest.is_finite() && largest > 0.0) {
+        if !(ends.is_sorted() && largest.is_finite() && largest > 0.0) {
             return Err(self.infos.corrupt(format!("the levels of list {place}")));
         }
         let start = (u64::from(high) << 32 | u64::from(low)).min(self.listed.len() as u64 + 1) as usize;
