@@ -167,7 +167,7 @@ fn segments_whose_rows_lie_between_one_another_are_merged() {
         parts.iter().map(|(reader, map)| (reader as &dyn SparseReader, map)).collect();
     let mut merged = Sections::new();
     (KIND.merge)(&spec, &inputs, 900, &mut merged, &Work::inline()).unwrap();
-    assert_eq!(merged, whole.build(&spec).unwrap());
+    assert_eq!(merged, whole.build(&KIND, &spec).unwrap());
     // Two rows that would be one are damage.
     let twice: [(&dyn SparseReader, &RowMap); 2] = [inputs[0], (inputs[1].0, inputs[0].1)];
     let clash = (KIND.merge)(&spec, &twice, 900, &mut Sections::new(), &Work::inline());
