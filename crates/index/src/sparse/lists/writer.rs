@@ -121,9 +121,12 @@ impl<'s> Writer<'s> {
             return DENSE;
         }
         let span_bits = SPAN_BITS - shape.block_bits;
+        // Blocks ascend, so each span's are the next ones.
+        let mut left = self.maxima.as_slice();
         for span in 0..shape.spans() as u32 {
-            let count = self.maxima.iter().filter(|(block, _)| block >> span_bits == span).count() as u16;
-            self.record.extend_from_slice(&count.to_le_bytes());
+            let count = left.partition_point(|(block, _)| block >> span_bits <= span);
+            self.record.extend_from_slice(&(count as u16).to_le_bytes());
+            left = &left[count..];
         }
         for &(block, max) in &self.maxima {
             let block = (block as u16 & ((1 << span_bits) - 1)) << shape.block_bits;
