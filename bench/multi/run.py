@@ -35,7 +35,7 @@ def load():
 
 (X, xo), (Y, yo), qrels = load()
 X = np.ascontiguousarray(X); Y = np.ascontiguousarray(Y)
-D, N, Q = X.shape[1], len(xo) - 1, min(100, len(yo) - 1)
+D, N, Q = X.shape[1], len(xo) - 1, min(300, len(yo) - 1)
 at = lambda a: a.ctypes.data
 query = lambda i: np.ascontiguousarray(Y[yo[i]:yo[i + 1]])
 print(f"{N} documents, {len(X)} tokens of {D}, {Q} queries of {yo[Q] / Q:.1f}", flush=True)
@@ -119,11 +119,14 @@ def search():
     print(f"numpy exact: {numpy_ms:.0f} ms a query\n| index | build s | MB | candidates | recall@10 | ms a query | numpy / this |\n|---|---|---|---|---|---|---|")
     for name, codec, rest, ladder in (
         ("f32", 32, (1, 0, 0, 0, 0, 0, 0), ((0, 0),)), ("i8", 8, (1, 0, 0, 0, 0, 0, 0), ((0, 0), (0, 0.7))),
-        ("i8 + 2,560 flat lvq8", 8, (1, 20, 4, 1, 8, 0, 1), ((128, 0), (256, 0), (512, 0))),
-        ("i8 + 5,120 flat lvq8", 8, (1, 20, 5, 1, 8, 0, 1), ((128, 0), (256, 0), (512, 0))),
-        ("i8 + 10,240 flat lvq8", 8, (1, 20, 5, 1, 16, 0, 1), ((128, 0), (192, 0), (256, 0), (256, 0.7), (384, 0))),
-        ("i8 + 10,240 hnsw lvq8", 8, (1, 20, 5, 1, 16, 0, 2), ((128, 0), (256, 0), (384, 0))),
+        ("i8 + 5,120 flat lvq8", 8, (1, 20, 5, 1, 8, 0, 1), ((128, 0), (256, 0))),
+        ("i8 + 10,240 flat lvq8", 8, (1, 20, 5, 1, 16, 0, 1), ((128, 0), (192, 0), (256, 0), (384, 0))),
+        ("i8 + 10,240 rabitq 1 bit", 8, (1, 20, 5, 1, 16, 0, 3), ((128, 0), (192, 0), (256, 0), (384, 0))),
+        ("i8 + 10,240 pq 4 bits of 16", 8, (1, 20, 5, 1, 16, 0, 4), ((128, 0), (192, 0), (256, 0), (384, 0))),
+        ("i8 + centroids", 8, (1, 0, 0, 0, 0, 0, 9), ((16, 0), (32, 0), (48, 0), (64, 0), (96, 0), (128, 0), (256, 0))),
+        ("2 bits + centroids", 2, (1, 0, 0, 0, 0, 0, 9), ((32, 0), (64, 0), (128, 0), (0, 0))),
     ):
+        if len(sys.argv) > 4 and sys.argv[4] not in name: continue
         index, seconds, size = built(codec, *rest)
         for candidates, carve in ladder:
             rows, _, ms = run_search(index, 10, candidates, carve)

@@ -4,7 +4,7 @@
 
 
 use tercet_index::multi::{
-    Fde, FdeParams, MultiInput, MultiQuery, MultiReader, MultiSearch, MultiSpec, Projection, QueryTokens, TokenCodec,
+    Candidates, Fde, FdeParams, MultiInput, MultiQuery, MultiReader, MultiSearch, MultiSpec, Projection, QueryTokens, TokenCodec,
     build_multi,
 };
 use tercet_index::{Codec, Counters, DenseSpec, Effort, IndexError, MemorySections, Metric, TopK, Work, dense_kind};
@@ -109,8 +109,9 @@ pub struct Index {
     reader: MultiReader,
 }
 
-/// An index: `codec` 1, 2, 4 residual bits, 8, 16 or 32; r = 0: without encodings. `dense`: 0 flat, 1 flat with 8-bit
-/// codes, 2 hnsw. Null where something does not fit.
+/// An index: `codec` 1, 2, 4 residual bits, 8, 16 or 32; r = 0: without encodings, and `dense` 9: with candidates by
+/// centroids. `dense`: 0 flat, 1 flat with 8-bit codes, 2 hnsw, 3 one list of 1-bit RaBitQ codes, 4 one of 4-bit PQ codes.
+/// Null where something does not fit.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn multi_build(
     dims: usize, codec: u32, pool: u32, r: u32, k: u32, kind: u32, to: u32, fold: u32, dense: u32, tokens: *const f32,
@@ -138,12 +139,20 @@ fn made(
         bits => TokenCodec::Residual(bits as u8),
     };
     let mut spec = MultiSpec { pool, ..MultiSpec::new(dims, codec) };
+    if dense == 9 {
+        spec.candidates = Candidates::Centroids;
+    }
     if let Some(parameters) = parameters {
         let mut of = DenseSpec::new(parameters.len(), Metric::Dot);
         if dense > 0 {
             (of.options.codec, of.options.keep) = (Codec::Lvq8, false);
         }
-        let kind = dense_kind(if dense == 2 { "hnsw" } else { "flat" });
+        if dense > 2 {
+            of.options.codec =
+                if dense == 3 { Codec::RaBitQ { bits: 1 } } else { Codec::Pq { m: (of.dims / 16) as u16, bits: 4 } };
+            of.options.ivf.lists = 1;
+        }
+        let kind = dense_kind(["flat", "flat", "hnsw", "ivf", "ivf"][(dense as usize).min(4)]);
         spec = spec.with_fde(parameters, kind.ok_or(IndexError::Unsupported { what: "the kind" })?, of)?;
     }
     let rows = ends.len() as u32;

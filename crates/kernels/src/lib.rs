@@ -49,6 +49,7 @@ mod project;
 mod sparse;
 mod table;
 mod tile;
+mod unpack;
 mod vector;
 
 pub use bits::BitKernels;
@@ -63,3 +64,4 @@ pub use sparse::{CELL, CellSums, SPAN, SparseKernels};
 pub use table::{
     HalfKernels, Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for, variants_for,
 };
+pub use unpack::{SLACK as UNPACK_SLACK, Tables as UnpackTables};

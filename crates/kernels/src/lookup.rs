@@ -20,6 +20,7 @@
 #![allow(clippy::needless_range_loop, reason = "several arrays are walked side by side, unrolled")]
 
 use crate::codes::Bytes;
+use crate::unpack::{self, Tables, Wide};
 
 /// Vectors in a block.
 pub(crate) const BLOCK: usize = 32;
@@ -35,6 +36,8 @@ const MEET: usize = 4;
 pub(crate) trait Lookup: Bytes {
     /// A register of zeros.
     unsafe fn nothing() -> Self::Register;
+    /// Writes `STEP` bytes, at any alignment.
+    unsafe fn store(bytes: Self::Register, to: *mut u8);
     /// Each code, 0 to 15, replaced by that byte of the table in its 16 bytes.
     unsafe fn look_up(table: Self::Register, codes: Self::Register) -> Self::Register;
     /// Sums of bytes, which do not wrap.
@@ -81,6 +84,10 @@ pub(crate) trait LookupBackend {
         totals: &mut [u16],
         hits: &mut [u32],
     );
+
+    /// # Safety
+    /// The instruction set is available; `out` has room as [`crate::unpack::unpack`] wants it.
+    unsafe fn unpack(tables: &[Wide], codes: &[u8], stride: usize, out: &mut [u8]);
 }
 
 /// Compiles the body for one instruction set under the given target features.
@@ -99,6 +106,12 @@ macro_rules! lookup_backend {
             ) {
                 // SAFETY: the caller vouches for the instruction set and the lengths.
                 unsafe { crate::lookup::scan::<$bytes>(tables, codes, terms, scales, query, totals, hits) }
+            }
+
+            $(#[target_feature(enable = $features)])?
+            unsafe fn unpack(tables: &[crate::unpack::Wide], codes: &[u8], stride: usize, out: &mut [u8]) {
+                // SAFETY: the caller vouches for the instruction set and the lengths.
+                unsafe { crate::unpack::unpack::<$bytes>(tables, codes, stride, out) }
             }
         }
     };
@@ -123,12 +136,19 @@ pub struct LookupKernels {
     ///
     /// Panics unless `tables.len()` is a multiple of 64, and `codes`, `terms` and `totals` hold as many blocks as `hits`.
     pub scan: Scan,
+    /// `unpack(tables, codes, stride, out)`: bytes for codes of 1, 2 or 4 bits. Vectors of `stride` bytes lie one after
+    /// another; byte j holds, low bits first, the codes of the components j, stride + j, 2 stride + j, and so on. Each
+    /// component becomes a byte of `out`: `8 / bits * stride` bytes a vector, and [`UNPACK_SLACK`](crate::UNPACK_SLACK) more
+    /// at the end, which mean nothing.
+    ///
+    /// Panics unless vectors are whole and `out` is as long.
+    pub unpack: fn(&Tables, &[u8], usize, &mut [u8]),
 }
 
 impl LookupKernels {
     /// To be handed out only where the instruction set of `B` is available.
     pub(crate) const fn new<B: LookupBackend + Bytes>() -> LookupKernels {
-        LookupKernels { name: B::NAME, scan: entry::<B> }
+        LookupKernels { name: B::NAME, scan: entry::<B>, unpack: unpack::entry::<B> }
     }
 }
 

@@ -118,3 +118,30 @@ fn wrong_lengths_are_refused() {
         assert!(refused(|| scan(&tables, &codes, &terms, &terms[1..], query, &mut [0; 64], &mut [0; 2])));
     }
 }
+
+#[test]
+fn codes_become_bytes_by_their_table() {
+    let mut random = RandomBytes(5);
+    for bits in [1usize, 2, 4] {
+        let values = random.take(1 << bits);
+        let tables = tercet_kernels::UnpackTables::new(&values);
+        assert_eq!(tables.planes(), 8 / bits);
+        for (stride, count) in [(1, 1), (3, 40), (16, 3), (32, 5), (33, 2), (96, 33), (130, 2), (7, 0)] {
+            let packed = PlacedBytes::new(&random.take(stride * count), stride % 5);
+            let codes = packed.bytes();
+            let mut expected = Vec::new();
+            for vector in codes.chunks(stride) {
+                for plane in 0..8 / bits {
+                    let code = |byte: &u8| usize::from(byte >> (plane * bits)) & ((1 << bits) - 1);
+                    expected.extend(vector.iter().map(|byte| values[code(byte)]));
+                }
+            }
+            for kernels in every_variant() {
+                let mut out = vec![0; expected.len() + tercet_kernels::UNPACK_SLACK];
+                (kernels.lookup().unpack)(&tables, codes, stride, &mut out);
+                assert_eq!(out[..expected.len()], expected, "{} {bits} bits", kernels.lookup().name);
+                assert!(refused(|| (kernels.lookup().unpack)(&tables, codes, stride, &mut vec![0; 1])));
+            }
+        }
+    }
+}

@@ -110,7 +110,7 @@ fn check_codes(query: &[i8], codes: &[u8], scales: &[f32], stride: usize) {
         kernel.pack(query, stride, &mut panel, &mut begin);
         let (mut plain, mut best, mut at) = (vec![7.0; padded], vec![7.0; padded], vec![9; padded]);
         kernel.score((&panel, &begin), codes, scales, &mut plain);
-        kernel.score_at((&panel, &begin), codes, scales, &mut best, &mut at);
+        kernel.score_at((&panel, &begin), codes, scales, &[], &mut best, &mut at);
         for q in 0..count {
             let (mut expected, mut first) = (f32::NEG_INFINITY, 0);
             for (t, (codes, scale)) in codes.chunks(stride).zip(scales).enumerate() {
@@ -192,7 +192,7 @@ fn lengths_that_do_not_fit_are_refused() {
         assert!(refused(|| codes.score(packed, &[1; 16], &[1.0], &mut vec![0.0; n])));
         assert!(refused(|| codes.score(packed, &[1; 15], &[1.0; 2], &mut vec![0.0; n])));
         assert!(refused(|| codes.score(packed, &[1; 16], &[1.0; 2], &mut vec![0.0; 2 * n])));
-        assert!(refused(|| codes.score_at(packed, &[1; 16], &[1.0; 2], &mut vec![0.0; n], &mut [0])));
+        assert!(refused(|| codes.score_at(packed, &[1; 16], &[1.0; 2], &[], &mut vec![0.0; n], &mut [0])));
         codes.score((&[], &[]), &[], &[], &mut []);
     }
 }
@@ -211,5 +211,49 @@ proptest! {
         Just(dims),
     ))) {
         check(&query, &tokens, dims);
+    }
+}
+
+#[test]
+fn sums_of_tokens_begin_with_their_part() {
+    let mut random = RandomBytes(23);
+    for (stride, q, t) in [(4, 1, 1), (8, 17, 5), (32, 33, 29), (100, 16, 13)] {
+        let mut query = random.signed(q * stride);
+        query.iter_mut().for_each(|byte| *byte = (*byte).max(-127));
+        let codes = random.take(t * stride);
+        let scales: Vec<f32> = (0..t).map(|at| 0.5 + at as f32).collect();
+        let parts: Vec<u16> = random.take(t).iter().map(|byte| u16::from(byte % 3)).collect();
+        let more = |part: u16, token: usize| i32::from(part) * 1_000 - 700 * token as i32;
+        for kernels in every_variant() {
+            let kernel = kernels.maxsim_codes();
+            let padded = kernel.padded(q);
+            let (mut panel, mut first) = (vec![0; padded * stride], vec![0; padded]);
+            kernel.pack(&query, stride, &mut panel, &mut first);
+            let begin: Vec<i32> = (0..3 * padded)
+                .map(|at| first[at % padded] + more((at / padded) as u16, at % padded))
+                .collect();
+            let (mut plain, mut best, mut at) = (vec![0.0; padded], vec![0.0; padded], vec![0; padded]);
+            kernel.score_from((&panel, &begin), &codes, &scales, &parts, &mut plain);
+            kernel.score_at((&panel, &begin), &codes, &scales, &parts, &mut best, &mut at);
+            for token in 0..q {
+                let score = |t: usize| {
+                    let pairs = query[token * stride..][..stride].iter().zip(&codes[t * stride..]);
+                    let sum: i32 = pairs.map(|(&a, &b)| i32::from(a) * (i32::from(b) - 128)).sum();
+                    (sum + more(parts[t], token)) as f32 * scales[t]
+                };
+                let (first, expected) = (0..t)
+                    .map(|t| (t, score(t)))
+                    .fold((0, f32::MIN), |best, one| if one.1 > best.1 { one } else { best });
+                assert_eq!((plain[token], best[token], at[token]), (expected, expected, first as u32));
+            }
+            assert!(refused(|| kernel.score_from(
+                (&panel, &begin),
+                &codes,
+                &scales,
+                &vec![3; t],
+                &mut plain
+            )));
+            assert!(refused(|| kernel.score_from((&panel, &begin), &codes, &scales, &[], &mut plain[1..])));
+        }
     }
 }

@@ -1,17 +1,23 @@
 //! Documents' tokens in, sections out.
 
+use super::book::{Book, Coded, TRAIN_TOKENS, sample_of};
+use super::lists;
 use super::pool::pool;
 use super::spec::{Candidates, MultiSpec, TOKENS_MAX, TokenCodec};
 use super::tokens::Form;
 use super::{InnerSink, VERSION, inner};
+use crate::batch::in_parallel;
+use crate::cluster::sampled;
 use crate::dense::{DenseInput, DenseStream, EachVector, Work};
-use crate::sections::array_bytes;
+use crate::sections::{array_bytes, reserved};
 use crate::values::Values;
 use crate::{IndexError, SectionSink, Sections};
 use std::sync::{Mutex, PoisonError};
 
 /// Documents whose tokens are made ready as one piece of work.
 const PIECE: usize = 64;
+/// Tokens that are coded as one piece of work.
+const CODED: usize = 4_096;
 
 /// The tokens of the documents of one segment.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +30,7 @@ pub struct MultiInput<'a> {
     pub ends: &'a [u64],
     /// The tokens one after another, of the field's dims.
     pub tokens: &'a [f32],
-    /// The unit of each token; `None`: no units.
+    /// The unit of each token, [`NO_UNIT`](super::NO_UNIT) for none; `None`: no units.
     pub units: Option<&'a [u32]>,
     /// Whether what only makes searches faster (a graph over encodings) is left to a merge.
     pub plain: bool,
@@ -34,6 +40,8 @@ pub struct MultiInput<'a> {
 #[derive(Default)]
 struct Ready {
     ends: Vec<u64>,
+    /// Where centroids are to be found, else bytes and scales.
+    floats: Vec<f32>,
     bytes: Vec<u8>,
     scales: Vec<f32>,
     units: Vec<u32>,
@@ -47,10 +55,83 @@ pub fn build_multi(
     work: &Work<'_>,
 ) -> Result<Sections, IndexError> {
     let documents = check(spec, input)?;
-    let form = Form { codec: spec.codec, dims: spec.keep };
-    if matches!(spec.codec, TokenCodec::Residual(_)) {
-        return Err(IndexError::Unsupported { what: "a residual codec" });
+    let plain = Form { codec: plain_codec(spec.codec), dims: spec.keep };
+    let mut all = ready(spec, plain, input, work)?;
+    let mut sections = Sections::new();
+    let sparse = input.present.filter(|_| documents < input.rows as usize);
+    let tokens = all.ends.last().copied().unwrap_or(0);
+    let (mut form, mut coded, mut book) = (plain, Coded::default(), None);
+    if tokens >= TRAIN_TOKENS as u64 && !all.floats.is_empty() {
+        let trained = train(spec, &all.floats, work)?;
+        form = Form { codec: spec.codec, ..plain };
+        coded = code(&trained, form, &all.floats, work);
+        book = Some(trained);
     }
+    if !matches!(form.codec, TokenCodec::Residual(_)) {
+        // Pooling may leave too few tokens for centroids.
+        let Ready { floats, bytes, scales, .. } = &mut all;
+        floats.chunks(spec.keep).for_each(|token| form.write(token, bytes, scales));
+    }
+    let flags = [sparse.is_some(), input.units.is_some()];
+    head(&mut sections, form, documents as u32, tokens, flags, book.as_ref().map_or(0, Book::len) as u32)?;
+    section(&mut sections, "ends", array_bytes(&all.ends)?)?;
+    if let Some(rows) = sparse {
+        section(&mut sections, "rows", array_bytes(rows)?)?;
+    }
+    if matches!(form.codec, TokenCodec::Residual(_)) {
+        section(&mut sections, "tokens", coded.bytes)?;
+        section(&mut sections, "scales", array_bytes(&coded.scales)?)?;
+    } else {
+        section(&mut sections, "tokens", all.bytes)?;
+    }
+    if form.codec == TokenCodec::I8 {
+        section(&mut sections, "scales", array_bytes(&all.scales)?)?;
+    }
+    if let Some(book) = &book {
+        section(&mut sections, "nearest", array_bytes(&coded.nearest)?)?;
+        book.write(&mut sections)?;
+        if matches!(spec.candidates, Candidates::Centroids) {
+            lists::write(&mut sections, book.len(), &coded.nearest, &all.ends)?;
+        }
+    }
+    if input.units.is_some() {
+        section(&mut sections, "units", array_bytes(&all.units)?)?;
+    }
+    encodings(spec, input, &all.encodings, &mut sections, work)?;
+    Ok(sections)
+}
+
+/// The index of the encodings.
+fn encodings(
+    spec: &MultiSpec,
+    input: &MultiInput<'_>,
+    made: &[f32],
+    sections: &mut Sections,
+    work: &Work<'_>,
+) -> Result<(), IndexError> {
+    if let Candidates::Fde { kind, dense, .. } = &spec.candidates {
+        let (values, present) = (Values::F32(made), input.present);
+        if input.plain {
+            let plain = Plain { present, values: made, dims: dense.dims };
+            (kind.merge)(dense, input.rows, &plain, &mut InnerSink(sections), work)?;
+        } else {
+            let encodings = DenseInput { rows: input.rows, present, values, queries: None };
+            sections.extend(inner((kind.build)(dense, &encodings, work)?));
+        }
+    }
+    Ok(())
+}
+
+/// All documents, as floats where centroids are to be found.
+fn ready(
+    spec: &MultiSpec,
+    plain: Form,
+    input: &MultiInput<'_>,
+    work: &Work<'_>,
+) -> Result<Ready, IndexError> {
+    let documents = input.ends.len();
+    let given = input.ends.last().copied().unwrap_or(0);
+    let form = (!spec.book() || input.plain || given < TRAIN_TOKENS as u64).then_some(plain);
     let pieces: Vec<Mutex<Result<Ready, IndexError>>> =
         (0..documents.div_ceil(PIECE)).map(|_| Mutex::new(Ok(Ready::default()))).collect();
     work.parallel.run(pieces.len(), &|at| {
@@ -64,37 +145,46 @@ pub fn build_multi(
         let piece = piece.into_inner().unwrap_or_else(PoisonError::into_inner)?;
         let before = all.ends.last().copied().unwrap_or(0);
         all.ends.extend(piece.ends.iter().map(|end| before + end));
+        append(&mut all.floats, &piece.floats)?;
         append(&mut all.bytes, &piece.bytes)?;
         append(&mut all.scales, &piece.scales)?;
         append(&mut all.units, &piece.units)?;
         append(&mut all.encodings, &piece.encodings)?;
     }
-    let mut sections = Sections::new();
-    let sparse = input.present.filter(|_| documents < input.rows as usize);
-    let tokens = all.ends.last().copied().unwrap_or(0);
-    head(&mut sections, form, documents as u32, tokens, [sparse.is_some(), input.units.is_some()], 0)?;
-    section(&mut sections, "ends", array_bytes(&all.ends)?)?;
-    if let Some(rows) = sparse {
-        section(&mut sections, "rows", array_bytes(rows)?)?;
+    Ok(all)
+}
+
+/// How tokens are kept where there are no centroids.
+pub(super) fn plain_codec(codec: TokenCodec) -> TokenCodec {
+    if matches!(codec, TokenCodec::Residual(_)) { TokenCodec::I8 } else { codec }
+}
+
+/// Centroids of tokens.
+fn train(spec: &MultiSpec, tokens: &[f32], work: &Work<'_>) -> Result<Book, IndexError> {
+    let count = tokens.len() / spec.keep;
+    let places = sampled(count, sample_of(count), spec.seed);
+    let mut sample = reserved(places.len() * spec.keep)?;
+    for at in places {
+        sample.extend_from_slice(&tokens[at as usize * spec.keep..][..spec.keep]);
     }
-    section(&mut sections, "tokens", all.bytes)?;
-    if form.codec == TokenCodec::I8 {
-        section(&mut sections, "scales", array_bytes(&all.scales)?)?;
-    }
-    if input.units.is_some() {
-        section(&mut sections, "units", array_bytes(&all.units)?)?;
-    }
-    if let Candidates::Fde { kind, dense, .. } = &spec.candidates {
-        let (values, present) = (Values::F32(&all.encodings), input.present);
-        if input.plain {
-            let plain = Plain { present, values: &all.encodings, dims: dense.dims };
-            (kind.merge)(dense, input.rows, &plain, &mut InnerSink(&mut sections), work)?;
-        } else {
-            let encodings = DenseInput { rows: input.rows, present, values, queries: None };
-            sections.extend(inner((kind.build)(dense, &encodings, work)?));
-        }
-    }
-    Ok(sections)
+    Book::train(&sample, spec.keep, spec.bits(), count, spec.seed, work)
+}
+
+/// Tokens by a book, some a piece of work.
+fn code(book: &Book, form: Form, tokens: &[f32], work: &Work<'_>) -> Coded {
+    let coder = book.coder();
+    let pieces: Vec<&[f32]> = tokens.chunks(form.dims * CODED).collect();
+    let parts = in_parallel(work.parallel, pieces.len(), 1, &|at| {
+        let mut some = Coded::default();
+        coder.encode(pieces[at], form.stride(), &mut some);
+        some
+    });
+    parts.into_iter().fold(Coded::default(), |mut all, part| {
+        all.nearest.extend(part.nearest);
+        all.bytes.extend(part.bytes);
+        all.scales.extend(part.scales);
+        all
+    })
 }
 
 fn append<T: Copy>(all: &mut Vec<T>, more: &[T]) -> Result<(), IndexError> {
@@ -167,7 +257,7 @@ fn check(spec: &MultiSpec, input: &MultiInput<'_>) -> Result<usize, IndexError> 
 /// Prepares, pools, codes and encodes some documents.
 fn piece(
     spec: &MultiSpec,
-    form: Form,
+    form: Option<Form>,
     input: &MultiInput<'_>,
     documents: std::ops::Range<usize>,
 ) -> Result<Ready, IndexError> {
@@ -204,11 +294,16 @@ fn piece(
         };
         total += (tokens.len() / spec.keep) as u64;
         ready.ends.push(total);
-        ready
-            .bytes
-            .try_reserve(form.bytes() * tokens.len() / spec.keep)
-            .map_err(|_| IndexError::Memory { bytes: total })?;
-        tokens.chunks(spec.keep).for_each(|token| form.write(token, &mut ready.bytes, &mut ready.scales));
+        match form {
+            None => append(&mut ready.floats, tokens)?,
+            Some(form) => {
+                let bytes = form.bytes() * tokens.len() / spec.keep;
+                ready.bytes.try_reserve(bytes).map_err(|_| IndexError::Memory { bytes: bytes as u64 })?;
+                tokens
+                    .chunks(spec.keep)
+                    .for_each(|token| form.write(token, &mut ready.bytes, &mut ready.scales));
+            }
+        }
         if let Candidates::Fde { fde, .. } = &spec.candidates {
             ready.encodings.extend(fde.document(tokens)?);
         }

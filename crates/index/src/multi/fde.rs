@@ -29,6 +29,9 @@ pub const REPETITIONS_MAX: u32 = 256;
 /// The longest encoding, before and after it is folded.
 pub const FDE_DIMS_MAX: usize = 1 << 20;
 
+/// Outputs of a sketch up to which it is faster as a matrix, zeros and all.
+const SKETCH_MAX: u32 = 64;
+
 /// Lanes that the directions fill.
 const LANES: usize = 16;
 
@@ -110,7 +113,7 @@ pub struct Fde {
     directions: Vec<f32>,
     /// Columns of the directions.
     columns: usize,
-    /// Dense: a matrix of `dims` rows a repetition.
+    /// A matrix of `dims` rows a repetition: of the dense projection, and of a sketch of few outputs.
     dense: Vec<f32>,
     /// Sketch: the output and the sign of each component, a repetition after the other.
     sketch: Vec<(u32, f32)>,
@@ -174,6 +177,14 @@ impl Fde {
                     let places =
                         (0..dims as u32).map(|at| place(word(seed, Stream::Projection, repetition, at), to));
                     sketch.extend(places);
+                }
+                if to <= SKETCH_MAX {
+                    // What a component adds elsewhere is zero, which changes no sum: the same bits.
+                    dense = reserved(sketch.len() * to as usize)?;
+                    dense.resize(sketch.len() * to as usize, 0.0);
+                    for (row, (output, sign)) in dense.chunks_exact_mut(to as usize).zip(&sketch) {
+                        row[*output as usize] = *sign;
+                    }
                 }
             }
         }
@@ -307,7 +318,7 @@ impl Fde {
                     out[*at as usize * dims..][..dims].copy_from_slice(row);
                 }
             }
-            Projection::Dense(_) => {
+            Projection::Dense(_) | Projection::Sketch(_) if !self.dense.is_empty() => {
                 projected.clear();
                 projected.resize(counts.len() * block, 0.0);
                 let matrix = &self.dense[repetition * dims * block..][..dims * block];
@@ -316,7 +327,7 @@ impl Fde {
                     out[*at as usize * block..][..block].copy_from_slice(values);
                 }
             }
-            Projection::Sketch(_) => {
+            Projection::Dense(_) | Projection::Sketch(_) => {
                 let sketch = &self.sketch[repetition * dims..][..dims];
                 for (at, row) in counts.iter().zip(rows.chunks(dims)) {
                     let out = &mut out[*at as usize * block..][..block];

@@ -10,15 +10,17 @@
 //! - `scales`  of 8-bit codes f32, of residual codes f16: one a token;
 //! - `nearest` u16: the centroid of each token, `centroids` f32 and `levels` f32, the values of a residual code: only for
 //!   residual codes (`residual.rs`);
-//! - `units`   u32: the unit (a sentence, a proposition) of each token; only where some were given;
+//! - `units`   u32: the unit (a sentence, a proposition) of each token, 2^32 - 1 for none; only where some were given;
 //! - `fde. ...` the sections of the dense index over the documents' encodings, in the same rows.
 //!
 //! Tokens are checked, cut to their first components, scaled to unit length and pooled on the way in (`spec.rs`,
 //! `pool.rs`). A score is the same bits whether a document was a candidate or met in a scan, and with 8-bit codes on every
 //! instruction set. Ties go to the lower row.
 
+mod book;
 mod build;
 mod fde;
+mod lists;
 mod merge;
 mod pool;
 mod query;
@@ -27,12 +29,13 @@ mod reader;
 mod spec;
 mod tokens;
 
+pub use book::TRAIN_TOKENS;
 pub use build::{MultiInput, build_multi};
 pub use fde::{BITS_MAX, FDE_DIMS_MAX, Fde, FdeParams, Projection, REPETITIONS_MAX, carve};
 pub use merge::{EachDocument, MultiSource, MultiStream, merge_multi};
 pub use query::{Aligned, MultiQuery, QueryTokens};
 pub use reader::{MultiReader, MultiSearch};
-pub use spec::{Candidates, MultiSpec, QUERY_TOKENS_MAX, TOKENS_MAX, TokenCodec};
+pub use spec::{Candidates, MultiSpec, NO_UNIT, QUERY_TOKENS_MAX, TOKENS_MAX, TokenCodec};
 
 use crate::sections::Sections;
 use crate::{IndexError, Section, SectionSink, SectionSource};

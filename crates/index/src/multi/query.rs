@@ -1,11 +1,17 @@
 //! A query's tokens, laid out for the kernels once and compared with any number of documents.
 
+use super::book::View;
 use super::fde::carve;
+use super::lists::Table;
 use super::spec::{Candidates, MultiSpec, QUERY_TOKENS_MAX, TokenCodec};
 use super::tokens::{Form, Slice, code, scale};
 use crate::IndexError;
+use std::cell::RefCell;
 use std::ops::Range;
-use tercet_kernels::{Kernels, kernels};
+use tercet_kernels::{Kernels, UNPACK_SLACK, UnpackTables, f16_to_f32, kernels};
+
+/// Tokens whose residual codes become bytes at once, to stay in the nearest cache.
+const PIECE: usize = 32;
 
 /// The tokens of a query as they are given.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +58,38 @@ pub struct MultiQuery {
     padded: usize,
     floats: Vec<f32>,
     codes: (Vec<i8>, Vec<i32>),
+    /// The tokens that are compared, where segments have centroids.
+    tokens: Vec<f32>,
     /// The encoding, where there are some.
     pub(super) fde: Vec<f32>,
+}
+
+/// A query beside the centroids of a segment.
+#[derive(Debug)]
+pub(super) struct Beside {
+    /// For candidates.
+    pub(super) table: Option<Table>,
+    residual: Option<Residual>,
+}
+
+/// A query for residual codes: the kernel's codes are levels, and the sums begin with the products of the centroids.
+#[derive(Debug)]
+struct Residual {
+    panel: Vec<i8>,
+    begin: Vec<i32>,
+    steps: Vec<f32>,
+    tables: UnpackTables,
+}
+
+/// A document's tokens as they lie, and the centroid of each where there are some.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed<'a> {
+    pub(super) slice: Slice<'a>,
+    pub(super) nearest: &'a [u16],
+}
+
+thread_local! {
+    static BYTES: RefCell<(Vec<u8>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
 impl MultiQuery {
@@ -85,7 +121,7 @@ impl MultiQuery {
             factors.push(weight(at));
         }
         let encoding = match &spec.candidates {
-            Candidates::None => Vec::new(),
+            Candidates::None | Candidates::Centroids => Vec::new(),
             Candidates::Fde { fde, .. } => {
                 let weighted = tokens
                     .chunks(keep)
@@ -104,7 +140,12 @@ impl MultiQuery {
             places = firsts.into_iter().filter_map(|first| places.get(first).copied()).collect();
             (tokens, factors) = (sums, vec![1.0; places.len()]);
         }
-        Self::lay(Form { codec: spec.codec, dims: keep }, &tokens, places, factors, encoding)
+        let mut ready =
+            Self::lay(Form { codec: spec.codec, dims: keep }, &tokens, places, factors, encoding)?;
+        if spec.book() {
+            ready.tokens = tokens;
+        }
+        Ok(ready)
     }
 
     fn lay(
@@ -124,16 +165,14 @@ impl MultiQuery {
             padded: 0,
             floats: Vec::new(),
             codes: (Vec::new(), Vec::new()),
+            tokens: Vec::new(),
             fde,
         };
-        if form.codec == TokenCodec::I8 {
-            let stride = form.stride();
-            let mut codes = vec![0i8; ready.places.len() * stride];
-            for (codes, token) in codes.chunks_mut(stride).zip(tokens.chunks(form.dims)) {
-                let (step, inverse) = scale(token);
-                codes.iter_mut().zip(token).for_each(|(to, x)| *to = code(*x, inverse) as i8);
-                ready.steps.push(step);
-            }
+        // Segments of few tokens keep 8-bit codes where residual codes are asked for.
+        if matches!(form.codec, TokenCodec::I8 | TokenCodec::Residual(_)) {
+            let stride = Form { codec: TokenCodec::I8, ..form }.stride();
+            let (codes, steps) = coded(tokens, form.dims, stride);
+            ready.steps = steps;
             ready.padded = kernels.maxsim_codes().padded(ready.places.len());
             ready.codes = (vec![0; ready.padded * stride], vec![0; ready.padded]);
             kernels.maxsim_codes().pack(&codes, stride, &mut ready.codes.0, &mut ready.codes.1);
@@ -158,32 +197,133 @@ impl MultiQuery {
 
     /// Whether it was made for tokens of this form.
     pub(super) fn fits(&self, form: Form) -> bool {
-        self.form == form
+        let few = matches!(self.form.codec, TokenCodec::Residual(_)) && form.codec == TokenCodec::I8;
+        self.form.dims == form.dims && (self.form.codec == form.codec || few)
+    }
+
+    /// Beside the centroids of a segment; with `lists`, for candidates too.
+    pub(super) fn beside(&self, view: View<'_>, lists: bool) -> Beside {
+        let (count, centroids, stride) = (self.len(), view.len(), view.stride());
+        let (codes, steps) = coded(&self.tokens, view.dims, stride);
+        let mut sums = vec![0; count * centroids];
+        if count > 0 {
+            (self.kernels.u8().tile)(&codes, view.codes, stride, &mut sums);
+        }
+        let mut products = vec![0.0; sums.len()];
+        for token in 0..count {
+            let bytes = &codes[token * stride..(token + 1) * stride];
+            let middle = 128 * bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
+            let range = token * centroids..(token + 1) * centroids;
+            for ((product, sum), scale) in
+                products[range.clone()].iter_mut().zip(&sums[range]).zip(view.scales)
+            {
+                *product = sum.wrapping_sub(middle) as f32 * (steps[token] * scale);
+            }
+        }
+        Beside {
+            table: lists.then(|| Table::new(&products, centroids, &self.factors)),
+            residual: (view.bits > 0).then(|| self.residual(view, &products)),
+        }
+    }
+
+    /// For residual codes: `products` of each token with all centroids.
+    fn residual(&self, view: View<'_>, products: &[f32]) -> Residual {
+        let kernel = self.kernels.maxsim_codes();
+        let (step, _, deviations) = view.levels();
+        let form = Form { codec: TokenCodec::Residual(view.bits as u8), dims: view.dims };
+        let stride = form.stride() * 8 / view.bits as usize;
+        let turned: Vec<f32> = self
+            .tokens
+            .chunks_exact(view.dims.max(1))
+            .flat_map(|token| token.iter().zip(deviations).map(|(x, deviation)| x * deviation))
+            .collect();
+        let (codes, mut steps) = coded(&turned, view.dims, stride);
+        let padded = kernel.padded(self.len());
+        let (mut panel, mut first) = (vec![0; padded * stride], vec![0; padded]);
+        kernel.pack(&codes, stride, &mut panel, &mut first);
+        let mut begin = Vec::with_capacity(padded * view.len());
+        (0..view.len()).for_each(|_| begin.extend_from_slice(&first));
+        for (token, (products, worth)) in products.chunks_exact(view.len().max(1)).zip(&mut steps).enumerate()
+        {
+            *worth *= step;
+            let inverse = if *worth > f32::MIN_POSITIVE { 1.0 / *worth } else { 0.0 };
+            for (begin, product) in begin.chunks_exact_mut(padded).zip(products) {
+                // With the products of levels that stays within i32.
+                begin[token] += (product * inverse).round().clamp(-BEGIN_MAX, BEGIN_MAX) as i32;
+            }
+        }
+        Residual { panel, begin, steps, tables: view.tables() }
     }
 
     /// The score of a document. `best` is memory to use again.
-    pub(super) fn score(&self, tokens: Slice<'_>, best: &mut Vec<f32>) -> f32 {
+    pub(super) fn score(&self, beside: Option<&Beside>, tokens: Placed<'_>, best: &mut Vec<f32>) -> f32 {
         best.resize(self.padded, 0.0);
-        match tokens {
+        match tokens.slice {
             Slice::F32(tokens) => (self.kernels.maxsim().f32)(&self.floats, tokens, self.form.dims, best),
             Slice::F16(tokens) => (self.kernels.maxsim().f16)(&self.floats, tokens, self.form.dims, best),
             Slice::I8(codes, scales) => {
                 self.kernels.maxsim_codes().score((&self.codes.0, &self.codes.1), codes, scales, best);
             }
+            Slice::Residual(codes, scales) => {
+                let Some(Beside { residual: Some(query), .. }) = beside else { return f32::NEG_INFINITY };
+                self.pieces(query, codes, scales, tokens.nearest, best, None);
+                return self.total(best, &query.steps);
+            }
         }
-        self.total(best)
+        self.total(best, &self.steps)
+    }
+
+    /// The maxima over residual codes, some tokens at a time, and the token of each.
+    fn pieces(
+        &self,
+        query: &Residual,
+        codes: &[u8],
+        scales: &[u16],
+        nearest: &[u16],
+        best: &mut [f32],
+        mut at: Option<&mut [u32]>,
+    ) {
+        let (kernel, bytes_each) = (self.kernels.maxsim_codes(), codes.len() / scales.len().max(1));
+        let packed = (&query.panel[..], &query.begin[..]);
+        best.fill(f32::NEG_INFINITY);
+        BYTES.with_borrow_mut(|(bytes, some)| {
+            let pieces = codes.chunks(PIECE * bytes_each.max(1)).zip(scales.chunks(PIECE));
+            for (piece, ((codes, scales), nearest)) in pieces.zip(nearest.chunks(PIECE)).enumerate() {
+                let wide: [f32; PIECE] =
+                    std::array::from_fn(|i| scales.get(i).map_or(0.0, |x| f16_to_f32(*x)));
+                let wide = &wide[..scales.len()];
+                let len = codes.len() * query.tables.planes();
+                bytes.resize(len + UNPACK_SLACK, 0);
+                (self.kernels.lookup().unpack)(&query.tables, codes, bytes_each, bytes);
+                some.resize(best.len(), 0.0);
+                let Some(at) = &mut at else {
+                    kernel.score_from(packed, &bytes[..len], wide, nearest, some);
+                    best.iter_mut()
+                        .zip(some.iter())
+                        .for_each(|(best, x)| *best = if *x > *best { *x } else { *best });
+                    continue;
+                };
+                let mut places = vec![0; best.len()];
+                kernel.score_at(packed, &bytes[..len], wide, nearest, some, &mut places);
+                let each = best.iter_mut().zip(at.iter_mut()).zip(some.iter().zip(&places));
+                for ((best, at), (x, place)) in each.filter(|((best, _), (x, _))| *x > *best) {
+                    (*best, *at) = (*x, (piece * PIECE) as u32 + place);
+                }
+            }
+        });
     }
 
     /// The maxima weighted and added, in the order of the query.
-    fn total(&self, best: &[f32]) -> f32 {
-        let each = best.iter().zip(&self.steps).zip(&self.factors);
+    fn total(&self, best: &[f32], steps: &[f32]) -> f32 {
+        let each = best.iter().zip(steps).zip(&self.factors);
         each.fold(0.0, |sum, ((best, step), factor)| sum + best * step * factor)
     }
 
     /// What each token of the query is nearest to among the tokens of a document.
-    pub(super) fn align(&self, tokens: Slice<'_>) -> Vec<Aligned> {
+    pub(super) fn align(&self, beside: Option<&Beside>, tokens: Placed<'_>) -> Vec<Aligned> {
         let (mut best, mut at) = (vec![0.0; self.padded], vec![0; self.padded]);
-        match tokens {
+        let mut steps = &self.steps;
+        match tokens.slice {
             Slice::F32(tokens) => {
                 (self.kernels.maxsim().f32_at)(&self.floats, tokens, self.form.dims, &mut best, &mut at);
             }
@@ -192,10 +332,15 @@ impl MultiQuery {
             }
             Slice::I8(codes, scales) => {
                 let packed = (&self.codes.0[..], &self.codes.1[..]);
-                self.kernels.maxsim_codes().score_at(packed, codes, scales, &mut best, &mut at);
+                self.kernels.maxsim_codes().score_at(packed, codes, scales, &[], &mut best, &mut at);
+            }
+            Slice::Residual(codes, scales) => {
+                let Some(Beside { residual: Some(query), .. }) = beside else { return Vec::new() };
+                self.pieces(query, codes, scales, tokens.nearest, &mut best, Some(&mut at));
+                steps = &query.steps;
             }
         }
-        let each = self.places.iter().zip(&at).zip(best.iter().zip(&self.steps));
+        let each = self.places.iter().zip(&at).zip(best.iter().zip(steps));
         each.map(|((query, token), (best, step))| Aligned {
             query: *query,
             token: *token,
@@ -222,4 +367,19 @@ impl MultiQuery {
         }
         Ok(found)
     }
+}
+
+/// What the products of a centroid may come to.
+const BEGIN_MAX: f32 = (1 << 29) as f32;
+
+/// Tokens as signed bytes, `stride` each, and what a step of each is worth.
+fn coded(tokens: &[f32], dims: usize, stride: usize) -> (Vec<i8>, Vec<f32>) {
+    let count = tokens.len() / dims.max(1);
+    let (mut codes, mut steps) = (vec![0i8; count * stride], Vec::with_capacity(count));
+    for (codes, token) in codes.chunks_mut(stride.max(1)).zip(tokens.chunks(dims.max(1))) {
+        let (step, inverse) = scale(token);
+        codes.iter_mut().zip(token).for_each(|(to, x)| *to = code(*x, inverse) as i8);
+        steps.push(step);
+    }
+    (codes, steps)
 }

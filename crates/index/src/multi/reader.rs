@@ -1,8 +1,10 @@
 //! Opening a segment's tokens, scores, and the ways of a search.
 
-use super::query::{Aligned, MultiQuery};
-use super::spec::{Candidates, MultiSpec, TOKENS_MAX, TokenCodec};
-use super::tokens::{Column, Form, Slice};
+use super::book::{Stored, View};
+use super::lists::{self, Lists};
+use super::query::{Aligned, Beside, MultiQuery, Placed};
+use super::spec::{Candidates, MultiSpec, NO_UNIT, TOKENS_MAX, TokenCodec};
+use super::tokens::{Column, Form};
 use super::{Inner, VERSION};
 use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
 use crate::values::Values;
@@ -50,11 +52,15 @@ pub struct MultiReader {
     ends: Array<u64>,
     column: Column,
     units: Option<Array<u32>>,
+    /// Centroids, and the one of each token.
+    book: Option<(Stored, Array<u16>)>,
+    lists: Option<Lists>,
     fde: Option<Box<dyn DenseReader>>,
 }
 
 thread_local! {
     static BEST: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<lists::Scratch> = RefCell::default();
 }
 
 impl MultiReader {
@@ -75,8 +81,11 @@ impl MultiReader {
             (3, bits @ (1 | 2 | 4)) => TokenCodec::Residual(bits as u8),
             (codec, bits) => return Err(corrupt(format!("no codec {codec} of {bits} bits"))),
         };
-        let form = Form { codec: spec.codec, dims: spec.keep };
-        if dims as usize != spec.keep || codec != spec.codec {
+        let form = Form { codec, dims: spec.keep };
+        // A segment of few tokens has no centroids yet.
+        let few = spec.bits() > 0 && codec == TokenCodec::I8 && head[8] == 0;
+        if dims as usize != spec.keep || (codec != spec.codec && !few) {
+            let form = Form { codec: spec.codec, ..form };
             return Err(corrupt(format!("{codec:?} of {dims} dims where the field has {form:?}")));
         }
         let sparse = flags & 1 != 0;
@@ -84,6 +93,15 @@ impl MultiReader {
             return Err(corrupt(format!("{documents} documents of {rows} rows, flags {flags}")));
         }
         let tokens = u64::from(head[6]) | u64::from(head[7]) << 32;
+        let centroids = head[8];
+        if centroids == 0 && matches!(codec, TokenCodec::Residual(_)) {
+            return Err(corrupt(format!("no centroids for {form:?}")));
+        }
+        let book = || {
+            let stored = Stored::open(source, spec.keep, spec.bits(), centroids)?;
+            Ok::<_, IndexError>((stored, Array::open_len(source, "nearest", tokens)?))
+        };
+        let by_lists = centroids > 0 && matches!(spec.candidates, Candidates::Centroids);
         Ok(MultiReader {
             form,
             rows,
@@ -93,8 +111,11 @@ impl MultiReader {
             ends: Array::open_len(source, "ends", documents.into())?,
             column: Column::open(source, form, tokens)?,
             units: (flags & 2 != 0).then(|| Array::open_len(source, "units", tokens)).transpose()?,
+            // Whoever only wants the tokens need not have what finds them.
+            book: (centroids > 0 && spec.book()).then(book).transpose()?,
+            lists: by_lists.then(|| Lists::open(source, centroids)).transpose()?,
             fde: match &spec.candidates {
-                Candidates::None => None,
+                Candidates::None | Candidates::Centroids => None,
                 Candidates::Fde { kind, dense, .. } => Some((kind.open)(dense, rows, &Inner(source))?),
             },
         })
@@ -122,7 +143,7 @@ impl MultiReader {
 
     /// Bytes that a token takes, units aside.
     pub fn bytes_per_token(&self) -> usize {
-        self.form.bytes()
+        self.form.bytes() + self.lists.as_ref().map_or(0, |_| if self.residual() { 0 } else { 2 })
     }
 
     /// Whether tokens have units.
@@ -161,8 +182,50 @@ impl MultiReader {
         Ok(part)
     }
 
-    fn slice(&self, slot: usize) -> Result<Slice<'_>, IndexError> {
-        self.column.slice(self.form, self.part(slot)?)
+    /// How tokens are kept.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    fn residual(&self) -> bool {
+        matches!(self.form.codec, TokenCodec::Residual(_))
+    }
+
+    /// Centroids of a segment that has some; those that lists are for are in `search`.
+    pub(super) fn stored_book(&self) -> Option<&Stored> {
+        self.book.as_ref().map(|(stored, _)| stored)
+    }
+
+    /// A query beside the centroids, where codes need them.
+    fn beside(&self, query: &MultiQuery, lists: bool) -> Result<Option<Beside>, IndexError> {
+        let wanted = self.book.as_ref().filter(|_| lists || self.residual());
+        wanted.map(|(stored, _)| Ok(query.beside(stored.view()?, lists))).transpose()
+    }
+
+    fn slice(&self, slot: usize) -> Result<Placed<'_>, IndexError> {
+        self.placed(self.part(slot)?)
+    }
+
+    /// Some tokens, and the centroid of each where codes need it.
+    fn placed(&self, tokens: Range<usize>) -> Result<Placed<'_>, IndexError> {
+        let nearest = if self.residual() { self.nearest(tokens.clone())? } else { &[] };
+        Ok(Placed { slice: self.column.slice(self.form, tokens)?, nearest })
+    }
+
+    /// The centroids of some tokens, each one that is there.
+    fn nearest(&self, tokens: Range<usize>) -> Result<&[u16], IndexError> {
+        let Some((stored, nearest)) = &self.book else { return Ok(&[]) };
+        let some = nearest.slice(tokens)?;
+        if some.iter().fold(0, |most, at| usize::from(*at).max(most)) >= stored.len() {
+            return Err(nearest.corrupt("a token at a centroid that is not there"));
+        }
+        Ok(some)
+    }
+
+    fn floats(&self, tokens: Range<usize>) -> Result<Vec<f32>, IndexError> {
+        let Placed { slice, nearest } = self.placed(tokens)?;
+        let view: Option<View<'_>> = self.book.as_ref().map(|(stored, _)| stored.view()).transpose()?;
+        Ok(slice.to_f32(self.form, view.map(|view| (view, nearest))))
     }
 
     /// How many tokens a row has, their bytes as they lie and those of their scales, and their units: for a merge.
@@ -170,26 +233,28 @@ impl MultiReader {
         let Some(slot) = self.slot(row)? else { return Ok(None) };
         let part = self.part(slot)?;
         let (bytes, scales) = self.column.slice(self.form, part.clone())?.bytes();
+        let nearest = self.nearest(part.clone())?;
         let units = self.units.as_ref().map(|units| units.slice(part.clone())).transpose()?;
-        Ok(Some(Raw { tokens: part.len(), bytes, scales, units }))
+        Ok(Some(Raw { tokens: part.len(), bytes, scales, nearest, units }))
     }
 
     /// The tokens of a row as they are kept, as f32; `None` when it has none.
     pub fn stored(&self, row: u32) -> Result<Option<Vec<f32>>, IndexError> {
-        self.slot(row)?.map(|slot| Ok(self.slice(slot)?.to_f32(self.form))).transpose()
+        self.slot(row)?.map(|slot| self.floats(self.part(slot)?)).transpose()
     }
 
     /// The score of a row; `None` when it has no tokens. The bits that a search gives.
     pub fn score(&self, query: &MultiQuery, row: u32) -> Result<Option<f32>, IndexError> {
         let slot = self.slot(row)?.filter(|_| query.fits(self.form));
-        let score = |slot| BEST.with_borrow_mut(|best| Ok(query.score(self.slice(slot)?, best)));
-        slot.map(score).transpose()
+        let Some(slot) = slot else { return Ok(None) };
+        let beside = self.beside(query, false)?;
+        BEST.with_borrow_mut(|best| Ok(Some(query.score(beside.as_ref(), self.slice(slot)?, best))))
     }
 
     /// What each token of a query is nearest to in a row.
     pub fn align(&self, query: &MultiQuery, row: u32) -> Result<Vec<Aligned>, IndexError> {
         match self.slot(row)?.filter(|_| query.fits(self.form)) {
-            Some(slot) => Ok(query.align(self.slice(slot)?)),
+            Some(slot) => Ok(query.align(self.beside(query, false)?.as_ref(), self.slice(slot)?)),
             None => Ok(Vec::new()),
         }
     }
@@ -201,42 +266,44 @@ impl MultiReader {
             return Ok(None);
         };
         let part = self.part(slot)?;
-        let mut best = Vec::new();
-        query.best_unit(units.slice(part.clone())?, |range| {
+        let (beside, mut best) = (self.beside(query, false)?, Vec::new());
+        let found = query.best_unit(units.slice(part.clone())?, |range| {
             let tokens = part.start + range.start..part.start + range.end;
-            Ok(query.score(self.column.slice(self.form, tokens)?, &mut best))
-        })
+            Ok(query.score(beside.as_ref(), self.placed(tokens)?, &mut best))
+        })?;
+        Ok(found.filter(|(unit, _)| *unit != NO_UNIT))
     }
 
     /// What a document scores in a search.
     fn scored(
         &self,
-        query: &MultiQuery,
+        (query, beside): (&MultiQuery, Option<&Beside>),
         slot: usize,
         by_unit: bool,
         best: &mut Vec<f32>,
     ) -> Result<f32, IndexError> {
         let Some(units) = self.units.as_ref().filter(|_| by_unit) else {
-            return Ok(query.score(self.slice(slot)?, best));
+            return Ok(query.score(beside, self.slice(slot)?, best));
         };
         let part = self.part(slot)?;
         let found = query.best_unit(units.slice(part.clone())?, |range| {
             let tokens = part.start + range.start..part.start + range.end;
-            Ok(query.score(self.column.slice(self.form, tokens)?, best))
+            Ok(query.score(beside, self.placed(tokens)?, best))
         })?;
         Ok(found.map_or(f32::NEG_INFINITY, |(_, score)| score))
     }
 
-    /// The unit of each token of a row, as kept; `None` when it has no tokens, or there are no units.
+    /// The unit of each token of a row, as kept; `None` when it has no tokens, or none of them a unit.
     pub fn units(&self, row: u32) -> Result<Option<&[u32]>, IndexError> {
         let (Some(units), Some(slot)) = (&self.units, self.slot(row)?) else { return Ok(None) };
-        units.slice(self.part(slot)?).map(Some)
+        let units = units.slice(self.part(slot)?)?;
+        Ok(Some(units).filter(|units| units.iter().any(|unit| *unit != NO_UNIT)))
     }
 
-    /// The unit of a token of a row, as kept.
+    /// The unit of a token of a row, as kept; `None` for one without.
     pub fn unit(&self, row: u32, token: u32) -> Result<Option<u32>, IndexError> {
         let (Some(units), Some(slot)) = (&self.units, self.slot(row)?) else { return Ok(None) };
-        Ok(units.slice(self.part(slot)?)?.get(token as usize).copied())
+        Ok(units.slice(self.part(slot)?)?.get(token as usize).copied().filter(|unit| *unit != NO_UNIT))
     }
 
     /// Offers rows and their scores to `top`: all of them, or those in `allowed`; or the candidates of both.
@@ -250,11 +317,54 @@ impl MultiReader {
         if self.documents == 0 || top.k() == 0 || !query.fits(self.form) {
             return Ok(Answered::SCAN);
         }
-        let wanted = self.candidates(search, top);
-        let (Some(fde), Some(wanted)) = (&self.fde, wanted) else {
-            let complete = self.scan(query, search, top, counters)?;
+        let wanted = self.candidates(search, top).filter(|_| self.fde.is_some() || self.lists.is_some());
+        let beside = self.beside(query, wanted.is_some() && self.lists.is_some())?;
+        let asked = (query, beside.as_ref());
+        let Some(wanted) = wanted else {
+            let complete = self.scan(asked, search, top, counters)?;
             return Ok(Answered { exact: complete, complete, path: Path::Scan });
         };
+        let (mut slots, mut answered) = match (&self.fde, &beside) {
+            (Some(fde), _) => self.by_encoding(fde.as_ref(), query, search, wanted, counters)?,
+            (None, Some(Beside { table: Some(table), .. })) => (
+                self.by_centroids(table, search, wanted)?,
+                Answered { exact: false, complete: true, path: Path::Lists },
+            ),
+            (None, _) => (Vec::new(), Answered::SCAN),
+        };
+        counters.vectors_scored += slots.len() as u64;
+        // By place, so that tokens are read in the order in which they lie.
+        slots.sort_unstable();
+        BEST.with_borrow_mut(|best| {
+            for (at, slot) in (0..).zip(slots) {
+                if at % DOCUMENTS_A_LOOK == 0 && search.stop.is_some_and(|stop| stop()) {
+                    answered.complete = false;
+                    break;
+                }
+                if let Some(row) = self.row(slot)? {
+                    top.push(self.scored(asked, slot as usize, search.by_unit, best)?, row);
+                }
+            }
+            Ok::<_, IndexError>(())
+        })?;
+        Ok(Answered { exact: false, ..answered })
+    }
+
+    /// The row of a place, where there is one.
+    fn row(&self, slot: u32) -> Result<Option<u32>, IndexError> {
+        let row = self.slots.as_ref().map_or(Ok(slot), |slots| slots.get(slot as usize))?;
+        Ok((slot < self.documents && row < self.rows).then_some(row))
+    }
+
+    /// The places of the best documents by their encodings.
+    fn by_encoding(
+        &self,
+        fde: &dyn DenseReader,
+        query: &MultiQuery,
+        search: &MultiSearch<'_>,
+        wanted: usize,
+        counters: &mut Counters,
+    ) -> Result<(Vec<u32>, Answered), IndexError> {
         let mut found = TopK::new(wanted);
         let by_encoding = DenseSearch {
             effort: Effort::Ef(wanted.min(u32::MAX as usize) as u32),
@@ -265,24 +375,30 @@ impl MultiReader {
         let mut of_encodings = Counters::default();
         let answered = fde.search(&by_encoding, &mut found, &mut of_encodings)?;
         counters.hops += of_encodings.hops;
-        counters.vectors_scored += found.len() as u64;
-        // By row, so that tokens are read in the order in which they lie.
-        let mut rows: Vec<u32> = found.into_sorted().into_iter().map(|hit| hit.row).collect();
-        rows.sort_unstable();
-        let mut complete = answered.complete;
-        BEST.with_borrow_mut(|best| {
-            for (at, row) in (0..).zip(rows) {
-                if at % DOCUMENTS_A_LOOK == 0 && search.stop.is_some_and(|stop| stop()) {
-                    complete = false;
-                    break;
-                }
-                if let Some(slot) = self.slot(row)? {
-                    top.push(self.scored(query, slot, search.by_unit, best)?, row);
-                }
-            }
-            Ok::<_, IndexError>(())
-        })?;
-        Ok(Answered { exact: false, complete, path: answered.path })
+        let mut slots = Vec::with_capacity(found.len());
+        for hit in found.into_sorted() {
+            slots.extend(self.slot(hit.row)?.map(|slot| slot as u32));
+        }
+        Ok((slots, answered))
+    }
+
+    /// The places of the best documents by their centroids.
+    fn by_centroids(
+        &self,
+        table: &lists::Table,
+        search: &MultiSearch<'_>,
+        wanted: usize,
+    ) -> Result<Vec<u32>, IndexError> {
+        let Some(lists) = &self.lists else { return Ok(Vec::new()) };
+        let rows = self.slots.as_ref().map(|slots| slots.all()).transpose()?;
+        let may = |slot: u32| {
+            let row = rows.map_or(Some(slot), |rows| rows.get(slot as usize).copied());
+            search.allowed.is_none_or(|allowed| row.is_some_and(|row| allowed.contains(row)))
+        };
+        let nearest = |slot: u32| self.nearest(self.part(slot as usize)?);
+        SCRATCH.with_borrow_mut(|scratch| {
+            lists.candidates(table, (self.documents, wanted), &may, &nearest, scratch)
+        })
     }
 
     /// How many candidates are compared; `None` where all documents are: when that is asked for, when there is a radius,
@@ -300,7 +416,7 @@ impl MultiReader {
     /// Compares all allowed documents; false when it was stopped.
     fn scan(
         &self,
-        query: &MultiQuery,
+        asked: (&MultiQuery, Option<&Beside>),
         search: &MultiSearch<'_>,
         top: &mut TopK,
         counters: &mut Counters,
@@ -314,7 +430,7 @@ impl MultiReader {
                 let row = slots.map_or(Some(slot), |slots| slots.get(slot as usize).copied());
                 let Some(row) = row.filter(|row| *row < self.rows) else { continue };
                 if search.allowed.is_none_or(|allowed| allowed.contains(row)) {
-                    top.push(self.scored(query, slot as usize, search.by_unit, best)?, row);
+                    top.push(self.scored(asked, slot as usize, search.by_unit, best)?, row);
                     counters.vectors_scored += 1;
                 }
             }
@@ -354,6 +470,13 @@ impl MultiReader {
             }
         }
         self.column.verify()?;
+        if let Some((stored, nearest)) = &self.book {
+            stored.verify()?;
+            if nearest.all()?.iter().any(|at| usize::from(*at) >= stored.len()) {
+                return Err(nearest.corrupt("a token at a centroid that is not there"));
+            }
+        }
+        self.lists.as_ref().map_or(Ok(()), |lists| lists.verify(self.documents))?;
         self.units.as_ref().map_or(Ok(()), |units| units.all().map(|_| ()))?;
         self.fde.as_ref().map_or(Ok(()), |fde| fde.verify())
     }
@@ -364,5 +487,7 @@ pub(super) struct Raw<'a> {
     pub(super) tokens: usize,
     pub(super) bytes: &'a [u8],
     pub(super) scales: &'a [u8],
+    /// The centroid of each token, where there are some.
+    pub(super) nearest: &'a [u16],
     pub(super) units: Option<&'a [u32]>,
 }

@@ -10,6 +10,12 @@ pub const TOKENS_MAX: usize = 65_536;
 /// The most tokens of a query.
 pub const QUERY_TOKENS_MAX: usize = 4_096;
 
+/// Bytes that a merge holds for a document of some hundred tokens: the centroid and the scale of each, its lists.
+const BOOK_BYTES: u64 = 1_600;
+
+/// The unit of a token that has none, beside others that have.
+pub const NO_UNIT: u32 = u32::MAX;
+
 /// How token vectors are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenCodec {
@@ -37,6 +43,8 @@ pub enum Candidates {
         /// Its settings: the inner product over encodings.
         dense: DenseSpec,
     },
+    /// By the centroids that tokens are near (`lists.rs`). A segment of too few tokens for centroids compares all.
+    Centroids,
 }
 
 /// A multi-vector field.
@@ -93,12 +101,24 @@ impl MultiSpec {
         Ok(MultiSpec { candidates: Candidates::Fde { fde, kind, dense }, ..self })
     }
 
+    /// Whether segments of enough tokens have centroids.
+    pub(super) fn book(&self) -> bool {
+        matches!(self.codec, TokenCodec::Residual(_)) || matches!(self.candidates, Candidates::Centroids)
+    }
+
+    /// Bits of a residual code; 0 without.
+    pub(super) fn bits(&self) -> u32 {
+        if let TokenCodec::Residual(bits) = self.codec { bits.into() } else { 0 }
+    }
+
     /// Bytes that a merge holds for each document, about: its row and end, and what the index of encodings holds.
     pub fn merge_bytes(&self) -> u64 {
-        12 + match &self.candidates {
-            Candidates::None => 0,
-            Candidates::Fde { kind, dense, .. } => (kind.merge_bytes)(dense),
-        }
+        let tokens = if self.book() { BOOK_BYTES } else { 0 };
+        12 + tokens
+            + match &self.candidates {
+                Candidates::None | Candidates::Centroids => 0,
+                Candidates::Fde { kind, dense, .. } => (kind.merge_bytes)(dense),
+            }
     }
 
     /// A token as it is compared: the first components, of unit length where that is asked for. False for a vector

@@ -1,5 +1,6 @@
 //! Tokens as they lie in their sections: what one takes, how one is written and read.
 
+use super::book::View;
 use super::spec::TokenCodec;
 use crate::{Array, IndexError, SectionSource};
 use std::ops::Range;
@@ -18,6 +19,8 @@ impl Form {
         match self.codec {
             TokenCodec::F32 | TokenCodec::F16 => self.dims,
             TokenCodec::I8 => self.dims.next_multiple_of(4),
+            // Whole bytes of 8 / bits components, and of those as many as make a multiple of four components.
+            TokenCodec::Residual(4) => self.dims.div_ceil(4) * 2,
             TokenCodec::Residual(bits) => (self.dims * usize::from(bits)).div_ceil(8),
         }
     }
@@ -35,6 +38,7 @@ impl Form {
     /// Appends the bytes of a token that was prepared, and its scale.
     pub(super) fn write(self, token: &[f32], bytes: &mut Vec<u8>, scales: &mut Vec<f32>) {
         match self.codec {
+            // Residual codes are made of all tokens together: until then they are floats.
             TokenCodec::F32 | TokenCodec::Residual(_) => bytes.extend_from_slice(bytemuck::cast_slice(token)),
             TokenCodec::F16 => {
                 let mut halves = vec![0; token.len()];
@@ -70,6 +74,7 @@ pub(super) enum Column {
     F32(Array<f32>),
     F16(Array<u16>),
     I8(Array<u8>, Array<f32>),
+    Residual(Array<u8>, Array<u16>),
 }
 
 /// The tokens of one document.
@@ -78,6 +83,7 @@ pub(super) enum Slice<'a> {
     F32(&'a [f32]),
     F16(&'a [u16]),
     I8(&'a [u8], &'a [f32]),
+    Residual(&'a [u8], &'a [u16]),
 }
 
 impl Column {
@@ -90,7 +96,10 @@ impl Column {
                 Array::open_len(source, "tokens", elements)?,
                 Array::open_len(source, "scales", tokens)?,
             ),
-            TokenCodec::Residual(_) => return Err(IndexError::Unsupported { what: "a residual codec" }),
+            TokenCodec::Residual(_) => Column::Residual(
+                Array::open_len(source, "tokens", elements)?,
+                Array::open_len(source, "scales", tokens)?,
+            ),
         })
     }
 
@@ -102,6 +111,7 @@ impl Column {
             Column::F32(values) => Slice::F32(values.slice(range)?),
             Column::F16(values) => Slice::F16(values.slice(range)?),
             Column::I8(codes, scales) => Slice::I8(codes.slice(range)?, scales.slice(tokens)?),
+            Column::Residual(codes, scales) => Slice::Residual(codes.slice(range)?, scales.slice(tokens)?),
         })
     }
 
@@ -111,6 +121,7 @@ impl Column {
             Column::F32(values) => values.all().map(|_| ()),
             Column::F16(values) => values.all().map(|_| ()),
             Column::I8(codes, scales) => codes.all().and(scales.all().map(|_| ())),
+            Column::Residual(codes, scales) => codes.all().and(scales.all().map(|_| ())),
         }
     }
 }
@@ -122,11 +133,12 @@ impl<'a> Slice<'a> {
             Slice::F32(values) => (bytemuck::cast_slice(values), &[]),
             Slice::F16(values) => (bytemuck::cast_slice(values), &[]),
             Slice::I8(codes, scales) => (codes, bytemuck::cast_slice(scales)),
+            Slice::Residual(codes, scales) => (codes, bytemuck::cast_slice(scales)),
         }
     }
 
-    /// The tokens as f32, as far as codes say.
-    pub(super) fn to_f32(self, form: Form) -> Vec<f32> {
+    /// The tokens as f32, as far as codes say; `book` with the centroid of each for residual codes.
+    pub(super) fn to_f32(self, form: Form, book: Option<(View<'_>, &[u16])>) -> Vec<f32> {
         match self {
             Slice::F32(values) => values.to_vec(),
             Slice::F16(values) => {
@@ -138,6 +150,14 @@ impl<'a> Slice<'a> {
                 let tokens = codes.chunks(form.stride().max(1)).zip(scales);
                 let component = |scale: f32| move |code: &u8| (i32::from(*code) - 128) as f32 * scale;
                 tokens.flat_map(|(codes, scale)| codes[..form.dims].iter().map(component(*scale))).collect()
+            }
+            Slice::Residual(codes, scales) => {
+                let mut floats = Vec::with_capacity(scales.len() * form.dims);
+                let Some((view, nearest)) = book else { return floats };
+                for ((codes, scale), nearest) in codes.chunks(form.stride()).zip(scales).zip(nearest) {
+                    view.decode(codes, *nearest, *scale, &mut floats);
+                }
+                floats
             }
         }
     }

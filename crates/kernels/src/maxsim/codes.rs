@@ -32,8 +32,10 @@ pub(crate) trait Tokens {
     fn place(lane: usize, k: usize) -> usize {
         lane * DEPTH + k
     }
-    /// The sums to begin with: `from` has `-128` times the sum of each lane's bytes, which is what codes add that are not
-    /// centred.
+    /// What the sum of a lane's bytes is multiplied by to begin with: -128 where codes are taken as they are, which adds so
+    /// much that is not centred; 0 where they are centred as they are loaded.
+    const MIDDLE: i32 = -128;
+    /// The sums to begin with.
     unsafe fn begin(from: *const i32) -> Self::Sums;
     /// Loads a register of the panel.
     unsafe fn query(from: *const i8) -> Self::Query;
@@ -51,13 +53,15 @@ pub(crate) struct Coded<'a> {
     pub(crate) codes: &'a [u8],
     pub(crate) scales: &'a [f32],
     pub(crate) stride: usize,
+    /// Of each token the part of `begin` that its sums begin with; without any, all begin alike.
+    pub(crate) parts: &'a [u16],
 }
 
 /// As [`super::maxsim`].
 ///
 /// # Safety
 /// The instruction set is available, the stride is a multiple of `DEPTH` above 0, there are codes for every scale, `best`
-/// and (with `AT`) `at` have whole groups, `begin` as many numbers, and `panel` `stride / DEPTH` registers for each group.
+/// and (with `AT`) `at` have whole groups, `begin` as many numbers for each part, the tokens' parts are there, and `panel` `stride / DEPTH` registers for each group.
 #[inline(always)]
 pub(crate) unsafe fn maxsim<T: Tokens, const AT: bool>(
     panel: &[i8],
@@ -118,20 +122,24 @@ unsafe fn groups<T: Tokens, const AT: bool, const N: usize, const R: usize>(
     let row: [*const u8; R] =
         std::array::from_fn(|r| tokens.codes.as_ptr().wrapping_add((token + r).min(count - 1) * stride));
     let scale: [f32; R] = std::array::from_fn(|r| tokens.scales[(token + r).min(count - 1)]);
+    let begin: [*const i32; R] = std::array::from_fn(|r| {
+        let part = tokens.parts.get((token + r).min(count - 1)).map_or(0, |part| usize::from(*part));
+        begin.as_ptr().wrapping_add(part * best.len())
+    });
     let mut group = 0;
     // SAFETY: the groups' registers of the panel, of `begin` and of `best` are there, the rows are whole.
     unsafe {
         while groups - group >= N {
-            let (panel, begin) =
-                (panel.as_ptr().add(group * stride * lanes), begin.as_ptr().add(group * lanes));
-            let sums = block::<T, N, R>(panel, begin, row, stride);
+            let panel = panel.as_ptr().add(group * stride * lanes);
+            let sums =
+                block::<T, N, R>(panel, begin.map(|begin| begin.wrapping_add(group * lanes)), row, stride);
             fold::<T, AT, N, R>(sums, scale, best, at, [group, token]);
             group += N;
         }
         while group < groups {
-            let (panel, begin) =
-                (panel.as_ptr().add(group * stride * lanes), begin.as_ptr().add(group * lanes));
-            let sums = block::<T, 1, R>(panel, begin, row, stride);
+            let panel = panel.as_ptr().add(group * stride * lanes);
+            let sums =
+                block::<T, 1, R>(panel, begin.map(|begin| begin.wrapping_add(group * lanes)), row, stride);
             fold::<T, AT, 1, R>(sums, scale, best, at, [group, token]);
             group += 1;
         }
@@ -141,18 +149,19 @@ unsafe fn groups<T: Tokens, const AT: bool, const N: usize, const R: usize>(
 #[inline(always)]
 unsafe fn block<T: Tokens, const N: usize, const R: usize>(
     panel: *const i8,
-    begin: *const i32,
+    begin: [*const i32; R],
     rows: [*const u8; R],
     stride: usize,
 ) -> [[T::Sums; N]; R] {
     let lanes = T::Floats::LANES;
     // SAFETY: `i + DEPTH <= stride` in the loop; the groups' registers are `stride * lanes` bytes apart.
     unsafe {
-        let mut first = [T::begin(begin); N];
-        for n in 1..N {
-            first[n] = T::begin(begin.add(n * lanes));
+        let mut sums = [[T::begin(begin[0]); N]; R];
+        for r in 0..R {
+            for n in 0..N {
+                sums[r][n] = T::begin(begin[r].add(n * lanes));
+            }
         }
-        let mut sums = [first; R];
         let mut i = 0;
         while i < stride {
             if i % 64 == 0 {

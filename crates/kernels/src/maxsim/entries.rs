@@ -39,6 +39,7 @@ pub struct MaxSimCodes {
     /// A query is padded to a multiple of so many tokens: at most 16.
     pub lanes: usize,
     place: fn(usize, usize) -> usize,
+    middle: i32,
     score: fn(&[i8], &[i32], Coded<'_>, &mut [f32]),
     #[allow(clippy::type_complexity, reason = "the signature is the documentation")]
     score_at: fn(&[i8], &[i32], Coded<'_>, &mut [f32], &mut [u32]),
@@ -91,6 +92,7 @@ impl MaxSimCodes {
             name: C::NAME,
             lanes: <C::Tokens as Tokens>::Floats::LANES,
             place: <C::Tokens as Tokens>::place,
+            middle: C::Tokens::MIDDLE,
             score: coded::<C>,
             score_at: coded_at::<C>,
         }
@@ -116,7 +118,7 @@ impl MaxSimCodes {
             let (group, lane) = (token / self.lanes, token % self.lanes);
             // With it two products would leave i16.
             assert!(!bytes.contains(&i8::MIN), "a byte of -128");
-            begin[token] = -128 * bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
+            begin[token] = self.middle * bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
             for (i, byte) in bytes.iter().enumerate() {
                 let register = (group * stride + i - i % DEPTH) * self.lanes;
                 panel[register + (self.place)(lane, i % DEPTH)] = *byte;
@@ -129,12 +131,28 @@ impl MaxSimCodes {
     ///
     /// Panics unless the lengths fit.
     pub fn score(&self, packed: (&[i8], &[i32]), codes: &[u8], scales: &[f32], best: &mut [f32]) {
-        if let Some(tokens) = self.check(packed, codes, scales, best) {
+        self.score_from(packed, codes, scales, &[], best);
+    }
+
+    /// The same where each token's sums begin elsewhere: token `t` with the numbers of part `parts[t]` of `packed.1`, which
+    /// has one for each padded token of the query in every part.
+    ///
+    /// Panics unless the lengths fit, and where a part is not there.
+    pub fn score_from(
+        &self,
+        packed: (&[i8], &[i32]),
+        codes: &[u8],
+        scales: &[f32],
+        parts: &[u16],
+        best: &mut [f32],
+    ) {
+        if let Some(tokens) = self.check(packed, codes, scales, parts, best) {
             (self.score)(packed.0, packed.1, tokens, best);
         }
     }
 
-    /// The same, and the token that each maximum is of, the first of equal ones.
+    /// As [`score_from`](Self::score_from), with the token that each maximum is of, the first of equal ones. Without parts
+    /// all begin alike.
     ///
     /// Panics unless the lengths fit.
     pub fn score_at(
@@ -142,12 +160,13 @@ impl MaxSimCodes {
         packed: (&[i8], &[i32]),
         codes: &[u8],
         scales: &[f32],
+        parts: &[u16],
         best: &mut [f32],
         at: &mut [u32],
     ) {
         assert_eq!(best.len(), at.len(), "as many places as maxima");
         at.fill(0);
-        if let Some(tokens) = self.check(packed, codes, scales, best) {
+        if let Some(tokens) = self.check(packed, codes, scales, parts, best) {
             (self.score_at)(packed.0, packed.1, tokens, best, at);
         }
     }
@@ -158,20 +177,24 @@ impl MaxSimCodes {
         (panel, begin): (&[i8], &[i32]),
         codes: &'a [u8],
         scales: &'a [f32],
+        parts: &'a [u16],
         best: &mut [f32],
     ) -> Option<Coded<'a>> {
         assert!(best.len().is_multiple_of(self.lanes), "maxima that are no whole groups");
-        assert_eq!(begin.len(), best.len(), "as many numbers to begin with as maxima");
         best.fill(f32::NEG_INFINITY);
         if best.is_empty() {
-            assert!(panel.is_empty(), "a panel of no token");
+            assert!(panel.is_empty() && begin.is_empty(), "a panel of no token");
             return None;
         }
+        let most = parts.iter().fold(0, |most, part| usize::from(*part).max(most));
+        let whole = begin.len() / best.len();
+        assert!(most < whole && whole * best.len() == begin.len(), "numbers to begin with, of every part");
+        assert!(parts.is_empty() || parts.len() == scales.len(), "as many parts as tokens, or none");
         let stride = panel.len() / best.len();
         assert!(stride > 0 && stride.is_multiple_of(DEPTH), "a stride that is no multiple of 4");
         assert_eq!(stride * best.len(), panel.len(), "a panel of another length");
         assert_eq!(scales.len().checked_mul(stride), Some(codes.len()), "codes that are not whole");
-        (!scales.is_empty()).then_some(Coded { codes, scales, stride })
+        (!scales.is_empty()).then_some(Coded { codes, scales, stride, parts })
     }
 }
 

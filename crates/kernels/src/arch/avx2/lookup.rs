@@ -15,6 +15,12 @@ impl Lookup for Madd256 {
     }
 
     #[inline(always)]
+    unsafe fn store(bytes: __m256i, to: *mut u8) {
+        // SAFETY: AVX2 is there; the caller vouches for 32 bytes.
+        unsafe { _mm256_storeu_si256(to.cast(), bytes) }
+    }
+
+    #[inline(always)]
     unsafe fn look_up(table: __m256i, codes: __m256i) -> __m256i {
         // SAFETY: AVX2 is there.
         unsafe { _mm256_shuffle_epi8(table, codes) }

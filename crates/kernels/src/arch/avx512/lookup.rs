@@ -29,6 +29,12 @@ impl Lookup for Madd512 {
     }
 
     #[inline(always)]
+    unsafe fn store(bytes: __m512i, to: *mut u8) {
+        // SAFETY: AVX-512F is there; the caller vouches for 64 bytes.
+        unsafe { _mm512_storeu_si512(to.cast(), bytes) }
+    }
+
+    #[inline(always)]
     unsafe fn look_up(table: __m512i, codes: __m512i) -> __m512i {
         // SAFETY: BW is there.
         unsafe { _mm512_shuffle_epi8(table, codes) }

@@ -117,10 +117,12 @@ impl Tokens for Widening128 {
         k / 2 * 8 + lane * 2 + k % 2
     }
 
+    const MIDDLE: i32 = 0;
+
     #[inline(always)]
-    unsafe fn begin(_: *const i32) -> int32x4_t {
-        // SAFETY: the caller vouches for Advanced SIMD, as in every method here.
-        unsafe { vdupq_n_s32(0) }
+    unsafe fn begin(from: *const i32) -> int32x4_t {
+        // SAFETY: the caller vouches for the numbers of all lanes.
+        unsafe { vld1q_s32(from) }
     }
 
     #[inline(always)]

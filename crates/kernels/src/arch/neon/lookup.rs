@@ -15,6 +15,12 @@ impl Lookup for Widening128 {
     }
 
     #[inline(always)]
+    unsafe fn store(bytes: uint8x16_t, to: *mut u8) {
+        // SAFETY: the caller vouches for 16 bytes.
+        unsafe { vst1q_u8(to, bytes) }
+    }
+
+    #[inline(always)]
     unsafe fn look_up(table: uint8x16_t, codes: uint8x16_t) -> uint8x16_t {
         // SAFETY: Advanced SIMD is there.
         unsafe { vqtbl1q_u8(table, codes) }

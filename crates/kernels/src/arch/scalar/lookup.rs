@@ -24,6 +24,12 @@ impl Lookup for Plain {
     }
 
     #[inline(always)]
+    unsafe fn store(bytes: [u8; STEP], to: *mut u8) {
+        // SAFETY: the caller vouches for the bytes; an array of bytes has no alignment.
+        unsafe { to.cast::<[u8; STEP]>().write(bytes) }
+    }
+
+    #[inline(always)]
     unsafe fn look_up(table: [u8; STEP], codes: [u8; STEP]) -> [u8; STEP] {
         codes.map(|code| table[usize::from(code & 15)])
     }

@@ -14,6 +14,12 @@ impl Lookup for Dot128 {
     }
 
     #[inline(always)]
+    unsafe fn store(bytes: v128, to: *mut u8) {
+        // SAFETY: the caller vouches for 16 bytes; v128_store takes any alignment.
+        unsafe { v128_store(to.cast(), bytes) }
+    }
+
+    #[inline(always)]
     unsafe fn look_up(table: v128, codes: v128) -> v128 {
         u8x16_swizzle(table, codes)
     }
