@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tercet_index::multi::{Fde, FdeParams, MultiSpec, Projection, TOKENS_MAX, TokenCodec};
+use tercet_index::multi::{
+    Candidates, Fde, FdeParams, MultiSpec, NO_UNIT, Projection, TOKENS_MAX, TokenCodec,
+};
 use tercet_index::{IndexError, Metric};
 
 use crate::api::{Array, Reply};
@@ -78,6 +80,9 @@ pub(crate) fn index_spec(spec: &wire::MultiSpec) -> Result<MultiSpec, IndexError
         TokenCodecName::I8 => TokenCodec::I8,
         TokenCodecName::F16 => TokenCodec::F16,
         TokenCodecName::F32 => TokenCodec::F32,
+        TokenCodecName::Residual1 => TokenCodec::Residual(1),
+        TokenCodecName::Residual2 => TokenCodec::Residual(2),
+        TokenCodecName::Residual4 => TokenCodec::Residual(4),
     };
     let plain = MultiSpec {
         keep: kept_dims(spec) as usize,
@@ -85,7 +90,11 @@ pub(crate) fn index_spec(spec: &wire::MultiSpec) -> Result<MultiSpec, IndexError
         pool: spec.pool,
         ..MultiSpec::new(spec.dims as usize, codec)
     };
-    let MultiIndexSpec::Muvera(muvera) = &spec.index else { return Ok(plain) };
+    let MultiIndexSpec::Muvera(muvera) = &spec.index else {
+        let by_centroids = matches!(spec.index, MultiIndexSpec::Centroids {});
+        let candidates = if by_centroids { Candidates::Centroids } else { Candidates::None };
+        return Ok(MultiSpec { candidates, ..plain });
+    };
     let fde = encoder(params(kept_dims(spec), muvera))?;
     let name = muvera.index.kind();
     let kind =
@@ -244,9 +253,10 @@ fn flat<'a>(
     let units = match object.get("units") {
         None | Some(Value::Null) => None,
         Some(value) => {
-            let unit = |value: &Value| value.as_u64().and_then(|unit| u32::try_from(unit).ok());
+            let below = |unit: &u32| *unit != NO_UNIT;
+            let unit = |value: &Value| value.as_u64().and_then(|unit| u32::try_from(unit).ok()).filter(below);
             let units = value.as_array().and_then(|units| units.iter().map(unit).collect());
-            Some(units.ok_or_else(|| wrong("units", "numbers below 2^32", value))?)
+            Some(units.ok_or_else(|| wrong("units", "numbers below 2^32 - 1", value))?)
         }
     };
     Ok((values, units))

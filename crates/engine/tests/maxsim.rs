@@ -337,3 +337,52 @@ fn encodings_have_the_bits_of_the_golden_ones() {
     let golden: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(made, golden);
 }
+
+/// Enough tokens for centroids, in two segments that are merged.
+#[test]
+fn residual_codes_and_centroids_through_commits_and_merges() {
+    for (codec, index) in
+        [("residual4", json!({ "kind": "centroids" })), ("i8", json!({ "kind": "centroids" }))]
+    {
+        let (client, all) = collection(codec, index, 3_000);
+        let mut dice = Dice::new(41);
+        for round in 0..2 {
+            for _ in 0..4 {
+                let tokens = tokens(&mut dice, 3);
+                let wanted: Vec<Value> =
+                    ranked(&all, &tokens).into_iter().take(10).map(|(id, _)| id).collect();
+                let ids = |more: Value| client.ids(json!({ "query": query(&tokens, more), "limit": 10 }));
+                let exact = ids(json!({ "exact": true }));
+                let shared = exact.iter().filter(|id| wanted.contains(id)).count();
+                assert!(shared >= 7, "{codec}, round {round}: {shared} of 10");
+                assert_eq!(ids(json!({ "candidates": 100_000 })), exact);
+                let some = ids(json!({ "candidates": 300 }));
+                let shared = some.iter().filter(|id| exact.contains(id)).count();
+                assert!(shared >= 7, "{codec}, round {round}: {shared} of 10 among candidates");
+            }
+            client.call("compact", json!({})).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_document_without_units_has_none_beside_others_that_have() {
+    let client = Client::open(&memory(), ":memory:", &schema("f32", json!({ "kind": "scan" })));
+    let flat = |units: Value| {
+        let mut one: Vec<f64> = vec![0.0; 2 * DIMS];
+        (one[0], one[DIMS + 1]) = (1.0, 1.0);
+        json!({ "data": one, "dims": DIMS, "units": units })
+    };
+    client.upsert(&[json!({ "id": "a", "n": 1, "t": flat(json!([3, 4])) })]).unwrap();
+    client.upsert(&[json!({ "id": "b", "n": 2, "t": flat(Value::Null) })]).unwrap();
+    client.call("compact", json!({})).unwrap();
+    let token = vec![1.0; DIMS];
+    let request = json!({ "query": query(&[token], json!({ "exact": true })), "explain": true });
+    let page = client.call("search", request).unwrap();
+    for hit in page["hits"].as_array().unwrap() {
+        let text = hit["explain"].to_string();
+        assert_eq!(text.contains("bestUnit"), hit["id"] == "a", "{text}");
+    }
+    let last = client.upsert(&[json!({ "id": "c", "n": 3, "t": flat(json!([1, u32::MAX])) })]);
+    assert_eq!(code(last), Code::Type);
+}

@@ -55,6 +55,7 @@ export {
 export {
   type AnalyzerName,
   boolean,
+  centroids,
   type DenseOptions,
   date,
   dense,

@@ -149,7 +149,10 @@ export interface MultiOptions extends OptionalSetting {
   readonly dims: number;
   /** Default `cosine`: tokens are scaled to unit length, zero vectors are refused. `dot` takes them as they are. */
   readonly metric?: TokenMetric;
-  /** How tokens are kept. Default `i8`: 8 bits a component and a scale a token. */
+  /**
+   * How tokens are kept. Default `i8`: 8 bits a component and a scale a token. `residual2`: a centroid and two bits a
+   * component, 4 bytes more than a quarter of `dims`.
+   */
   readonly codec?: TokenCodecName;
   /** The first components that are kept, for embeddings that were trained so (Matryoshka). Default: all. */
   readonly prefix?: number;
@@ -213,6 +216,15 @@ export function muvera<const O extends MuveraSettings = Record<never, never>>(
   settings?: O,
 ): Merge<{ readonly kind: "muvera" } & O> {
   return { kind: "muvera", ...settings } as Merge<{ readonly kind: "muvera" } & O>;
+}
+
+/**
+ * Candidates by centroids (PLAID, arXiv 2205.09707; WARP, arXiv 2501.17788): each token is near one of some centroids, and
+ * documents are first compared as if their tokens were there. Takes 2 bytes a token and a list, or none beside residual codes.
+ * @example multi({ dims: 128, codec: "residual2", index: centroids() })
+ */
+export function centroids(): { readonly kind: "centroids" } {
+  return { kind: "centroids" };
 }
 
 /** All documents are compared token by token: exact, cost linear in the number of tokens. */

@@ -1,6 +1,6 @@
 //! From checked documents to the sections of a segment.
 
-use tercet_index::multi::{MultiInput, build_multi};
+use tercet_index::multi::{MultiInput, NO_UNIT, build_multi};
 use tercet_index::{
     Bitmap, DenseStream, EachVector, IndexError, InvertedBuilder, SectionSink, Sections, SparseInput, Values,
     Work, array_bytes, dense_kind,
@@ -146,10 +146,10 @@ impl TokensBuilder {
         let count = self.values.len() / dims;
         self.ends.push(count as u64);
         if let Some(units) = &tokens.units {
-            self.units.resize(count - units.len(), 0);
+            self.units.resize(count - units.len(), NO_UNIT);
             self.units.extend_from_slice(units);
         } else if !self.units.is_empty() {
-            self.units.resize(count, 0);
+            self.units.resize(count, NO_UNIT);
         }
     }
 

@@ -77,6 +77,13 @@ pub enum TokenCodecName {
     F16,
     /// 32-bit floats.
     F32,
+    /// The nearest of some centroids, and a bit a component for what is left: dims / 8 + 4 bytes. Tokens of segments that
+    /// have fewer than 8,192 are kept as `i8`.
+    Residual1,
+    /// The same with two bits: dims / 4 + 4 bytes.
+    Residual2,
+    /// The same with four bits: dims / 2 + 4 bytes.
+    Residual4,
 }
 
 /// How candidates are found before they are compared by MaxSim.
@@ -87,6 +94,8 @@ pub enum MultiIndexSpec {
     Scan {},
     /// By fixed dimensional encodings.
     Muvera(MuveraSpec),
+    /// By the centroids that tokens are near. Segments of fewer than 8,192 tokens compare all their documents.
+    Centroids {},
 }
 
 /// Settings of fixed dimensional encodings (MUVERA, arXiv 2405.19504). An encoding has

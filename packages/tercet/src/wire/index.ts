@@ -390,12 +390,12 @@ export type TokenMetric = "cosine" | "dot";
 /**
  * How tokens are kept.
  */
-export type TokenCodecName = "i8" | "f16" | "f32";
+export type TokenCodecName = "i8" | "f16" | "f32" | "residual1" | "residual2" | "residual4";
 
 /**
  * How candidates are found before they are compared by MaxSim.
  */
-export type MultiIndexSpec = { "kind": "scan", } | { "kind": "muvera" } & MuveraSpec;
+export type MultiIndexSpec = { "kind": "scan", } | { "kind": "muvera" } & MuveraSpec | { "kind": "centroids", };
 
 /**
  * Settings of fixed dimensional encodings (MUVERA, arXiv 2405.19504). An encoding has

@@ -1,5 +1,6 @@
 /** Several vectors a document: MaxSim against its definition, explained; encodings bit for bit. */
 import {
+  centroids,
   fdeDocument,
   fdeQuery,
   fuse,
@@ -100,7 +101,7 @@ export function lateInteraction(kit: Kit): void {
       });
     });
 
-    test.each([scan(), muvera({ repetitions: 6, bits: 3, projection: 4 })])(
+    test.each([scan(), muvera({ repetitions: 6, bits: 3, projection: 4 }), centroids()])(
       "%o finds what the definition says",
       async (index) => {
         const collection = await kit.open({ t: multi({ dims: DIMS, codec: "f32", index }), n: integer() });
@@ -121,6 +122,30 @@ export function lateInteraction(kit: Kit): void {
             .slice(1)
             .map(({ id }) => id),
         );
+      },
+    );
+
+    test.each(["residual1", "residual2", "residual4"] as const)(
+      "%s ranks like the definition",
+      async (codec) => {
+        const collection = await kit.open({
+          t: multi({ dims: DIMS, codec, index: centroids() }),
+          n: integer(),
+        });
+        const many = Array.from({ length: 1_100 }, (_, id) => ({ id, n: id, t: tokens(next, 8) }));
+        await collection.upsert(many);
+        await collection.compact();
+        const exact = ids(await collection.search({ query: maxsim("t", query, { exact: true }), limit: 20 }));
+        const best = many
+          .map(({ id, t }) => ({ id, score: score(query, t) }))
+          .sort((a, b) => b.score - a.score)
+          .slice(0, 20)
+          .map(({ id }) => id);
+        const least = { residual1: 4, residual2: 8, residual4: 14 }[codec];
+        expect(best.filter((id) => exact.includes(id)).length).toBeGreaterThanOrEqual(least);
+        const some = await collection.search({ query: maxsim("t", query, { candidates: 300 }), limit: 20 });
+        expect(ids(some).filter((id) => exact.includes(id)).length).toBeGreaterThanOrEqual(12);
+        expect(some.exact).toBe(false);
       },
     );
 
