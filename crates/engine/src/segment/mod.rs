@@ -261,12 +261,17 @@ impl Segment {
 
     /// Whether a merge of it alone would make what it was written without.
     pub(crate) fn unfinished(&self) -> bool {
-        self.readers().any(|reader| reader.unfinished())
+        self.readers().any(|reader| reader.unfinished()) || self.multis().any(MultiReader::unfinished)
     }
 
     /// Whether it has what took long to build.
     pub(crate) fn built(&self) -> bool {
         self.readers().any(|reader| !reader.capabilities().exact)
+            || self.multis().any(MultiReader::has_centroids)
+    }
+
+    fn multis(&self) -> impl Iterator<Item = &MultiReader> {
+        (0..self.fields.len()).filter_map(|at| self.multi(at))
     }
 
     fn readers(&self) -> impl Iterator<Item = &dyn DenseReader> {

@@ -1,6 +1,6 @@
 //! Opening a segment's tokens, scores, and the ways of a search.
 
-use super::book::{Stored, View};
+use super::book::{Stored, TRAIN_TOKENS, View};
 use super::lists::{self, Lists};
 use super::query::{Aligned, Beside, MultiQuery, Placed};
 use super::spec::{Candidates, MultiSpec, NO_UNIT, TOKENS_MAX, TokenCodec};
@@ -56,6 +56,8 @@ pub struct MultiReader {
     book: Option<(Stored, Array<u16>)>,
     lists: Option<Lists>,
     fde: Option<Box<dyn DenseReader>>,
+    /// Whether centroids are wanted, could be found, and are not there.
+    unfinished: bool,
 }
 
 thread_local! {
@@ -113,6 +115,7 @@ impl MultiReader {
             units: (flags & 2 != 0).then(|| Array::open_len(source, "units", tokens)).transpose()?,
             // Whoever only wants the tokens need not have what finds them.
             book: (centroids > 0 && spec.book()).then(book).transpose()?,
+            unfinished: centroids == 0 && spec.book() && tokens >= TRAIN_TOKENS as u64,
             lists: by_lists.then(|| Lists::open(source, centroids)).transpose()?,
             fde: match &spec.candidates {
                 Candidates::None | Candidates::Centroids => None,
@@ -129,6 +132,16 @@ impl MultiReader {
     /// Whether no document has any.
     pub fn is_empty(&self) -> bool {
         self.documents == 0
+    }
+
+    /// Whether a merge of this alone would find the centroids that it was written without.
+    pub fn unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// Whether there are centroids, which took long to find.
+    pub fn has_centroids(&self) -> bool {
+        self.book.is_some()
     }
 
     /// Tokens of all documents.

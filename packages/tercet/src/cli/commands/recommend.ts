@@ -27,8 +27,8 @@ export const recommend: Command = {
   about: `Builds every kind of index with every compressor over a sample of the vectors, finds the effort with which each
 reaches the recall wanted, and times it. "bytes" are what a search needs in memory for a vector; whole vectors that only
 rank a few candidates again may stay on the disk, and are counted under "file" alone. An index fits when it reaches the
-recall within the bytes; of those that fit the fastest is chosen. The last line is the field of a schema, or, for vectors
-that are not f32, which fields do not hold, the index of their own.
+recall within the bytes; of those that fit the fastest is chosen. The last line is the field of a schema, or, for
+vectors that are not f32, which fields do not hold, the index of their own.
 
 Files are .npy (f4, f2, i1, u1), .fvecs, .bvecs, .ivecs, or JSON Lines with an array of numbers a line.`,
   options: {
