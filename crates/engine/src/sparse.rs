@@ -213,14 +213,31 @@ pub(crate) fn by_effort(effort: Effort) -> SparseEffort {
 
 /// Terms between two looks at whether to go on.
 const TERMS_A_LOOK: u32 = 1_024;
+/// ... and rows, where vectors are kept by row.
+const ROWS_A_LOOK: u32 = 65_536;
 
-/// Puts together what is stored of some rows: those that `place` gives one of the keys of `made`. Cost: a pass over all postings.
+/// Puts together what is stored of some rows: those that `place` gives one of the keys of `made`. Cost: a pass over
+/// all postings, or over the rows where vectors are kept by row.
 pub(crate) fn gather<K: Ord>(
     reader: &dyn SparseReader,
     place: &dyn Fn(u32) -> Option<K>,
     made: &mut BTreeMap<K, SparseVector>,
     step: &mut dyn FnMut() -> Result<(), IndexError>,
 ) -> Result<(), IndexError> {
+    if reader.capabilities().originals {
+        let mut pairs = Vec::new();
+        for row in 0..reader.rows() {
+            if row % ROWS_A_LOOK == 0 {
+                step()?;
+            }
+            let Some(vector) = place(row).and_then(|place| made.get_mut(&place)) else { continue };
+            pairs.clear();
+            if reader.row(row, &mut pairs)? {
+                vector.extend(pairs.iter().copied());
+            }
+        }
+        return Ok(());
+    }
     for at in 0..reader.term_count() {
         if at % TERMS_A_LOOK == 0 {
             step()?;

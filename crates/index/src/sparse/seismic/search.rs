@@ -177,7 +177,7 @@ impl Visit<'_> {
         if self.scratch.keys.len() < top.k() && !whole {
             return self.scan(top);
         }
-        let exact = whole && self.scratch.keys.len() < plan.candidates;
+        let exact = whole && self.scratch.keys.len() < plan.candidates && plan.slack.alpha >= 1.0;
         let complete = self.score(&plan, &summed, top)?;
         Ok(Answered { exact: exact && complete, complete, path: Path::Impacts })
     }
