@@ -9,7 +9,7 @@ use super::reader::{IvfReader, Stage};
 use super::scan::based;
 use crate::IndexError;
 use crate::dense::{Codec, DenseSpec, Rerank};
-use crate::quant::{CodeQuery, Coder};
+use crate::quant::{Asked, CodeQuery, Coder};
 use crate::values::Dtype;
 
 /// Sums side by side, of a product in one order.
@@ -35,16 +35,15 @@ pub(super) struct CodeScores<'a> {
     pub(super) tables: &'a [f32],
     /// Itself as a code, for rows.
     pub(super) query: &'a CodeQuery,
-    pub(super) half_norm: f32,
-    /// Its squared length as it was given.
-    pub(super) length: f64,
+    /// What its distances lack beside those of points: of a prefix its own half length counts.
+    pub(super) less: f32,
+    pub(super) asked: &'a Asked,
 }
 
 impl CodeScores<'_> {
     /// The score of an entry; `None` where a table is damaged.
     pub(super) fn score(&self, entry: u32) -> Option<f32> {
-        let distance = self.distance(entry)? + self.half_norm;
-        Some(self.stage.plan.space.score_of_points(2.0 * distance, self.length))
+        Some(self.stage.plan.space.score(self.distance(entry)? + self.less, self.asked))
     }
 
     fn distance(&self, entry: u32) -> Option<f32> {
@@ -54,18 +53,19 @@ impl CodeScores<'_> {
             coder.distances_in_order(self.query, codes, &mut distance);
             return Some(distance[0]);
         }
-        let (list, distance) = self.entries.distance(entry, self.tables)?;
+        let (list, distance) = self.entries.distance(entry, self.tables, self.asked.weight)?;
         Some(if based(self.stage) { distance + self.to_centroid(list as usize)? } else { distance })
     }
 
-    /// Half the squared distance to a list's centroid less half the query's squared length.
+    /// The distance to a list's centroid.
     fn to_centroid(&self, list: usize) -> Option<f32> {
         let dims = self.reduced.len();
         let centroid = self.stage.centroids.unverified().get(list * dims..(list + 1) * dims)?;
+        let half = 0.5 * self.asked.weight;
         let mut sums = [0.0f32; LANES];
         for (xs, cs) in self.reduced.chunks(LANES).zip(centroid.chunks(LANES)) {
             for ((sum, x), c) in sums.iter_mut().zip(xs).zip(cs) {
-                *sum += c * (0.5 * c - x);
+                *sum += c * (half * c - x);
             }
         }
         Some(sums.iter().sum())
@@ -123,10 +123,10 @@ impl Entries<'_> {
     }
 }
 
-/// Half the squared length of a query as distances of codes have it: of the whole point, or of the prefix alone.
-pub(super) fn half_norm(stage: &Stage, judge: &CodeQuery, reduced: &[f32]) -> f32 {
+/// Half the squared length of a query as distances of codes have it, less that of its point: no prefix has the whole.
+pub(super) fn less(stage: &Stage, judge: &CodeQuery, reduced: &[f32]) -> f32 {
     match &stage.plan.reduction {
-        crate::reduce::Reduction::UnitPrefix(_) => Coder::norm(reduced) * 0.5,
-        _ => judge.half_norm,
+        crate::reduce::Reduction::UnitPrefix(_) => Coder::norm(reduced) * 0.5 - judge.half_norm,
+        _ => 0.0,
     }
 }

@@ -1,5 +1,6 @@
 //! Single entries: where each stands, its codes, and what they say of its vector.
 
+use super::far::Numbers;
 use super::layout::{BLOCK, block_bytes};
 use super::plan::Coding;
 use super::reader::Stage;
@@ -17,6 +18,7 @@ pub(super) struct Entries<'a> {
     scales: &'a [u16],
     judges: &'a [u8],
     ends: &'a [u32],
+    far: Numbers<'a>,
 }
 
 /// Where an entry stands.
@@ -37,6 +39,7 @@ impl<'a> Entries<'a> {
             scales: stage.scales.as_ref().map_or(Ok(&[][..]), |scales| scales.all())?,
             judges: stage.judges.as_ref().map_or(Ok(&[][..]), |judges| judges.all())?,
             ends: stage.ends.all()?,
+            far: stage.far.as_ref().map_or(Ok(Numbers::default()), |far| far.all())?,
         })
     }
 
@@ -49,6 +52,7 @@ impl<'a> Entries<'a> {
             scales: stage.scales.as_ref().map_or(&[], |scales| scales.unverified()),
             judges: stage.judges.as_ref().map_or(&[], |judges| judges.unverified()),
             ends: stage.ends.unverified(),
+            far: stage.far_numbers(),
         }
     }
 
@@ -75,7 +79,7 @@ impl<'a> Entries<'a> {
                 out.copy_from_slice(self.row(entry, coding.loose())?);
             }
         }
-        let (term, scale) = self.constants(&place)?;
+        let (term, scale) = self.constants(entry, &place)?;
         Some((place.list as u32, term, scale))
     }
 
@@ -89,17 +93,25 @@ impl<'a> Entries<'a> {
     }
 
     /// The term and the scale.
-    fn constants(&self, place: &Place) -> Option<(f32, f32)> {
+    fn constants(&self, entry: u32, place: &Place) -> Option<(f32, f32)> {
         let (head, at) = (&self.stage.head, place.block * BLOCK + place.lane);
-        let term = if head.form.terms() { head.terms.value(*self.terms.get(at)?) } else { 0.0 };
+        let term = if head.form.terms() { *self.terms.get(at)? } else { 0 };
         let scale = self.scales.get(at).copied().unwrap_or(0);
+        // What does not fit has the largest code.
+        if [term, scale].contains(&u16::MAX)
+            && let Some(numbers) = self.far.get(entry)
+        {
+            return Some(numbers);
+        }
+        let term = if head.form.terms() { head.terms.value(term) } else { 0.0 };
         Some((term, f32::from(scale) * head.scale / 65_535.0))
     }
 
     /// The list of an entry of parts or planes, and its distance by tables as numbers, without the part of the list's centroid.
-    pub(super) fn distance(&self, entry: u32, tables: &[f32]) -> Option<(u32, f32)> {
+    /// So much of the term counts as the query has weight.
+    pub(super) fn distance(&self, entry: u32, tables: &[f32], weight: f32) -> Option<(u32, f32)> {
         let place = self.place(entry)?;
-        let (term, scale) = self.constants(&place)?;
+        let (term, scale) = self.constants(entry, &place)?;
         let sum = match &self.stage.plan.coding {
             Coding::Parts(book) if book.bits() == 8 => {
                 looked_up::<BYTES>(tables, self.row(entry, book.m())?.iter().copied())
@@ -107,7 +119,7 @@ impl<'a> Entries<'a> {
             _ => looked_up::<NIBBLES>(tables, self.nibbles(&place)?),
         };
         let planes = matches!(self.stage.plan.coding, Coding::Planes(_));
-        Some((place.list as u32, term + if planes { scale * sum } else { sum }))
+        Some((place.list as u32, weight * term + if planes { scale * sum } else { sum }))
     }
 
     /// The codes of an entry that are a row of so many bytes.

@@ -84,6 +84,16 @@ impl Terms {
         if self.step > 0.0 { ((term - self.least) / self.step + 0.5) as u16 } else { 0 }
     }
 
+    /// So much of every term; `weight` is not negative.
+    pub(super) fn times(self, weight: f32) -> Self {
+        Terms { least: self.least * weight, step: self.step * weight }
+    }
+
+    /// Whether a term lies above all codes.
+    pub(super) fn beyond(self, term: f32) -> bool {
+        self.step > 0.0 && (term - self.least) / self.step >= 65_536.0
+    }
+
     pub(super) fn value(self, code: u16) -> f32 {
         self.least + f32::from(code) * self.step
     }

@@ -3,6 +3,7 @@
 use super::LISTS_FROM;
 use super::alone::alone;
 use super::arrange::{Groups, arranged};
+use super::far;
 use super::layout::{BLOCK, Head, block_bytes};
 use super::plan::{Coding, Plan, SAMPLE_MOST, SAMPLE_OF_LIST, lists, scale_most, terms};
 use super::source::{Given, Source, check_count};
@@ -476,9 +477,12 @@ pub(super) fn write(
     if plan.coding.form().terms() {
         write_numbers("list_terms", &order, sink, |entry| scale.code(coded.terms[entry]))?;
     }
+    let code = |scale: f32| if largest > 0.0 { scale / largest * 65_535.0 + 0.5 } else { 0.0 };
+    if plan.coding.form().terms() {
+        far::write(coded, order.entries(), |term, s| scale.beyond(term) || code(s) >= 65_536.0, sink)?;
+    }
     if let Coding::Planes(_) = plan.coding {
-        let code = |scale: f32| if largest > 0.0 { (scale / largest * 65_535.0 + 0.5) as u16 } else { 0 };
-        write_numbers("list_scales", &order, sink, |entry| code(coded.scales[entry]))?;
+        write_numbers("list_scales", &order, sink, |entry| code(coded.scales[entry]) as u16)?;
     }
     Ok(())
 }
@@ -549,6 +553,11 @@ impl Order {
             blocks.push(block);
         }
         Ok(Order { members, ends, blocks })
+    }
+
+    /// The entries in this order.
+    fn entries(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.ends.len()).flat_map(|list| self.members.of(list).iter().copied())
     }
 
     /// Calls back with the entries of each block.

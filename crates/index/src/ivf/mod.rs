@@ -16,7 +16,8 @@
 //! - `codebook` f32: of codes in parts; it can be replaced, with `list_codes` and `list_terms`, while all else stays;
 //! - of many lists `group_ends` u32 and `group_coarse` u8: where each group of lists ends, and its centroid as a code;
 //! - `list_ends`, `list_blocks` u32: where each list ends, in entries and in blocks of 32 entries;
-//! - `list_codes` u8, `list_terms` u16: by list, blocks or rows (`layout.rs`);
+//! - `list_codes` u8, `list_terms` u16: by list, blocks or rows (`layout.rs`); `far` u32: the few whose term or scale 16 bits
+//!   do not hold (`far.rs`);
 //! - `ids` u32: the slot of each position, positions being slots by list; `places` u32: the position of each slot;
 //!   `entries` u32: the position of each entry, where vectors stand in two lists;
 //! - `points` u8: 8-bit codes by position, where candidates are ranked by them.
@@ -31,6 +32,7 @@
 mod alone;
 mod arrange;
 mod entries;
+mod far;
 mod layout;
 mod make;
 mod merge;

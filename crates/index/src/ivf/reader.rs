@@ -1,6 +1,7 @@
 //! Opening an inverted file, and what it answers beside searches (`search.rs`).
 
 use super::alone::alone;
+use super::far::{Far, Numbers};
 use super::layout::{BLOCK, Form, Head, block_bytes};
 use super::make::{center, kept, metric};
 use super::plan::{Coding, Plan};
@@ -49,6 +50,7 @@ pub(super) struct Stage {
     pub(super) codes: Option<Array<u8>>,
     pub(super) terms: Option<Array<u16>>,
     pub(super) scales: Option<Array<u16>>,
+    pub(super) far: Option<Far>,
     pub(super) judges: Option<Array<u8>>,
     /// The rows of the slots; `None` when they are the same.
     pub(super) slots: Option<Array<u32>>,
@@ -150,11 +152,17 @@ impl Stage {
             scales: matches!(head.form, Form::Planes { .. })
                 .then(|| Array::open_len(source, "list_scales", terms))
                 .transpose()?,
+            far: if head.form.terms() { Far::open(source, head.entries)? } else { None },
             judges: head.judged.then(|| Array::open_len(source, "points", judged)).transpose()?,
             slots: (count != rows).then(|| Array::open_len(source, "rows", count.into())).transpose()?,
             head,
             plan,
         })
+    }
+
+    /// What few entries have instead of their term and scale.
+    pub(super) fn far_numbers(&self) -> Numbers<'_> {
+        self.far.as_ref().map_or(Numbers::default(), Far::unverified)
     }
 
     /// The plan with its centroids, to code by.
@@ -236,7 +244,7 @@ impl Stage {
         for numbers in [&self.terms, &self.scales].into_iter().flatten() {
             numbers.all()?;
         }
-        Ok(())
+        self.far.as_ref().map_or(Ok(()), Far::verify)
     }
 
     /// Bytes of codes and lists, about.

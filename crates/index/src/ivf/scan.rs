@@ -47,10 +47,10 @@ pub(super) struct Fast<'a> {
 }
 
 impl<'a> Fast<'a> {
-    /// `floats` are the tables as numbers; `tables` is room for those of the scan.
-    pub(super) fn new(stage: &'a Stage, floats: &[f32], tables: &'a mut Vec<u8>) -> Self {
+    /// `floats` are the tables as numbers, `weight` what counts of terms; `tables` is room for those of the scan.
+    pub(super) fn new(stage: &'a Stage, floats: &[f32], weight: f32, tables: &'a mut Vec<u8>) -> Self {
         const CODES: usize = 16;
-        let terms: Terms = stage.head.terms;
+        let terms = stage.head.terms.times(weight);
         let planes = matches!(stage.plan.coding, Coding::Planes(_));
         let scale = if planes { stage.head.scale.max(f32::MIN_POSITIVE) } else { 1.0 };
         let (mut least, mut widest, mut all) = (0.0f32, 0.0f32, 0.0f32);

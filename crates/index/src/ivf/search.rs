@@ -19,7 +19,7 @@ use super::reader::{IvfReader, Stage};
 use super::scan::{Fast, Rows, Scan, Tables, based};
 use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
 use crate::flat::SlotScores;
-use crate::quant::{CodeQuery, Coder};
+use crate::quant::{Asked, CodeQuery, Coder};
 use crate::reduce::Reduction;
 use crate::section::Access;
 use crate::values::Values;
@@ -79,8 +79,10 @@ struct Tools {
     masks: Vec<u32>,
     pool: Pool,
     slots: Vec<u32>,
-    /// Half the squared length of the query, as distances of codes have it.
-    half_norm: f32,
+    far: Vec<u32>,
+    asked: Asked,
+    /// Half the squared length of the query as distances of codes have it, less that of its point.
+    less: f32,
 }
 
 thread_local! {
@@ -242,12 +244,15 @@ impl Run<'_> {
         let kept = self.extent.candidates.saturating_mul(copies * wide);
         pool.reset(if finely { kept.saturating_mul(2).saturating_add(BLOCK) } else { kept });
         self.tables(tools);
-        let Tools { lists: near, slots, masks, floats, tables, codes: query, .. } = tools;
+        let Tools { lists: near, slots, masks, far, floats, tables, codes: query, distances, asked, .. } =
+            tools;
+        let weight = asked.weight;
+        far.clear();
         let bytes = || stage.codes.as_ref().map_or(&[][..], |codes| codes.unverified());
         let complete = match &stage.plan.coding {
             Coding::Vectors => {
                 let scan = |scores: &mut SlotScores<'_>| {
-                    self.scan(near, lists, &mut Raw { stage, scores, slots }, masks, pool, counters)
+                    self.scan(near, lists, &mut Raw { stage, scores, slots }, (masks, far), pool, counters)
                 };
                 let vectors = self.reader.vectors.as_ref();
                 vectors.and_then(|vectors| vectors.with_slots(self.search.query, scan)).unwrap_or(true)
@@ -255,25 +260,39 @@ impl Run<'_> {
             Coding::Parts(book) if book.bits() == 8 => {
                 let terms = stage.terms.as_ref().map_or(&[][..], |terms| terms.unverified());
                 let (scale, m) = (stage.head.terms, book.m());
+                let scale = scale.times(weight);
                 let mut scan = Tables { codes: bytes(), terms, scale, m, tables: floats };
-                self.scan(near, lists, &mut scan, masks, pool, counters)
+                self.scan(near, lists, &mut scan, (masks, far), pool, counters)
             }
-            Coding::Parts(_) | Coding::Planes(_) => {
-                self.scan(near, lists, &mut Fast::new(stage, floats, tables), masks, pool, counters)
-            }
+            Coding::Parts(_) | Coding::Planes(_) => self.scan(
+                near,
+                lists,
+                &mut Fast::new(stage, floats, weight, tables),
+                (masks, far),
+                pool,
+                counters,
+            ),
             Coding::Rows(coder) => {
                 let mut scan = Rows { codes: bytes(), coder: *coder, query };
-                self.scan(near, lists, &mut scan, masks, pool, counters)
+                self.scan(near, lists, &mut scan, (masks, far), pool, counters)
             }
         };
         pool.cut();
         let found = pool.held();
         if finely {
-            self.ranked_finely(found, &tools.floats, &tools.distances);
+            self.ranked_finely(found, (floats, weight), distances);
             if kept < found.len() {
                 found.select_nth_unstable(kept - 1);
                 found.truncate(kept);
             }
+        }
+        if !far.is_empty() {
+            // The scan took them for nearer or shorter than they are.
+            far.sort_unstable();
+            found.retain(|c| far.binary_search(&entry(*c)).is_err());
+            let start = found.len();
+            found.extend(far.iter().map(|entry| candidate(f32::INFINITY, *entry)));
+            self.ranked_finely(&mut found[start..], (floats, weight), distances);
         }
         if stage.entries.is_some() {
             // Both entries of a vector may have been found.
@@ -287,30 +306,29 @@ impl Run<'_> {
 
     /// Makes what codes are compared with.
     fn tables(&self, tools: &mut Tools) {
-        let Tools { floats, codes, reduced, .. } = tools;
+        let Tools { floats, codes, reduced, asked, .. } = tools;
         match &self.stage.plan.coding {
             Coding::Vectors => {}
             Coding::Parts(book) => book.tables(reduced, floats),
             Coding::Planes(planes) => planes.tables(reduced, floats),
-            Coding::Rows(coder) => coder.query(reduced, Coder::norm(reduced), codes),
+            Coding::Rows(coder) => {
+                coder.query(reduced, Coder::norm(reduced), codes);
+                codes.weight = asked.weight;
+            }
         }
     }
 
     /// The query beside single codes; it was made ready.
     fn by_codes<'t>(&'t self, tools: &'t mut Tools) -> CodeScores<'t> {
         self.tables(tools);
-        let length = match self.search.query {
-            Values::F32(floats) => floats,
-            _ => tools.vector.as_slice(),
-        };
         CodeScores {
             stage: self.stage,
             entries: Entries::unverified(self.stage),
             reduced: &tools.reduced,
             tables: &tools.floats,
             query: &tools.codes,
-            half_norm: tools.half_norm,
-            length: length.iter().map(|x| f64::from(*x) * f64::from(*x)).sum(),
+            less: tools.less,
+            asked: &tools.asked,
         }
     }
 
@@ -353,10 +371,10 @@ impl Run<'_> {
     }
 
     /// Distances by tables as numbers: those of the scan have entries of 6 bits, in which planes of little weight vanish.
-    fn ranked_finely(&self, found: &mut [Candidate], tables: &[f32], lists: &[f32]) {
+    fn ranked_finely(&self, found: &mut [Candidate], (tables, weight): (&[f32], f32), lists: &[f32]) {
         let (entries, based) = (Entries::unverified(self.stage), based(self.stage));
         for c in found {
-            if let Some((list, distance)) = entries.distance(entry(*c), tables) {
+            if let Some((list, distance)) = entries.distance(entry(*c), tables, weight) {
                 let base = lists.get(list as usize).copied().filter(|_| based).unwrap_or(0.0);
                 *c = candidate(base + distance, entry(*c));
             }
@@ -376,10 +394,11 @@ impl Run<'_> {
         if floats.len() != plan.space.dims() {
             return false;
         }
-        let Tools { point, reduced, judge, coarse, distances, half_norm, .. } = tools;
+        let Tools { point, reduced, judge, coarse, distances, asked, less, .. } = tools;
         point.resize(plan.space.points(), 0.0);
-        plan.space.query(floats, point);
+        *asked = plan.space.ask_near(floats, point);
         Coder::bits8(point.len()).query(point, Coder::norm(point), judge);
+        judge.weight = asked.weight;
         let width = plan.centroids.dims;
         reduced.clear();
         match &plan.reduction {
@@ -396,8 +415,9 @@ impl Run<'_> {
                 plan.reduction.apply_query(point, reduced);
             }
         }
-        *half_norm = alone::half_norm(self.stage, judge, reduced);
+        *less = alone::less(self.stage, judge, reduced);
         plan.centroids.coder.query(reduced, 0.0, coarse);
+        coarse.weight = asked.weight;
         distances.resize(self.stage.head.lists as usize, 0.0);
         self.order(self.extent.lists, tools);
         true
@@ -427,17 +447,19 @@ impl Run<'_> {
         lists.sort_unstable();
     }
 
-    /// Scans the first `most` lists. False when it was stopped.
+    /// Scans the first `most` lists, and adds to `far` what they have of entries that are to be looked at by themselves. False
+    /// when it was stopped.
     fn scan(
         &self,
         lists: &[Candidate],
         most: usize,
         scan: &mut impl Scan,
-        masks: &mut Vec<u32>,
+        (masks, far): (&mut Vec<u32>, &mut Vec<u32>),
         pool: &mut Pool,
         counters: &mut Counters,
     ) -> bool {
         let based = based(self.stage);
+        let beyond = self.stage.far_numbers();
         let mut left = self.lists(most);
         for (at, list) in lists.iter().enumerate() {
             let (entries, block) = self.stage.list(entry(*list) as usize);
@@ -454,6 +476,10 @@ impl Run<'_> {
                 continue;
             }
             let base = if based { distance(*list) } else { 0.0 };
+            far.extend(beyond.within(&entries).iter().filter(|entry| {
+                let at = **entry as usize - entries.start;
+                masks.get(at / BLOCK).is_none_or(|mask| mask >> (at % BLOCK) & 1 == 1)
+            }));
             counters.vectors_scored += scan.list(entries, block, base, masks, pool) as u64;
             counters.hops += 1;
             left -= 1;
@@ -490,16 +516,17 @@ impl Run<'_> {
     }
 
     /// Leaves the candidates that the error of the codes could have put behind the k-th.
-    fn within_doubt(&self, found: &mut Vec<Candidate>, half_norm: f32) {
+    fn within_doubt(&self, found: &mut Vec<Candidate>, half_norm: f32, weight: f32) {
         let head = &self.stage.head;
         if found.len() <= self.k || !matches!(head.form, Form::Planes { .. }) {
             return;
         }
         let (_, last, _) = found.select_nth_unstable(self.k - 1);
         let last = distance(*last);
-        // The error of a distance is (q - x^).e: of a vector as far as the k-th, with an error in no direction of its own.
+        // The error of a distance is (q - w x^).e, w what counts of the term: of a vector as far as the k-th, with an error in no
+        // direction of its own.
         let error = head.error.max(head.added_error) * head.length;
-        let far = (2.0 * (last + half_norm)).max(0.0) + error;
+        let far = (2.0 * (weight * last + half_norm)).max(0.0) + weight * weight * error;
         let doubt = (far * error / head.reduced as f32).sqrt();
         let limit = candidate(last + DOUBT_OF_PLANES * doubt, u32::MAX);
         found.retain(|c| *c <= limit);
@@ -508,7 +535,7 @@ impl Run<'_> {
     /// Ranks the candidates by the judge's codes, and offers those that may be among the best by their vectors.
     fn rank(&self, found: &mut Vec<Candidate>, top: &mut TopK, counters: &mut Counters, tools: &mut Tools) {
         let stage = self.stage;
-        self.within_doubt(found, tools.half_norm);
+        self.within_doubt(found, tools.judge.half_norm + tools.less, tools.asked.weight);
         let Some(vectors) = &self.reader.vectors else {
             let scores = self.by_codes(tools);
             counters.vectors_scored += found.len() as u64;

@@ -60,6 +60,8 @@ const FAR: f64 = (1u64 << 40) as f64;
 const EDGE: f32 = (1u64 << 50) as f32;
 /// The largest share of the origin that is taken off a query: where more would be, the origin is nothing beside the query.
 const WEIGHT_MAX: f64 = 16.0;
+/// The cosine of a query and a vector of the largest length that are near each other.
+const NEAR: f64 = 0.5;
 /// A vector more than this many times as long as all but one in [`FEW`] is an outlier.
 const OUTLYING: f32 = 8.0;
 pub(crate) const FEW: usize = 256;
@@ -205,6 +207,16 @@ impl Space {
     /// What a query is compared with points as, and what its scores are made from. Under the squared distance and for
     /// cosine that is its point.
     pub fn ask(&self, query: &[f32], out: &mut [f32]) -> Asked {
+        self.asked(query, false, out)
+    }
+
+    /// The same for codes of which something is lost as a product with `q - w x`, and whose terms are never taken away: no less
+    /// of the origin is taken off than makes that short for an `x` that is [`NEAR`] the query.
+    pub(crate) fn ask_near(&self, query: &[f32], out: &mut [f32]) -> Asked {
+        self.asked(query, true, out)
+    }
+
+    fn asked(&self, query: &[f32], near: bool, out: &mut [f32]) -> Asked {
         let scale = f64::from(self.scale);
         if self.metric != Metric::Dot {
             self.query(query, out);
@@ -224,7 +236,13 @@ impl Space {
             length += f64::from(*center) * f64::from(*center);
         }
         let weight = if length > 0.0 { along / length } else { 0.0 };
-        let weight = f64::from(weight.clamp(-WEIGHT_MAX, WEIGHT_MAX) as f32);
+        let least = match near {
+            true => {
+                NEAR * (squared(query.iter().map(|x| x * own)) / self.bound.max(f64::MIN_POSITIVE)).sqrt()
+            }
+            false => -WEIGHT_MAX,
+        };
+        let weight = f64::from(weight.max(least).min(WEIGHT_MAX) as f32);
         // The length of what is compared changes no order: a power of two brings it into range.
         let largest = self.center.iter().fold(1.0f32, |a, x| a.max(x.abs()));
         let range = f64::from(power_of_two(largest * self.scale.max(1.0)));
@@ -302,20 +320,6 @@ impl Space {
         let back = 1.0 / self.scale;
         let unit = if self.metric == Metric::Cosine { 1.0 } else { 1.0 / self.unit };
         out.extend(point.iter().zip(&self.center).skip(self.added()).map(|(x, c)| (x * back + c) * unit));
-    }
-
-    /// The score of the metric from the squared distance of a query's point and a stored point, where the query has
-    /// the squared length `length` (of the vector).
-    pub fn score_of_points(&self, squared_distance: f32, length: f64) -> f32 {
-        let scale = f64::from(self.scale);
-        let distance = f64::from(squared_distance).max(0.0) / (scale * scale);
-        let unit = f64::from(self.unit);
-        let score = match self.metric {
-            Metric::Cosine => 1.0 - distance / 2.0,
-            Metric::L2 => -distance / (unit * unit),
-            Metric::Dot => (length + (self.bound - distance) / (unit * unit)) / 2.0,
-        };
-        score.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
     }
 
     /// The score of the metric from a distance of codes, half the squared length of a point (so much of it as the query

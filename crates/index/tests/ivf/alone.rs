@@ -187,3 +187,65 @@ fn codes_go_through_merges_as_they_are() {
         assert!(found + wanted / 10 >= of_fresh, "{codec:?}: {found}, fresh {of_fresh} of {wanted}");
     }
 }
+
+/// One vector a hundred times longer than all others, coded as a difference from a centroid that is not its own or as it is:
+/// scores and searches have its whole length, before and after it goes through a merge.
+#[test]
+fn long_vectors_keep_their_length() {
+    for (metric, codec, residual) in [
+        (Distance::Dot, Codec::RaBitQ { bits: 4 }, false),
+        (Distance::Dot, Codec::RaBitQ { bits: 8 }, false),
+        (Distance::Dot, Codec::Binary, false),
+        (Distance::Dot, Codec::RaBitQ { bits: 4 }, true),
+        (Distance::L2, Codec::RaBitQ { bits: 4 }, false),
+        (Distance::L2, Codec::Pq { m: 12, bits: 4 }, true),
+        (Distance::L2, Codec::Pq { m: 12, bits: 8 }, true),
+    ] {
+        let mut rng = Rng(54);
+        let mut vector = |length: f32| {
+            let mut vector: Vec<f32> = (0..DIMS).map(|_| rng.component()).collect();
+            let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            vector.iter_mut().for_each(|x| *x *= length / norm);
+            vector
+        };
+        let mut values: Vec<f32> = (0..5_000).flat_map(|_| vector(1.0)).collect();
+        let long = vector(100.0);
+        values[1_234 * DIMS..1_235 * DIMS].copy_from_slice(&long);
+        let mut spec = spec(metric, codec);
+        (spec.options.ivf.residual, spec.options.ivf.lists) = (Some(residual), 16);
+        let index = Index::dense(&spec, Owned::F32(values));
+        let rest = Index::dense(&spec, Owned::F32((0..1_200).flat_map(|_| vector(1.0)).collect()));
+        let merge = Decoded(Merge {
+            parts: vec![(&index, without(&index, |row| row == 7)), (&rest, Bitmap::full(rest.rows))],
+        });
+        let (rows, mut sections) = (6_199, Sections::new());
+        (kind().merge)(&spec, rows, &merge, &mut sections, &Work::inline()).unwrap();
+        let merged = Index::open(
+            &spec,
+            rows,
+            (0..rows).collect(),
+            Owned::F32(vec![0.0; rows as usize * DIMS]),
+            sections,
+        );
+        let direction: Vec<f32> = long.iter().map(|x| x / 100.0).collect();
+        for (index, row) in [(&index, 1_234), (&merged, 1_233)] {
+            index.reader.verify().unwrap();
+            // L2: a query near it, so that its distance is seen.
+            let at = if metric == Distance::Dot { &direction } else { &long };
+            let query = Values::F32(at);
+            for effort in [Effort::Exact, Effort::Usual, Effort::Ef(64)] {
+                let (hits, _, _) =
+                    index.find(&DenseSearch { effort, ..DenseSearch::new(query) }, TopK::new(3));
+                assert_eq!(hits[0].row, row, "{metric:?} {codec:?} {residual} {effort:?}");
+            }
+            let score = index.reader.score(query, row).unwrap().unwrap();
+            let origin = index.reader.score(Values::F32(&[0.0; DIMS]), row).unwrap().unwrap();
+            match metric {
+                // One bit of 25 components says that it is long, not how long.
+                Distance::Dot if codec == Codec::Binary => assert!(score > 50.0, "{score}"),
+                Distance::Dot => assert!((90.0..110.0).contains(&score), "{codec:?} {residual}: {score}"),
+                _ => assert!((-10_500.0..-9_500.0).contains(&origin), "{codec:?} {residual}: {origin}"),
+            }
+        }
+    }
+}

@@ -29,9 +29,14 @@ fn numbers_that_lie() {
 #[test]
 fn numbers_of_codes_alone_that_lie() {
     for codec in [Codec::Auto, Codec::Pq { m: 6, bits: 8 }, Codec::RaBitQ { bits: 6 }, Codec::Lvq8] {
-        let mut index = built(codec, false);
-        (index.spec.options.keep, index.spec.options.ivf.rerank) = (false, Rerank::None);
-        let index = Index::sparse(&index.spec, index.values);
+        let Index { mut spec, values, .. } = built(codec, false);
+        (spec.options.keep, spec.options.ivf.rerank, spec.metric) = (false, Rerank::None, Distance::L2);
+        spec.options.ivf.residual = Some(false);
+        // One far from all others, whose term 16 bits do not hold.
+        let mut values = values.values().to_f32();
+        values[40 * DIMS..41 * DIMS].iter_mut().for_each(|x| *x *= 1e4);
+        let index = Index::sparse(&spec, Owned::F32(values));
+        assert!(codec == Codec::Lvq8 || index.section("far").is_some());
         damage::numbers_lie(&index);
         let query = vec![0.5; DIMS];
         for section in 0..index.sections.len() {
