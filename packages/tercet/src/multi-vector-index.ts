@@ -12,9 +12,11 @@ import {
   type IndexOpenOptions,
   type IndexWorkOptions,
   K_MAX,
+  least,
   type MeasuredRecall,
   type MeasureSettings,
   type OpenedIndex,
+  oneWay,
   openIndex,
   RowIndex,
   type SearchOptions,
@@ -25,7 +27,7 @@ import {
 import * as at from "./settings.js";
 import { wrongType } from "./sparse-rows.js";
 import { type TokenMatrices, type TokenVectors, tokenArrays, tokenData } from "./token-rows.js";
-import { argument, checkedRow, integer, leastScore, outside, rowList } from "./vectors.js";
+import { argument, checkedRow, integer, outside, rowList } from "./vectors.js";
 import type {
   BestUnit,
   Curve,
@@ -350,10 +352,6 @@ function joined(tokens: Float32Array, weights: Float32Array | undefined): Float3
   return both;
 }
 
-function least(radius: number | undefined, site: Site): number {
-  return radius === undefined ? Number.NaN : leastScore("dot", radius, site);
-}
-
 function unweighted({ weights, mask }: TokenOptions, site: Site): void {
   const named = weights !== undefined ? "weights" : mask !== undefined ? "mask" : undefined;
   if (named !== undefined) throw argument(named, "left out here", "given", site);
@@ -389,11 +387,8 @@ function effortOf({ candidates, recall, exact }: CandidateOptions, site: Site): 
     candidates !== undefined && "candidates",
     recall !== undefined && "recall",
     exact === true && "exact",
-  ].filter((name) => name !== false);
-  if (said.length > 1) {
-    const message = `\`${said.join("` and `")}\` say the same thing in two ways`;
-    throw argument(said[1] as string, "one of them", said.join(" and "), site, message);
-  }
+  ];
+  oneWay(said, site);
   if (candidates !== undefined) integer(candidates, "candidates", 1, K_MAX, site);
   if (recall !== undefined) checkRecall(recall, site);
   return {

@@ -7,7 +7,16 @@ import type { BulkArray, Handle, Reply } from "./binding.js";
 import { answer, type CallOptions, invoke, invokeSync, type LongCallOptions, opened } from "./call.js";
 import { type CallSite, fromWire, type Site, shown } from "./errors.js";
 import * as at from "./settings.js";
-import { argument, type Components, checkedRow, integer, outside, type RowSet, rowList } from "./vectors.js";
+import {
+  argument,
+  type Components,
+  checkedRow,
+  integer,
+  leastScore,
+  outside,
+  type RowSet,
+  rowList,
+} from "./vectors.js";
 import type {
   Curve,
   IndexAddReply,
@@ -192,6 +201,19 @@ export async function openIndex<Info extends IndexSizes = IndexInfo>(
 /** ERR_LIMIT unless it is a number of threads. */
 export function checkThreads(threads: unknown, site: Site): void {
   integer(threads, "threads", 1, 1_024, site);
+}
+
+/** ERR_ARGUMENT when how hard to try is said in more than one way; `said` are the names of what was given. */
+export function oneWay(said: readonly (string | false)[], site: Site): void {
+  const ways = said.filter((name) => name !== false);
+  if (ways.length < 2) return;
+  const message = `\`${ways.join("` and `")}\` say the same thing in two ways`;
+  throw argument(ways[1] as string, "one of them", ways.join(" and "), site, message);
+}
+
+/** The least inner product of a result; NaN where there is none. */
+export function least(radius: number | undefined, site: Site): number {
+  return radius === undefined ? Number.NaN : leastScore("dot", radius, site);
 }
 
 /** What a search of many queries is asked beside them. */

@@ -11,9 +11,11 @@ import {
   type IndexOpenOptions,
   type IndexWorkOptions,
   K_MAX,
+  least,
   type MeasuredRecall,
   type MeasureSettings,
   type OpenedIndex,
+  oneWay,
   openIndex,
   RowIndex,
   type SearchOptions,
@@ -26,7 +28,7 @@ import {
 import type { SparseVector } from "./schema.js";
 import * as at from "./settings.js";
 import { type SparseRow, type SparseVectors, sparseArrays, sparseRow } from "./sparse-rows.js";
-import { argument, checkedRow, integer, leastScore, outside, rowList } from "./vectors.js";
+import { checkedRow, integer, leastScore, outside, rowList } from "./vectors.js";
 import type {
   Curve,
   IndexAddReply,
@@ -283,20 +285,12 @@ function given(queries: SparseVectors | undefined, site: Site) {
   return queries === undefined ? [] : sparseArrays(queries, "queries", site);
 }
 
-function least(radius: number | undefined, site: Site): number {
-  return radius === undefined ? Number.NaN : leastScore("dot", radius, site);
-}
-
 /** How hard to try, as the core takes it; ERR_ARGUMENT when it is said in two ways. */
 function effortOf(options: SparseEffortOptions, site: Site): IndexEffort {
   const { alpha, beta, cells, ef, recall, exact } = options;
   const slack = alpha !== undefined ? "alpha" : beta !== undefined ? "beta" : cells !== undefined && "cells";
   const said = [slack, ef !== undefined && "ef", recall !== undefined && "recall", exact === true && "exact"];
-  const ways = said.filter((name) => name !== false);
-  if (ways.length > 1) {
-    const message = `\`${ways.join("` and `")}\` say the same thing in two ways`;
-    throw argument(ways[1] as string, "one of them", ways.join(" and "), site, message);
-  }
+  oneWay(said, site);
   if (alpha !== undefined && !(alpha > 0 && alpha <= 1)) {
     throw outside(alpha, "alpha", "a number above 0, at most 1", site);
   }

@@ -13,6 +13,7 @@ import {
   type IndexWorkOptions,
   K_MAX,
   type OpenedIndex,
+  oneWay,
   RowIndex,
   type SearchOptions,
   type SearchResult,
@@ -22,7 +23,6 @@ import {
 } from "./row-index.js";
 import * as at from "./settings.js";
 import {
-  argument,
   type Components,
   checkedRow,
   components,
@@ -271,11 +271,8 @@ export function effortOf(options: EffortOptions & ProbeOptions, k: number, site:
     recall !== undefined && "recall",
     exact === true && "exact",
     candidates !== undefined && oversample !== undefined && "oversample",
-  ].filter((name) => name !== false);
-  if (said.length > 1) {
-    const message = `\`${said.join("` and `")}\` say the same thing in two ways`;
-    throw argument(said[1] as string, "one of them", said.join(" and "), site, message);
-  }
+  ];
+  oneWay(said, site);
   if (ef !== undefined) integer(ef, "ef", 1, K_MAX, site);
   if (nprobe !== undefined) integer(nprobe, "nprobe", 1, K_MAX, site);
   if (candidates !== undefined) integer(candidates, "candidates", 1, K_MAX, site);
