@@ -143,6 +143,43 @@ pub(crate) fn check_merge(kind: &SparseKind, spec: &SparseSpec) {
     }
 }
 
+/// The rows of segments may lie between one another, as those of updated rows do; no two may be one.
+pub(crate) fn check_interleaved(kind: &SparseKind, spec: &SparseSpec) {
+    let mut rng = Rng(11);
+    for weights in KINDS {
+        let whole = Rows::random(&mut rng, 900, 50, 9, weights);
+        let (mut parts, mut maps) = ([(); 3].map(|()| Rows::default()), [(); 3].map(|()| RowMap::default()));
+        for (row, terms) in whole.0.iter().enumerate() {
+            let at = rng.below(3) as usize;
+            if rng.below(5) == 0 {
+                parts[at].0.push(vec![(3, 1.0)]);
+                maps[at].0.push(RowMap::DROPPED);
+            }
+            parts[at].0.push(terms.clone());
+            maps[at].0.push(row as u32);
+        }
+        let readers: Vec<_> = parts.iter().map(|rows| opened(kind, rows, spec)).collect();
+        let merge = |maps: &[RowMap; 3], merged: &mut Sections| {
+            let inputs: Vec<(&dyn SparseReader, &RowMap)> =
+                readers.iter().map(|reader| reader.as_ref()).zip(maps).collect();
+            (kind.merge)(spec, &inputs, 900, merged, &Work::inline())
+        };
+        let mut merged = Sections::new();
+        merge(&maps, &mut merged).unwrap();
+        assert!(merged == whole.build(kind, spec).unwrap());
+        // Rows with a term they share, which both go to one.
+        let holds = |at: usize| {
+            let rows = parts[at].0.iter().zip(&maps[at].0).enumerate();
+            let mut rows = rows.filter(|(_, (terms, to))| **to != RowMap::DROPPED && terms.iter().any(|t| t.0 == 0));
+            rows.next().unwrap().0
+        };
+        let (from, to) = (holds(0), holds(1));
+        let mut twice = maps.clone();
+        twice[1].0[to] = maps[0].0[from];
+        assert!(merge(&twice, &mut Sections::new()).is_err());
+    }
+}
+
 /// The sections with a random piece of one of them cut off, added or overwritten; which one.
 pub(crate) fn damage(rng: &mut Rng, sections: &Sections, round: u32) -> (Sections, usize) {
     let mut damaged = sections.clone();

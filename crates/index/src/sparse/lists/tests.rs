@@ -7,7 +7,7 @@ use crate::inverted::RowMap;
 use crate::sparse::seam::{
     Slack, SparseEffort, SparseInput, SparseReader, SparseSearch, SparseSpec, StoredWeights,
 };
-use crate::sparse::tests::{KINDS, Kind, Rng, Rows, check_merge, damage, query, score};
+use crate::sparse::tests::{KINDS, Kind, Rng, Rows, check_interleaved, check_merge, damage, query, score};
 use crate::{Bitmap, Counters, IndexError, MemorySections, Scored, Sections, TopK};
 
 impl Rows {
@@ -150,6 +150,7 @@ fn slack_finds_less_and_says_so() {
 #[test]
 fn a_merge_equals_building_in_one_go() {
     check_merge(&KIND, &SparseSpec::default());
+    check_interleaved(&KIND, &SparseSpec::default());
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Building from rows as they come in, and merging from the rows of other segments.
 
-use super::write::{EachRow, Rows, write};
+use super::write::{EachRow, Rows, Split, write};
 use crate::dense::Work;
 use crate::inverted::RowMap;
 use crate::sparse::input::{Kept, distinct};
 use crate::sparse::seam::{SparseInput, SparseReader, SparseSpec};
 use crate::{IndexError, SectionSink, Sections};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 struct Given<'a> {
     kept: Kept<'a>,
@@ -37,7 +39,7 @@ pub(super) fn build(
     Ok(sections)
 }
 
-/// The rows of segments that follow one another.
+/// The rows of segments, put in order: rows that were updated lie between older ones.
 struct Merged<'a> {
     inputs: &'a [(&'a dyn SparseReader, &'a RowMap)],
     rows: u32,
@@ -45,32 +47,24 @@ struct Merged<'a> {
 
 impl Rows for Merged<'_> {
     fn each(&self, visit: &mut EachRow<'_>) -> Result<(), IndexError> {
-        let (mut row, mut least) = (Vec::new(), 0);
-        let (mut terms, mut weights) = (Vec::new(), Vec::new());
-        for (reader, map) in self.inputs {
-            for (old, new) in map.kept() {
-                if new < least || new >= self.rows {
-                    return Err(IndexError::shape(
-                        "rows of a row map that ascend",
-                        self.rows.into(),
-                        new.into(),
-                    ));
-                }
-                least = new + 1;
-                if !reader.row(old, &mut row)? {
-                    return Err(IndexError::Unsupported { what: "a merge of rows that are not kept" });
-                }
-                if !row.windows(2).all(|pair| pair[0].0 < pair[1].0)
-                    || !row.iter().all(|(_, weight)| weight.is_finite() && *weight > 0.0)
-                {
-                    return Err(IndexError::corrupt("weights", format!("row {old}")));
-                }
-                terms.clear();
-                weights.clear();
-                terms.extend(row.iter().map(|pair| pair.0));
-                weights.extend(row.iter().map(|pair| pair.1));
-                visit(new, &terms, &weights)?;
+        let (mut pairs, mut least, mut split) = (Vec::new(), 0, Split::default());
+        let mut kept: Vec<_> = self.inputs.iter().map(|(_, map)| map.kept()).collect();
+        let mut head = |input: usize| kept[input].next().map(|(old, new)| Reverse((new, input, old)));
+        let mut heads: BinaryHeap<_> = (0..self.inputs.len()).filter_map(&mut head).collect();
+        while let Some(Reverse((new, input, old))) = heads.pop() {
+            heads.extend(head(input));
+            if new < least || new >= self.rows {
+                let what = "rows of row maps that ascend, no two of them one";
+                return Err(IndexError::shape(what, self.rows.into(), new.into()));
             }
+            least = new + 1;
+            if !self.inputs[input].0.row(old, &mut pairs)? {
+                return Err(IndexError::Unsupported { what: "a merge of rows that are not kept" });
+            }
+            let Some((terms, weights)) = split.checked(&pairs, |_| true) else {
+                return Err(IndexError::corrupt("weights", format!("row {old}")));
+            };
+            visit(new, terms, weights)?;
         }
         Ok(())
     }

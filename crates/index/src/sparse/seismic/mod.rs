@@ -9,7 +9,7 @@
 //!
 //! Sections:
 //! - `meta`    u32 x 10: layout version, bytes of a weight (1, 2, 4), rows, terms, log2 of the terms that share a head,
-//!   postings (low and high half), listed postings (low and high half), postings of a list at most;
+//!   postings (low and high half), listed postings (low and high half), heaviest postings that a list keeps;
 //! - `terms`, `heads`: see `terms.rs`;
 //! - `ends`    u32 x rows: where a row's postings end in the next two;
 //! - `places`  u16, or u32 with more than 65,536 terms: the place in `terms` of each posting's term, ascending in a row;
@@ -19,8 +19,8 @@
 //! - `listed`  u32: the rows of the lists, level after level, ascending in a level.
 //!
 //! A level holds the weights up to 2^(-l/4) of the list's largest and above that of the next level; the last one all below.
-//! A posting that is its row's heaviest, measured by the largest weight of its list, is never pruned: every row with a
-//! term can be found.
+//! A list keeps its heaviest postings, of equal weights those of the lower rows, and beyond those every posting that is its
+//! row's heaviest, measured by the largest weight of its list: every row with a term can be found.
 
 mod build;
 mod levels;

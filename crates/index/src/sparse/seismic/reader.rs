@@ -2,7 +2,7 @@
 
 use super::levels::LEVELS;
 use super::row::{PlaceArray, Row};
-use super::write::{EachRow, Rows, is_narrow, write};
+use super::write::{EachRow, Rows, Split, is_narrow, write};
 use super::{CAPABILITIES, INFO, VERSION, search};
 use crate::dense::{Answered, Capabilities, Work};
 use crate::section::Array;
@@ -16,7 +16,7 @@ use tercet_kernels::prefetch;
 pub struct SeismicReader {
     pub(super) rows: u32,
     pub(super) postings: u64,
-    /// Postings of a list at most, when it has none that must stay.
+    /// The heaviest postings that a list keeps.
     listed_max: u32,
     width: usize,
     pub(super) terms: Terms,
@@ -123,6 +123,12 @@ impl SeismicReader {
         let start = (u64::from(high) << 32 | u64::from(low)).min(self.listed.len() as u64 + 1) as usize;
         let rows = self.listed.slice(start..start.saturating_add(ends[LEVELS - 1] as usize))?;
         Ok(List { place, q, most: q * largest, count, ends, rows })
+    }
+
+    /// The level that holds the heaviest of what was pruned from a list, or one before it: where the list has as many postings
+    /// as are kept whatever they are.
+    pub(super) fn pruned_level(&self, list: &List<'_>) -> usize {
+        list.ends.iter().position(|&end| end >= self.listed_max).unwrap_or(0)
     }
 
     /// The terms of a row and their weights; `row` is below the rows of the segment.
@@ -236,20 +242,13 @@ impl SparseReader for SeismicReader {
 
 impl Rows for SeismicReader {
     fn each(&self, visit: &mut EachRow<'_>) -> Result<(), IndexError> {
-        let (mut row, mut terms, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut row, mut split) = (Vec::new(), Split::default());
         for at in 0..self.rows {
             self.read(at, &mut row)?;
-            let fits = |(_, weight): &(u32, f32)| {
-                *weight > 0.0 && weight.is_finite() && width_of(*weight) <= self.width
-            };
-            if !row.windows(2).all(|pair| pair[0].0 < pair[1].0) || !row.iter().all(fits) {
+            let Some((terms, weights)) = split.checked(&row, |weight| width_of(weight) <= self.width) else {
                 return Err(self.ends.corrupt(format!("row {at}: terms or weights")));
-            }
-            terms.clear();
-            weights.clear();
-            terms.extend(row.iter().map(|pair| pair.0));
-            weights.extend(row.iter().map(|pair| pair.1));
-            visit(at, &terms, &weights)?;
+            };
+            visit(at, terms, weights)?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::reader::{List, SeismicReader};
 use super::row::Lookup;
 use crate::dense::{Answered, Path};
 use crate::sparse::input::check_query;
-use crate::sparse::seam::{Slack, SparseEffort, SparseSearch};
+use crate::sparse::seam::{QUERY_TERMS_MAX, Slack, SparseEffort, SparseSearch};
 use crate::{Bitmap, Counters, IndexError, TopK};
 use std::cell::RefCell;
 use tercet_kernels::prefetch;
@@ -41,8 +41,9 @@ const TABLES: usize = 4;
 const LIST_AHEAD: usize = 256;
 /// Rows that are asked for before they are scored.
 const AHEAD: usize = 4;
-/// Rows that are scored between two looks at whether to stop.
+/// Rows that are scored, and postings that are summed, between two looks at whether to stop.
 const STEP: usize = 512;
+const POSTINGS_STEP: usize = 1 << 15;
 
 /// How much a search does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,11 +149,33 @@ struct Visit<'a> {
 struct Summed {
     /// All postings of all lists were summed.
     all: bool,
-    /// Sums times this are parts of scores.
-    unit: f32,
-    /// What a score may have beyond its part, as far as the lists say.
-    rest: f32,
+    bound: Bound,
 }
+
+/// What the sum of a row says its score is at most, where no list was left out.
+///
+/// The score is a sum over terms. A term whose posting was summed adds c, at most e = q * largest weight * edge of the level,
+/// and to the sum max(1, floor(e * MEAN / unit)), above e * MEAN / unit - 1: so c is below (what it added + 1) * unit / MEAN.
+/// A term whose posting was not summed is in a level that was not, and adds at most the edge of the first of those; or it was
+/// pruned, and adds at most the edge of the level where the postings of the list reach the number that is kept, for it is no
+/// heavier than any of so many. Sums of a row do not saturate: they are at most SUM_MAX * MEAN and one for each term.
+/// `slop` is for roundings: each term's product, edge and part, and each addition, are off by one part in 2^24 at most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bound {
+    /// A step of a sum, in scores.
+    unit: f64,
+    /// What all terms together lose to whole steps, and what was not summed.
+    rest: f64,
+    slop: f64,
+}
+
+impl Bound {
+    fn of(&self, sum: u64) -> f64 {
+        (sum as f64 * self.unit + self.rest) * self.slop
+    }
+}
+
+const _: () = assert!(SUM_MAX * MEAN + (QUERY_TERMS_MAX as f32) < u16::MAX as f32);
 
 impl Visit<'_> {
     fn run(&mut self, top: &mut TopK) -> Result<Answered, IndexError> {
@@ -166,11 +189,13 @@ impl Visit<'_> {
         // Of what is summed only the allowed share can be a candidate.
         let share = f64::from(allowed) / f64::from(self.reader.rows.max(1));
         plan.postings = (plan.postings as f64 / share.max(1e-9)).min(1e15) as usize;
-        let mut summed = self.sum(&plan, total)?;
+        let stopped = Answered { exact: false, complete: false, path: Path::Impacts };
+        let Some(mut summed) = self.sum(&plan, total)? else { return Ok(stopped) };
         self.choose(&plan);
         if self.scratch.keys.len() < top.k() && !summed.all {
             let all = Plan { postings: usize::MAX, slack: Slack { beta: 0.0, ..plan.slack }, ..plan };
-            summed = self.sum(&all, total)?;
+            let Some(again) = self.sum(&all, total)? else { return Ok(stopped) };
+            summed = again;
             self.choose(&all);
         }
         let whole = summed.all && !self.lists.iter().any(List::is_pruned);
@@ -182,8 +207,8 @@ impl Visit<'_> {
         Ok(Answered { exact: exact && complete, complete, path: Path::Impacts })
     }
 
-    /// Sums what the most promising levels add.
-    fn sum(&mut self, plan: &Plan, total: f32) -> Result<Summed, IndexError> {
+    /// Sums what the most promising levels add; `None` when it was stopped.
+    fn sum(&mut self, plan: &Plan, total: f32) -> Result<Option<Summed>, IndexError> {
         let largest = self.lists.iter().fold(f32::MIN_POSITIVE, |largest, list| largest.max(list.most));
         let bucket = |adds: f32| (largest.to_bits().saturating_sub(adds.to_bits()) >> BUCKET_SHIFT) as usize;
         let bucket = |adds: f32| bucket(adds).min(BUCKETS - 1);
@@ -204,39 +229,55 @@ impl Visit<'_> {
         });
         let last = enough.unwrap_or(BUCKETS - 1);
         let Scratch { sums, touched, .. } = &mut *self.scratch;
-        sums.resize((self.reader.rows as usize).max(sums.len()), 0);
+        grow(sums, self.reader.rows as usize)?;
+        // A row is touched once. One more, for what is written before it is counted.
+        let most = taken.min(self.reader.rows as usize) + 1;
         touched.clear();
-        // One more, for what is written before it is counted.
-        let memory = |_| IndexError::Memory { bytes: (taken as u64 + 1) * 4 };
-        touched.try_reserve(taken + 1).map_err(memory)?;
-        touched.resize(taken + 1, 0);
+        grow(touched, most)?;
         let (unit, mut count, mut rest) = (total / SUM_MAX, 0, 0.0);
+        let mut unseen = 0;
         let mut following = lists().skip(1);
         for list in lists() {
             if let Some(list) = following.next() {
                 prefetch(bytemuck::cast_slice(list.rows), 0, LIST_AHEAD * 4);
             }
-            let (mut start, mut next) = (0, list.most);
-            for (&end, edge) in list.ends.iter().zip(EDGES) {
-                if bucket(list.most * edge) > last {
-                    break;
-                }
+            let levels = EDGES.iter().position(|edge| bucket(list.most * edge) > last).unwrap_or(LEVELS);
+            let mut start = 0;
+            for (&end, edge) in list.ends.iter().zip(EDGES).take(levels) {
                 let adds = ((list.most * edge * MEAN / unit) as u16).max(1);
-                for &row in list.rows.get(start as usize..end as usize).unwrap_or(&[]) {
-                    let Some(sum) = sums.get_mut(row as usize) else { continue };
-                    if let Some(place) = touched.get_mut(count) {
-                        *place = row;
+                let rows = list.rows.get(start as usize..end as usize).unwrap_or(&[]);
+                for rows in rows.chunks(POSTINGS_STEP) {
+                    for &row in rows {
+                        let Some(sum) = sums.get_mut(row as usize) else { continue };
+                        if let Some(place) = touched.get_mut(count) {
+                            *place = row;
+                        }
+                        count += usize::from(*sum == 0);
+                        *sum = sum.saturating_add(adds);
                     }
-                    count += usize::from(*sum == 0);
-                    *sum = sum.saturating_add(adds);
+                    unseen += rows.len();
+                    if unseen < POSTINGS_STEP {
+                        continue;
+                    }
+                    unseen = 0;
+                    if self.search.stop.is_some_and(|stop| stop()) {
+                        touched.iter().take(count).for_each(|&row| sums[row as usize] = 0);
+                        return Ok(None);
+                    }
                 }
-                (start, next) = (end, list.most * edge);
+                start = end;
             }
-            rest += if (start as usize) < list.rows.len() || list.is_pruned() { next } else { 0.0 };
+            let edge = |level: usize| EDGES.get(level).copied().unwrap_or(0.0);
+            let unread = if (start as usize) < list.rows.len() { edge(levels) } else { 0.0 };
+            let pruned = if list.is_pruned() { edge(self.reader.pruned_level(list)) } else { 0.0 };
+            rest += f64::from(list.most) * f64::from(pruned.max(unread));
         }
         touched.truncate(count);
         self.counters.postings_scored += taken as u64;
-        Ok(Summed { all: enough.is_none() && least == 0.0, unit, rest })
+        let (unit, terms) = (f64::from(unit) / f64::from(MEAN), self.lists.len() as f64);
+        let bound =
+            Bound { unit, rest: rest + terms * unit, slop: 1.0 + (2.0 * terms + 8.0) * f64::from(f32::EPSILON) };
+        Ok(Some(Summed { all: enough.is_none() && least == 0.0, bound }))
     }
 
     /// Takes the allowed rows with the largest sums; of equal ones the lower row. Leaves all sums zero.
@@ -290,8 +331,8 @@ impl Visit<'_> {
             if at % STEP == STEP - 1 && self.search.stop.is_some_and(|stop| stop()) {
                 return Ok(false);
             }
-            let most = (key >> 32) as f32 * summed.unit + summed.rest;
-            if bounded && top.threshold().is_some_and(|least| most * plan.slack.alpha < least) {
+            let most = summed.bound.of(key >> 32) * f64::from(plan.slack.alpha);
+            if bounded && top.threshold().is_some_and(|least| most < f64::from(least)) {
                 break;
             }
             let row = !(*key as u32);
@@ -305,39 +346,32 @@ impl Visit<'_> {
 
     /// Scores every allowed row.
     fn scan(&mut self, top: &mut TopK) -> Result<Answered, IndexError> {
-        let mut answered = Answered::SCAN;
+        let (mut answered, mut scored) = (Answered::SCAN, 0usize);
         let (reader, lookup) = (self.reader, &mut self.scratch.lookup);
-        let mut scored = 0usize;
-        let mut each = |row: u32| -> Result<bool, IndexError> {
+        let allowed = self.search.allowed.map(Bitmap::iter);
+        let all = if allowed.is_none() { 0..reader.rows } else { 0..0 };
+        for row in allowed.into_iter().flatten().chain(all).take_while(|row| *row < reader.rows) {
             scored += 1;
             if let Some(score) = lookup.score(&reader.forward(row)?).filter(|score| *score > 0.0) {
                 top.push(score, row);
             }
-            Ok(scored.is_multiple_of(STEP) && self.search.stop.is_some_and(|stop| stop()))
-        };
-        let mut stopped = false;
-        match self.search.allowed {
-            Some(allowed) => {
-                for row in allowed.iter().take_while(|row| *row < reader.rows) {
-                    stopped = each(row)?;
-                    if stopped {
-                        break;
-                    }
-                }
-            }
-            None => {
-                for row in 0..reader.rows {
-                    stopped = each(row)?;
-                    if stopped {
-                        break;
-                    }
-                }
+            if scored.is_multiple_of(STEP) && self.search.stop.is_some_and(|stop| stop()) {
+                (answered.exact, answered.complete) = (false, false);
+                break;
             }
         }
         self.counters.vectors_scored += scored as u64;
-        (answered.exact, answered.complete) = (!stopped, !stopped);
         Ok(answered)
     }
+}
+
+/// Zeros to the end of a buffer until it has so many elements.
+fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> Result<(), IndexError> {
+    let more = len.saturating_sub(buffer.len());
+    let memory = |_| IndexError::Memory { bytes: (len * size_of::<T>()) as u64 };
+    buffer.try_reserve(more).map_err(memory)?;
+    buffer.resize(buffer.len() + more, T::default());
+    Ok(())
 }
 
 /// Whether sums up to this can be counted in units.

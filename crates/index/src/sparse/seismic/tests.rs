@@ -3,7 +3,7 @@ use super::{KIND, SeismicReader};
 use crate::dense::{Answered, Path, Work};
 use crate::inverted::RowMap;
 use crate::sparse::seam::{Slack, SparseEffort, SparseReader, SparseSearch, SparseSpec, StoredWeights};
-use crate::sparse::tests::{KINDS, Kind, Rng, Rows, check_merge, damage, opened, query, score};
+use crate::sparse::tests::{KINDS, Kind, Rng, Rows, check_interleaved, check_merge, damage, opened, query, score};
 use crate::{Bitmap, Counters, IndexError, MemorySections, Scored, Sections, TopK};
 
 fn found(
@@ -147,6 +147,82 @@ fn more_effort_finds_more() {
     assert!(before.0 >= 380, "{before:?}");
 }
 
+/// The least slack that is one: what it cuts can be only what the bounds rule out.
+const HARDLY: f32 = 1.0 - f32::EPSILON / 2.0;
+
+#[test]
+fn what_ends_a_search_early_is_a_bound() {
+    let mut rng = Rng(8);
+    let mut saved = 0;
+    for kind in KINDS {
+        for (words, terms, listed) in [(40, 6, 5), (40, 6, 50_000), (300, 20, 40), (300, 20, 50_000), (5, 3, 20)] {
+            let rows = Rows::random(&mut rng, 6_000, words, terms, kind);
+            let reader = opened(&KIND, &rows, &SparseSpec { listed, ..SparseSpec::default() });
+            for _ in 0..20 {
+                let query = query(&mut rng, words, kind);
+                for (cells, k) in [(40, 1), (400, 3), (2_000, 10)] {
+                    let all = SparseSearch { effort: SparseEffort::Ef(cells), ..SparseSearch::new(&query) };
+                    let slack = SparseEffort::Slack(Slack { alpha: HARDLY, beta: 0.0, cells });
+                    let (hits, _, counted) = found(reader.as_ref(), &all, k);
+                    let (same, _, less) = found(reader.as_ref(), &SparseSearch { effort: slack, ..all }, k);
+                    let scores = |hits: &[Scored]| hits.iter().map(|hit| hit.score).collect::<Vec<_>>();
+                    assert_eq!(scores(&same), scores(&hits), "{kind:?} {listed} {cells} {k} {query:?}");
+                    saved += u32::from(less.vectors_scored < counted.vectors_scored);
+                }
+            }
+        }
+    }
+    assert!(saved > 50, "{saved}");
+}
+
+#[test]
+fn a_search_stops_in_either_step_and_leaves_nothing_behind() {
+    let rows = Rows((0..40_000).map(|row| vec![(0, 1.0), (1 + row % 7, 2.0)]).collect());
+    let reader = opened(&KIND, &rows, &SparseSpec { listed: 50_000, ..SparseSpec::default() });
+    let query = [(0, 1.0), (3, 1.0)];
+    let search = SparseSearch { effort: SparseEffort::Ef(1_000), ..SparseSearch::new(&query) };
+    let whole = found(reader.as_ref(), &search, 10);
+    for (looks, scored) in [(0, 0), (1, 512)] {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let stop = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == looks;
+        let (_, answered, counters) =
+            found(reader.as_ref(), &SparseSearch { stop: Some(&stop), ..search }, 10);
+        assert!(!answered.complete && !answered.exact);
+        assert!(counters.vectors_scored <= scored, "{looks}: {counters:?}");
+        assert_eq!(found(reader.as_ref(), &search, 10).0, whole.0);
+    }
+}
+
+#[test]
+fn building_and_merging_stop_wherever_they_are() {
+    use std::sync::Mutex;
+    let rows = Rows::random(&mut Rng(9), 700, 300, 9, Kind::Halves);
+    let built = opened(&KIND, &rows, &short());
+    let map = RowMap((0..700).collect());
+    let merge = |progress: &(dyn Fn(u64, u64) -> bool + Sync)| {
+        let (inputs, work) = ([(built.as_ref(), &map)], Work { progress, ..Work::inline() });
+        (KIND.merge)(&short(), &inputs, 700, &mut Sections::new(), &work)
+    };
+    let steps = Mutex::new(Vec::new());
+    merge(&|done, all| {
+        steps.lock().unwrap().push(done as f64 / all as f64);
+        true
+    })
+    .unwrap();
+    let steps = steps.into_inner().unwrap();
+    assert!(steps.is_sorted() && steps.iter().all(|done| (0.0..=1.0).contains(done)), "{steps:?}");
+    // Lists are gathered in several passes, each of several steps.
+    assert!(steps.iter().filter(|done| **done >= 0.5).count() > 20, "{steps:?}");
+    for at in 0..steps.len() {
+        let seen = Mutex::new(0);
+        let stopped = merge(&|_, _| {
+            *seen.lock().unwrap() += 1;
+            *seen.lock().unwrap() <= at
+        });
+        assert!(matches!(stopped, Err(IndexError::Cancelled)), "step {at}");
+    }
+}
+
 #[test]
 fn odd_weights_are_scored_as_they_are() {
     for value in [f32::MIN_POSITIVE / 8.0, 1e-30, 65_504.0, 1e30, f32::MAX] {
@@ -185,6 +261,7 @@ fn many_terms_and_far_ones_are_found() {
 fn a_merge_equals_building_in_one_go_and_knows_its_rows() {
     check_merge(&KIND, &SparseSpec::default());
     check_merge(&KIND, &short());
+    check_interleaved(&KIND, &short());
     let rows = Rows::random(&mut Rng(5), 50, 9, 4, Kind::Whole);
     let lists = opened(&crate::sparse::lists::KIND, &rows, &short());
     let map = RowMap((0..50).collect());
