@@ -170,7 +170,8 @@ pub(crate) fn check_interleaved(kind: &SparseKind, spec: &SparseSpec) {
         // Rows with a term they share, which both go to one.
         let holds = |at: usize| {
             let rows = parts[at].0.iter().zip(&maps[at].0).enumerate();
-            let mut rows = rows.filter(|(_, (terms, to))| **to != RowMap::DROPPED && terms.iter().any(|t| t.0 == 0));
+            let mut rows =
+                rows.filter(|(_, (terms, to))| **to != RowMap::DROPPED && terms.iter().any(|t| t.0 == 0));
             rows.next().unwrap().0
         };
         let (from, to) = (holds(0), holds(1));

@@ -275,8 +275,11 @@ impl Visit<'_> {
         touched.truncate(count);
         self.counters.postings_scored += taken as u64;
         let (unit, terms) = (f64::from(unit) / f64::from(MEAN), self.lists.len() as f64);
-        let bound =
-            Bound { unit, rest: rest + terms * unit, slop: 1.0 + (2.0 * terms + 8.0) * f64::from(f32::EPSILON) };
+        let bound = Bound {
+            unit,
+            rest: rest + terms * unit,
+            slop: 1.0 + (2.0 * terms + 8.0) * f64::from(f32::EPSILON),
+        };
         Ok(Some(Summed { all: enough.is_none() && least == 0.0, bound }))
     }
 

@@ -3,7 +3,9 @@ use super::{KIND, SeismicReader};
 use crate::dense::{Answered, Path, Work};
 use crate::inverted::RowMap;
 use crate::sparse::seam::{Slack, SparseEffort, SparseReader, SparseSearch, SparseSpec, StoredWeights};
-use crate::sparse::tests::{KINDS, Kind, Rng, Rows, check_interleaved, check_merge, damage, opened, query, score};
+use crate::sparse::tests::{
+    KINDS, Kind, Rng, Rows, check_interleaved, check_merge, damage, opened, query, score,
+};
 use crate::{Bitmap, Counters, IndexError, MemorySections, Scored, Sections, TopK};
 
 fn found(
@@ -155,7 +157,9 @@ fn what_ends_a_search_early_is_a_bound() {
     let mut rng = Rng(8);
     let mut saved = 0;
     for kind in KINDS {
-        for (words, terms, listed) in [(40, 6, 5), (40, 6, 50_000), (300, 20, 40), (300, 20, 50_000), (5, 3, 20)] {
+        for (words, terms, listed) in
+            [(40, 6, 5), (40, 6, 50_000), (300, 20, 40), (300, 20, 50_000), (5, 3, 20)]
+        {
             let rows = Rows::random(&mut rng, 6_000, words, terms, kind);
             let reader = opened(&KIND, &rows, &SparseSpec { listed, ..SparseSpec::default() });
             for _ in 0..20 {

@@ -79,12 +79,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// Goes through all rows: one of `of` passes of the parts of the work from `part` on.
-    fn pass(
-        &self,
-        part: u64,
-        (pass, of): (u64, u64),
-        visit: &mut EachRow<'_>,
-    ) -> Result<(), IndexError> {
+    fn pass(&self, part: u64, (pass, of): (u64, u64), visit: &mut EachRow<'_>) -> Result<(), IndexError> {
         let parts = if part == LISTS { PARTS - LISTS } else { 1 };
         let all = u64::from(self.count).max(1);
         let mut seen = 0;
