@@ -5,10 +5,11 @@ use super::alone::alone;
 use super::arrange::{Groups, arranged};
 use super::far;
 use super::layout::{BLOCK, Head, block_bytes};
+use super::order::Order;
 use super::plan::{Coding, Plan, SAMPLE_MOST, SAMPLE_OF_LIST, lists, scale_most, terms};
 use super::source::{Given, Source, check_count};
 use crate::batch::in_parallel;
-use crate::cluster::{Members, Points, sampled};
+use crate::cluster::{Points, sampled};
 use crate::dense::{Codec, DenseInput, DenseSpec, Rerank, Work};
 use crate::quant::{Coder, Space};
 use crate::reduce::Reduction;
@@ -136,9 +137,9 @@ pub(super) fn projected(
 
 /// Entries in the order of slots; of a vector in two lists one after the other.
 pub(super) struct Coded {
-    copies: usize,
+    pub(super) copies: usize,
     loose: usize,
-    judge: usize,
+    pub(super) judge: usize,
     pub(super) lists: Vec<u32>,
     /// A byte a part, or rows.
     pub(super) codes: Vec<u8>,
@@ -530,72 +531,5 @@ fn write_codes(
             sink.begin("list_codes")?;
             order.each_block(|block| block.iter().try_for_each(|entry| sink.write(row(entry))))
         }
-    }
-}
-
-/// The order of entries on disk.
-struct Order {
-    members: Members,
-    ends: Vec<u32>,
-    blocks: Vec<u32>,
-}
-
-impl Order {
-    fn new(lists: usize, coded: &Coded) -> Result<Self, IndexError> {
-        let members = Members::new(lists, coded.lists.iter().copied())?;
-        let (mut ends, mut blocks) = (Vec::with_capacity(lists), Vec::with_capacity(lists));
-        let (mut end, mut block) = (0, 0);
-        for list in 0..lists {
-            let len = members.of(list).len();
-            end += len as u32;
-            block += len.div_ceil(BLOCK) as u32;
-            ends.push(end);
-            blocks.push(block);
-        }
-        Ok(Order { members, ends, blocks })
-    }
-
-    /// The entries in this order.
-    fn entries(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.ends.len()).flat_map(|list| self.members.of(list).iter().copied())
-    }
-
-    /// Calls back with the entries of each block.
-    fn each_block(&self, mut each: impl FnMut(&[u32]) -> Result<(), IndexError>) -> Result<(), IndexError> {
-        (0..self.ends.len()).try_for_each(|list| self.members.of(list).chunks(BLOCK).try_for_each(&mut each))
-    }
-
-    /// Writes which entry is which vector, and the judge's codes.
-    fn write(&self, coded: &Coded, sink: &mut dyn SectionSink) -> Result<(), IndexError> {
-        let copies = coded.copies as u32;
-        let count = coded.lists.len() / coded.copies;
-        let primary = |entry: &&u32| (**entry).is_multiple_of(copies);
-        let each = |f: &mut dyn FnMut(u32) -> Result<(), IndexError>| {
-            self.each_block(|block| block.iter().filter(primary).try_for_each(|entry| f(*entry / copies)))
-        };
-        let mut places: Vec<u32> = reserved(count)?;
-        places.resize(count, 0);
-        let mut position = 0;
-        let mut ids = ArraySink::<u32>::begin(sink, "ids")?;
-        each(&mut |slot| {
-            places[slot as usize] = position;
-            position += 1;
-            ids.push(slot)
-        })?;
-        ids.flush()?;
-        sink.begin("places")?;
-        sink.write(bytemuck::cast_slice(&places))?;
-        if copies > 1 {
-            let mut entries = ArraySink::<u32>::begin(sink, "entries")?;
-            self.each_block(|block| {
-                block.iter().try_for_each(|entry| entries.push(places[(*entry / copies) as usize]))
-            })?;
-            entries.flush()?;
-        }
-        if coded.judge > 0 {
-            sink.begin("points")?;
-            each(&mut |slot| sink.write(&coded.judges[slot as usize * coded.judge..][..coded.judge]))?;
-        }
-        Ok(())
     }
 }

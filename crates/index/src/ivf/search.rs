@@ -15,6 +15,7 @@ use super::entries::Entries;
 use super::layout::{BLOCK, Form};
 use super::plan::Coding;
 use super::pool::{Candidate, Pool, candidate, distance, entry};
+use super::raw::Raw;
 use super::reader::{IvfReader, Stage};
 use super::scan::{Fast, Rows, Scan, Tables, based};
 use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
@@ -585,40 +586,4 @@ impl Run<'_> {
             }
         }
     }
-}
-
-/// The vectors themselves, where they lie.
-struct Raw<'a, 'b, 'c> {
-    stage: &'a Stage,
-    scores: &'a mut SlotScores<'b>,
-    slots: &'c mut Vec<u32>,
-}
-
-impl Scan for Raw<'_, '_, '_> {
-    fn list(&mut self, entries: Range<usize>, _: usize, _: f32, masks: &[u32], pool: &mut Pool) -> usize {
-        let mut distances = [0.0f32; BLOCK];
-        let mut compared = 0;
-        for (at, from) in entries.clone().step_by(BLOCK).enumerate() {
-            let mask = masks.get(at).copied().unwrap_or(u32::MAX);
-            self.slots.clear();
-            let mut lanes = [0u32; BLOCK];
-            for entry in (from..entries.end.min(from + BLOCK)).filter(|entry| mask >> (entry - from) & 1 == 1)
-            {
-                let slot = self.stage.slot(self.stage.position(entry as u32));
-                if (slot as usize) < self.scores.count() {
-                    lanes[self.slots.len()] = entry as u32;
-                    self.slots.push(slot);
-                }
-            }
-            let distances = &mut distances[..self.slots.len()];
-            self.scores.scores(self.slots, distances);
-            compared += distances.len();
-            for (score, entry) in distances.iter().zip(lanes) {
-                pool.push(-score, entry);
-            }
-        }
-        compared
-    }
-
-    fn prefetch(&self, _: Range<usize>, _: usize) {}
 }
