@@ -214,19 +214,7 @@ impl Visit<'_> {
         let bucket = |adds: f32| bucket(adds).min(BUCKETS - 1);
         let least = lightest(self.lists, plan.slack.beta);
         let lists = || self.lists.iter().filter(|list| list.most >= least);
-        let mut counts = [0usize; BUCKETS];
-        for list in lists() {
-            let mut start = 0;
-            for (&end, edge) in list.ends.iter().zip(EDGES) {
-                counts[bucket(list.most * edge)] += (end - start) as usize;
-                start = end;
-            }
-        }
-        let mut taken = 0;
-        let enough = counts.iter().position(|count| {
-            taken += count;
-            taken >= plan.postings
-        });
+        let (taken, enough) = taken(lists(), bucket, plan.postings);
         let last = enough.unwrap_or(BUCKETS - 1);
         let Scratch { sums, touched, .. } = &mut *self.scratch;
         grow(sums, self.reader.rows as usize)?;
@@ -366,6 +354,28 @@ impl Visit<'_> {
         self.counters.vectors_scored += scored as u64;
         Ok(answered)
     }
+}
+
+/// The most promising buckets of levels, up to so many postings: how many they hold, and the last of them; `None`: all.
+fn taken<'a>(
+    lists: impl Iterator<Item = &'a List<'a>>,
+    bucket: impl Fn(f32) -> usize,
+    postings: usize,
+) -> (usize, Option<usize>) {
+    let mut counts = [0usize; BUCKETS];
+    for list in lists {
+        let mut start = 0;
+        for (&end, edge) in list.ends.iter().zip(EDGES) {
+            counts[bucket(list.most * edge)] += (end - start) as usize;
+            start = end;
+        }
+    }
+    let mut taken = 0;
+    let enough = counts.iter().position(|count| {
+        taken += count;
+        taken >= postings
+    });
+    (taken, enough)
 }
 
 /// Zeros to the end of a buffer until it has so many elements.
