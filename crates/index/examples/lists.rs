@@ -62,6 +62,7 @@ fn spec(args: &Args, dims: usize) -> DenseSpec {
         "vectors" => Rerank::Vectors,
         _ => Rerank::Auto,
     };
+    spec.options.keep = args.get("keep", "1") == "1";
     if args.number("pca") > 0 {
         spec.options.reduce = Reduce::Pca(args.number("pca"));
     }

@@ -397,7 +397,11 @@ impl Run<'_> {
         }
         let Tools { point, reduced, judge, coarse, distances, asked, less, .. } = tools;
         point.resize(plan.space.points(), 0.0);
-        *asked = plan.space.ask_near(floats, point);
+        // A prefix at length 1 is made of the point of a query.
+        *asked = match plan.reduction {
+            Reduction::UnitPrefix(_) => plan.space.ask(floats, point),
+            _ => plan.space.ask_near(floats, point),
+        };
         Coder::bits8(point.len()).query(point, Coder::norm(point), judge);
         judge.weight = asked.weight;
         let width = plan.centroids.dims;

@@ -15,7 +15,8 @@
 //! q.x = (q - w c).(x - c) - w |x - c|^2 / 2 + what no x changes                         for every number w
 //! ```
 //! and the shorter `q - w c` is, the less its codes lose. The best w, q.c / |c|^2, is about 1 where queries are like the
-//! data, and small where they are much shorter, or where one long vector makes the sphere large.
+//! data, and small where they are much shorter, or where one long vector makes the sphere large. Codes of `x` that are coarser
+//! than those of the query lose `(q - w x).e` with their error `e`: they want a `w` that makes this short ([`NEAR`]).
 
 use crate::dense::{Inline, Parallel};
 use crate::parallel::{each_part, in_parallel};
@@ -60,8 +61,8 @@ const FAR: f64 = (1u64 << 40) as f64;
 const EDGE: f32 = (1u64 << 50) as f32;
 /// The largest share of the origin that is taken off a query: where more would be, the origin is nothing beside the query.
 const WEIGHT_MAX: f64 = 16.0;
-/// The cosine of a query and a vector of the largest length that are near each other.
-const NEAR: f64 = 0.5;
+/// The cosine of a query and a vector that are near each other: .5 to .8 between passages, .9 and more between copies.
+const NEAR: f64 = 0.7;
 /// A vector more than this many times as long as all but one in [`FEW`] is an outlier.
 const OUTLYING: f32 = 8.0;
 pub(crate) const FEW: usize = 256;
@@ -210,15 +211,15 @@ impl Space {
         self.asked(query, false, out)
     }
 
-    /// The same for codes of which something is lost as a product with `q - w x`, and whose terms are never taken away: no less
-    /// of the origin is taken off than makes that short for an `x` that is [`NEAR`] the query.
+    /// The same for codes of which something is lost as a product with `q - w x`, and whose terms are never taken away: where
+    /// points lie on a sphere `w` makes that short for an `x` that is [`NEAR`] the query.
     pub(crate) fn ask_near(&self, query: &[f32], out: &mut [f32]) -> Asked {
-        self.asked(query, true, out)
+        self.asked(query, self.metric != Metric::L2, out)
     }
 
     fn asked(&self, query: &[f32], near: bool, out: &mut [f32]) -> Asked {
         let scale = f64::from(self.scale);
-        if self.metric != Metric::Dot {
+        if self.metric != Metric::Dot && !near {
             self.query(query, out);
             let back = match self.metric {
                 Metric::Cosine => 1.0 / (scale * scale),
@@ -228,30 +229,35 @@ impl Space {
             let rest = if self.metric == Metric::Cosine { 1.0 } else { 0.0 } - half * back;
             return Asked { weight: 1.0, rest, back };
         }
-        let largest = query.iter().fold(0.0f32, |a, x| a.max(x.abs()));
-        let own = power_of_two(largest);
-        let (mut along, mut length) = (0.0, f64::from(self.center[0]) * f64::from(self.center[0]));
-        for (x, center) in query.iter().zip(&self.center[1..]) {
-            along += f64::from(x * own) * f64::from(*center);
+        let (own, bound) = match self.metric {
+            Metric::Cosine => (reciprocal_length(query), 1.0),
+            _ => (f64::from(power_of_two(query.iter().fold(0.0f32, |a, x| a.max(x.abs())))), self.bound),
+        };
+        let (factor, added) = (own as f32, self.added());
+        let (first, center) = self.center.split_at(added);
+        let mut length = squared(first.iter().copied());
+        let (mut along, mut own_length) = (0.0, 0.0);
+        for (x, center) in query.iter().map(|x| f64::from(x * factor)).zip(center) {
+            along += x * f64::from(*center);
+            own_length += x * x;
             length += f64::from(*center) * f64::from(*center);
         }
-        let weight = if length > 0.0 { along / length } else { 0.0 };
-        let least = match near {
-            true => {
-                NEAR * (squared(query.iter().map(|x| x * own)) / self.bound.max(f64::MIN_POSITIVE)).sqrt()
-            }
-            false => -WEIGHT_MAX,
+        let weight = match near {
+            true => NEAR * (own_length / bound.max(f64::MIN_POSITIVE)).sqrt(),
+            false if length > 0.0 => along / length,
+            false => 0.0,
         };
-        let weight = f64::from(weight.max(least).min(WEIGHT_MAX) as f32);
+        let weight = f64::from(weight.clamp(-WEIGHT_MAX, WEIGHT_MAX) as f32);
         // The length of what is compared changes no order: a power of two brings it into range.
         let largest = self.center.iter().fold(1.0f32, |a, x| a.max(x.abs()));
         let range = f64::from(power_of_two(largest * self.scale.max(1.0)));
-        let own_query = std::iter::once(0.0).chain(query.iter().map(|x| x * own));
+        let own_query = std::iter::repeat_n(0.0, added).chain(query.iter().map(|x| x * factor));
         for ((out, x), center) in out.iter_mut().zip(own_query).zip(&self.center) {
             *out = ((f64::from(x) - weight * f64::from(*center)) * scale * range) as f32;
         }
-        let back = 1.0 / (f64::from(self.unit) * f64::from(own));
-        let rest = (along - weight * (length - self.bound) / 2.0) * back;
+        // Products with vectors as they are, and for cosine with those of length 1.
+        let back = if self.metric == Metric::Cosine { 1.0 } else { 1.0 / (f64::from(self.unit) * own) };
+        let rest = (along - weight * (length - bound) / 2.0) * back;
         Asked { weight: (weight * range) as f32, rest, back: back / (scale * scale * range) }
     }
 
