@@ -108,7 +108,7 @@ fn search(
     terms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
     let mut top = TopK::new(k);
     let field = FieldWords { reader, terms: &terms, average_length: average, params };
-    best_rows(reader.rows(), &[field], None, acc, &mut top, &mut Counters::default()).unwrap();
+    best_rows(reader.rows(), &[field], None, None, acc, &mut top, &mut Counters::default()).unwrap();
     top.into_sorted()
 }
 

@@ -521,6 +521,27 @@ fn expansions_are_capped_for_the_whole_query() {
     assert!(error.to_string().contains("65536"), "{error}");
 }
 
+/// 8 bytes for each row of each list: without a cap a thousand clauses would take what memory there is.
+#[test]
+fn lists_of_computed_words_are_capped_for_the_whole_query() {
+    let client = Client::open(&memory(), ":memory:", &schema());
+    let words: Vec<Value> = (0..40_000).map(|n| json!({ "id": n, "year": 1, "a": "carts bolts" })).collect();
+    client.upsert_chunks(&words, 40_000).unwrap();
+    let beginning = json!({ "kind": "prefix", "field": "a", "prefix": "c" });
+    let phrase = json!({ "kind": "phrase", "field": "a", "text": "carts bolts" });
+    let near = json!({ "kind": "fuzzy", "field": "a", "text": "bolds", "distance": 1 });
+    let mut clauses = vec![phrase, near];
+    clauses.extend((0..900).map(|_| beginning.clone()));
+    let error =
+        client.search(json!({ "query": { "kind": "boolean", "should": clauses }, "limit": 1 })).unwrap_err();
+    assert_eq!((error.code(), error.0.expected.as_deref()), (Code::Limit, Some("at most 33554432")));
+    clauses.truncate(5);
+    assert_eq!(
+        client.ids(json!({ "query": { "kind": "boolean", "should": clauses }, "limit": 1 })),
+        [json!(0)]
+    );
+}
+
 #[test]
 fn a_cancelled_search_by_words_stops() {
     let client = Client::open(&memory(), ":memory:", &schema());
@@ -533,6 +554,8 @@ fn a_cancelled_search_by_words_stops() {
         json!({ "kind": "fuzzy", "field": "a", "text": "sone" }),
         json!({ "kind": "phrase", "field": "a", "text": "some words" }),
         json!({ "kind": "boolean", "must": [word], "should": [word] }),
+        word.clone(),
+        json!({ "kind": "terms", "field": "a", "terms": { "some": 1 } }),
     ] {
         let request = json!({ "query": query, "limit": 3 }).to_string();
         let stopped = client.0.call("search", &request, Vec::new(), &control);

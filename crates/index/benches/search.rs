@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use std::hint::black_box;
 use tercet_index::{
     Accumulators, Bm25, Counters, DenseInput, DenseSearch, DenseSpec, Dtype, InvertedBuilder, InvertedReader,
-    MemorySections, Metric, TopK, Values, WeightedTerm, Work, dense_kind, idf,
+    MemorySections, Metric, Scoring, TopK, Values, WeightedTerm, Work, dense_kind, idf,
 };
 
 fn flat(criterion: &mut Criterion) {
@@ -130,16 +130,9 @@ fn inverted(criterion: &mut Criterion) {
                     bencher.iter(|| {
                         let mut top = TopK::new(10);
                         acc.begin(reader.rows()).unwrap();
-                        reader
-                            .score(
-                                &weights,
-                                average,
-                                Bm25::default(),
-                                allowed,
-                                &mut acc,
-                                &mut Counters::default(),
-                            )
-                            .unwrap();
+                        let params = Bm25::default();
+                        let scoring = Scoring { average_length: average, params, allowed, stop: None };
+                        reader.score(&weights, scoring, &mut acc, &mut Counters::default()).unwrap();
                         acc.top(allowed, 1, &mut top);
                         top.into_sorted()
                     });

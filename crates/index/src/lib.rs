@@ -45,8 +45,8 @@ pub use dense::{
 };
 pub use inverted::{
     Accumulators, Bm25, DISTANCE_MAX, EachNear, FieldWords, Frequencies, InvertedBuilder, InvertedReader,
-    Levenshtein, PhraseWord, RowMap, TermId, WeightedTerm, best_rows, idf, merge_inverted, phrase_frequency,
-    phrase_matches, twins,
+    Levenshtein, PhraseWord, RowMap, Scoring, TermId, WeightedTerm, best_rows, idf, merge_inverted,
+    phrase_frequency, phrase_matches, twins,
 };
 pub use registry::{DENSE_KINDS, LEXICAL_KINDS, LexicalKind, SPARSE_KINDS, dense_kind, sparse_kind};
 pub use section::{Access, Array, Guard, Section};

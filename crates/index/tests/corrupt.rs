@@ -6,8 +6,8 @@ mod common;
 use common::{Rng, subset};
 use tercet_index::{
     Accumulators, Bitmap, Bm25, Counters, DENSE_KINDS, DenseInput, DenseReader, DenseSearch, DenseSpec,
-    IndexError, InvertedBuilder, InvertedReader, MemorySections, Metric, RowMap, Sections, TermId, TopK,
-    Values, WeightedTerm, Work, merge_inverted,
+    IndexError, InvertedBuilder, InvertedReader, MemorySections, Metric, RowMap, Scoring, Sections, TermId,
+    TopK, Values, WeightedTerm, Work, merge_inverted,
 };
 
 const ROUNDS: u32 = 3000;
@@ -88,7 +88,8 @@ fn use_inverted(reader: &InvertedReader, filter: &Bitmap, acc: &mut Accumulators
     let terms: Vec<_> = ids.iter().map(|&term| WeightedTerm { term, weight: 1.0 }).collect();
     for allowed in [None, Some(filter)] {
         acc.begin(rows).unwrap();
-        let _ = reader.score(&terms, 3.0, Bm25::default(), allowed, acc, &mut Counters::default());
+        let scoring = Scoring { average_length: 3.0, params: Bm25::default(), allowed, stop: None };
+        let _ = reader.score(&terms, scoring, acc, &mut Counters::default());
         let mut top = TopK::new(10);
         acc.top(allowed, 1, &mut top);
         for hit in top.into_sorted() {

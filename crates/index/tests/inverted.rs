@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tercet_index::{
     Accumulators, Bitmap, Bm25, Counters, FieldWords, IndexError, InvertedBuilder, InvertedReader,
-    MemorySections, RowMap, Scored, Sections, TopK, WeightedTerm, best_rows, idf, merge_inverted,
+    MemorySections, RowMap, Scored, Scoring, Sections, TermId, TopK, WeightedTerm, best_rows, idf,
+    merge_inverted,
 };
 
 /// A row's tokens with their positions; `None` where the field is absent.
@@ -117,8 +118,12 @@ impl Search<'_> {
         let field = FieldWords { reader, terms, average_length, params: self.params };
         let (mut top, mut counters) = (TopK::new(k), Counters::default());
         let mut acc = Accumulators::new();
-        best_rows(reader.rows(), &[field], self.allowed, &mut acc, &mut top, &mut counters).unwrap();
+        best_rows(reader.rows(), &[field], self.allowed, None, &mut acc, &mut top, &mut counters).unwrap();
         (top.into_sorted(), counters.postings_scored)
+    }
+
+    fn scoring(&self, average_length: f32) -> Scoring<'_> {
+        Scoring { average_length, params: self.params, allowed: self.allowed, stop: None }
     }
 
     fn run(&self, reader: &InvertedReader, acc: &mut Accumulators, least: u16, k: usize) -> Vec<Scored> {
@@ -126,10 +131,10 @@ impl Search<'_> {
         let (mut top, mut counters) = (TopK::new(k), Counters::default());
         let mut uncounted = TopK::new(k);
         acc.begin_uncounted(reader.rows()).unwrap();
-        reader.score(&terms, average, self.params, self.allowed, acc, &mut Counters::default()).unwrap();
+        reader.score(&terms, self.scoring(average), acc, &mut Counters::default()).unwrap();
         acc.top(self.allowed, 1, &mut uncounted);
         acc.begin(reader.rows()).unwrap();
-        reader.score(&terms, average, self.params, self.allowed, acc, &mut counters).unwrap();
+        reader.score(&terms, self.scoring(average), acc, &mut counters).unwrap();
         acc.top(self.allowed, least, &mut top);
         assert!(least > 1 || uncounted.clone().into_sorted() == top.clone().into_sorted());
         assert!(least > 1 || self.best(reader, &terms, k).0 == uncounted.into_sorted());
@@ -237,7 +242,7 @@ fn the_best_are_found_without_the_rest() {
             let mut acc = Accumulators::new();
             acc.begin_uncounted(rows).unwrap();
             let mut counters = Counters::default();
-            reader.score(&terms, average, params, search.allowed, &mut acc, &mut counters).unwrap();
+            reader.score(&terms, search.scoring(average), &mut acc, &mut counters).unwrap();
             for k in [0, 1, 3, 10, 100, 5_000] {
                 let mut top = TopK::new(k);
                 acc.top(search.allowed, 1, &mut top);
@@ -251,6 +256,71 @@ fn the_best_are_found_without_the_rest() {
         }
     }
     assert!(added < all, "{added} of {all} postings");
+}
+
+type Run<'a> = &'a dyn Fn() -> Result<Vec<Scored>, IndexError>;
+
+/// Inside one large segment, summed, looked up, or passed over by a filter: a search ends where it is told to.
+#[test]
+fn a_search_stops_inside_a_segment() {
+    let mut rng = Rng(16);
+    let corpus = corpus(&mut rng, 30_000, 12, 0.0);
+    let reader = open(30_000, &build(&corpus, true));
+    let query = [("t0", 1.0), ("t1", 1.0), ("t9", 3.0), ("t10", 4.0)];
+    let few = subset(&mut rng, 30_000, 0.0001);
+    let looked = std::cell::Cell::new(0);
+    let stop_at = std::cell::Cell::new(u32::MAX);
+    let stop = || {
+        looked.set(looked.get() + 1);
+        looked.get() > stop_at.get()
+    };
+    for allowed in [None, Some(&few)] {
+        let search = Search { query: &query, params: Bm25::default(), live: None, allowed };
+        let (mut terms, average_length) = search.terms(&reader);
+        terms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        let list: Vec<(u32, f32)> = (0..30_000).map(|row| (row, 1.0)).collect();
+        let best = || {
+            let field = FieldWords { reader: &reader, terms: &terms, average_length, params: search.params };
+            let (mut acc, mut top) = (Accumulators::new(), TopK::new(3));
+            let counters = &mut Counters::default();
+            best_rows(30_000, &[field], allowed, Some(&stop), &mut acc, &mut top, counters)
+                .map(|()| top.into_sorted())
+        };
+        let sum = |computed: bool| {
+            let scoring = Scoring { stop: Some(&stop), ..search.scoring(average_length) };
+            let mut acc = Accumulators::new();
+            acc.begin(30_000).unwrap();
+            match computed {
+                true => reader.score_list((&list, 1.0), scoring, &mut acc, &mut Counters::default())?,
+                false => reader.score(&terms, scoring, &mut acc, &mut Counters::default())?,
+            }
+            let mut top = TopK::new(3);
+            acc.top(allowed, 1, &mut top);
+            Ok(top.into_sorted())
+        };
+        let ids: Vec<(TermId, u32)> = terms
+            .iter()
+            .map(|term| (term.term, 0))
+            .filter(|(term, _)| reader.doc_freq(*term, None).unwrap() > 9_000)
+            .collect();
+        let phrase = || reader.phrase(&ids, 0, allowed, &stop).map(|_| Vec::new());
+        let runs: [(Run<'_>, u32); 4] = [(&best, 5), (&|| sum(false), 8), (&|| sum(true), 4), (&phrase, 4)];
+        for (at, (run, least)) in runs.into_iter().enumerate() {
+            looked.set(0);
+            stop_at.set(u32::MAX);
+            let found = run().unwrap();
+            let looks = looked.get();
+            assert!(looks >= least, "run {at} looked {looks} times");
+            for stop in 0..looks {
+                looked.set(0);
+                stop_at.set(stop);
+                assert!(matches!(run(), Err(IndexError::Cancelled)), "run {at}, look {stop} of {looks}");
+            }
+            looked.set(0);
+            stop_at.set(looks);
+            assert_eq!(run().unwrap(), found);
+        }
+    }
 }
 
 #[test]
@@ -347,7 +417,8 @@ fn scores_do_not_depend_on_segments() {
             })
             .collect();
         acc.begin(reader.rows()).unwrap();
-        reader.score(&terms, average, search.params, None, &mut acc, &mut Counters::default()).unwrap();
+        let scoring = Scoring { allowed: None, ..search.scoring(average) };
+        reader.score(&terms, scoring, &mut acc, &mut Counters::default()).unwrap();
         let mut top = TopK::new(usize::MAX);
         acc.top(None, 1, &mut top);
         found.extend(top.into_sorted().into_iter().map(|hit| (hit.row + base, hit.score.to_bits())));

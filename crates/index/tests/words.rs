@@ -231,7 +231,7 @@ fn phrases_and_sums_over_segments_of_rows() {
                 })
                 .filter(|(_, count)| *count > 0.0)
                 .collect();
-            assert_eq!(reader.phrase(&ids, 0, live).unwrap(), expected);
+            assert_eq!(reader.phrase(&ids, 0, live, &|| false).unwrap(), expected);
             for few in [1, terms.len()] {
                 let factors: Vec<(TermId, f32)> =
                     terms[..few].iter().map(|&id| (id, 0.25 * (id.0 + 1) as f32)).collect();
@@ -250,6 +250,6 @@ fn phrases_and_sums_over_segments_of_rows() {
         }
     }
     let plain = dictionary(&BTreeSet::from([String::from("a")]));
-    let phrase = plain.phrase(&[(TermId(0), 0)], 0, None);
+    let phrase = plain.phrase(&[(TermId(0), 0)], 0, None, &|| false);
     assert!(matches!(phrase, Err(IndexError::Unsupported { .. })));
 }

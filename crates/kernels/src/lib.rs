@@ -59,7 +59,7 @@ pub use isa::{Isa, IsaOverrideError};
 pub use lookup::{LookupKernels, Query as LookupQuery};
 pub use maxsim::{MaxSimCodes, MaxSimKernels};
 pub use metric::{METRICS, Metric};
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_items};
 pub use sparse::{CELL, CellSums, SPAN, SparseKernels};
 pub use table::{
     HalfKernels, Kernels, MetricKernels, available, isa_override_error, kernels, kernels_for, variants_for,

@@ -7,15 +7,23 @@ const LINE: usize = 64;
 /// has no such instruction. Never faults, changes nothing, costs about a load a line.
 #[inline]
 pub fn prefetch(bytes: &[u8], at: usize, len: usize) {
-    if at >= bytes.len() || len == 0 {
+    prefetch_items(bytes, at, len);
+}
+
+/// The same for the elements `items[at..at + len]`, counted in elements, whatever `at` and `len` are: places that come from a
+/// file need no check before they are asked for.
+#[inline]
+pub fn prefetch_items<T>(items: &[T], at: usize, len: usize) {
+    let Some(items) = items.get(at..).map(|items| &items[..len.min(items.len())]) else { return };
+    if items.is_empty() {
         return;
     }
-    let first = bytes.as_ptr().wrapping_add(at);
-    let len = len.min(bytes.len() - at);
+    let first = items.as_ptr().cast::<u8>();
     // From the start of the first line, so that a range that begins late in a line gets its last line too.
     let offset = first as usize % LINE;
+    let end = offset + size_of_val(items);
     let mut i = 0;
-    while i < offset + len {
+    while i < end {
         line(first.wrapping_sub(offset).wrapping_add(i));
         i += LINE;
     }

@@ -112,11 +112,11 @@ impl Part {
         Arc::ptr_eq(&self.segment, &other.segment)
     }
 
-    /// Bytes held in memory: the set of live rows, and the segment as long as it has no file.
+    /// Bytes held in memory: the set of live rows, what readers of words keep, and the segment as long as it has no file.
     pub(super) fn memory_bytes(&self) -> u64 {
         let rows = self.live.as_ref().map_or(0, |live| live.words().len() as u64 * 8);
         let segment = if self.file.is_none() { self.segment.file.file_len() } else { 0 };
-        rows + segment
+        rows + segment + self.segment.kept_bytes()
     }
 }
 

@@ -259,6 +259,11 @@ impl Segment {
         }
     }
 
+    /// Bytes of memory that readers of words hold beside the file.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        (0..self.fields.len()).filter_map(|at| self.text(at)).map(InvertedReader::memory_bytes).sum()
+    }
+
     /// Whether a merge of it alone would make what it was written without.
     pub(crate) fn unfinished(&self) -> bool {
         self.readers().any(|reader| reader.unfinished()) || self.multis().any(MultiReader::unfinished)

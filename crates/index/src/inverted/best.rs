@@ -17,7 +17,7 @@
 //! none; the score that k rows reach is that of the best rows of k groups.
 
 use super::norms::RowNorms;
-use super::postings::Block;
+use super::postings::{Block, Stop};
 use super::{Accumulators, Bm25, InvertedReader, TermId, WeightedTerm};
 use crate::{Bitmap, Counters, IndexError, TopK};
 
@@ -53,10 +53,12 @@ struct List<'a> {
     /// Weight times (k1 + 1): more is not added to a row.
     most: f32,
     postings: u64,
+    stop: Option<Stop<'a>>,
 }
 
 /// Offers the best rows of `allowed` (`None`: all) by the sum of BM25 over `fields`, each of a segment of `rows` rows. A row's
-/// parts are added in the order of `fields` and their terms: by falling weight this is fastest.
+/// parts are added in the order of `fields` and their terms: by falling weight this is fastest. `stop` is looked at before each
+/// list and every some thousand postings; where it says true, that is [`IndexError::Cancelled`].
 ///
 /// Weights must be above 0 and no part so small that it is 0, as for [`Accumulators::begin_uncounted`]. Cost: at most a pass
 /// over the postings of all terms, and memory for a score a row.
@@ -64,12 +66,13 @@ pub fn best_rows(
     rows: u32,
     fields: &[FieldWords<'_>],
     allowed: Option<&Bitmap>,
+    stop: Option<&dyn Fn() -> bool>,
     acc: &mut Accumulators,
     top: &mut TopK,
     counters: &mut Counters,
 ) -> Result<(), IndexError> {
     acc.begin_uncounted(rows)?;
-    let lists = lists(fields)?;
+    let lists = lists(fields, stop)?;
     let mut norms = Vec::with_capacity(fields.len());
     for (at, field) in fields.iter().enumerate() {
         acc.check_begun(field.reader.rows())?;
@@ -110,7 +113,7 @@ pub fn best_rows(
 }
 
 /// All words, in their order.
-fn lists<'a>(fields: &[FieldWords<'a>]) -> Result<Vec<List<'a>>, IndexError> {
+fn lists<'a>(fields: &[FieldWords<'a>], stop: Option<Stop<'a>>) -> Result<Vec<List<'a>>, IndexError> {
     let mut lists = Vec::with_capacity(fields.iter().map(|field| field.terms.len()).sum());
     for (at, field) in fields.iter().enumerate() {
         for term in field.terms {
@@ -120,6 +123,7 @@ fn lists<'a>(fields: &[FieldWords<'a>]) -> Result<Vec<List<'a>>, IndexError> {
                 term: term.term,
                 most: term.weight * (field.params.k1 + 1.0),
                 postings: field.reader.doc_freq(term.term, None)?,
+                stop,
             });
         }
     }
@@ -136,7 +140,7 @@ impl List<'_> {
         block: &mut Block,
         counters: &mut Counters,
     ) -> Result<(), IndexError> {
-        let mut cursor = self.reader.cursor(self.term)?;
+        let mut cursor = self.reader.cursor(self.term)?.stopping(self.stop);
         while match allowed {
             Some(allowed) => cursor.next_allowed(allowed, block),
             None => cursor.next(block),
@@ -156,7 +160,7 @@ impl List<'_> {
         block: &mut Block,
         counters: &mut Counters,
     ) -> Result<(), IndexError> {
-        let mut cursor = self.reader.cursor(self.term)?;
+        let mut cursor = self.reader.cursor(self.term)?.stopping(self.stop);
         cursor.find(block, among, &mut |row, tf| {
             let tf = tf as f32;
             acc.add_to(row, self.most * (tf / (tf + norms.one(row))));

@@ -48,6 +48,7 @@ pub use list::Frequencies;
 pub use merge::{RowMap, merge_inverted};
 pub use phrase::{PhraseWord, phrase_frequency, phrase_matches, twins};
 pub use reader::InvertedReader;
+pub use score::Scoring;
 
 /// Layout version in `meta`; layout 1, whose postings stand in whole bytes, is still read.
 const VERSION: u32 = 2;

@@ -4,7 +4,8 @@
 //! same until the collection changes; or, where a reader was asked for as many norms as it has rows, straight from the row. Both
 //! give the very bits of the formula.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Bm25;
 use crate::sections::reserved;
@@ -67,39 +68,123 @@ impl NormsCache {
     }
 }
 
+/// What the norms by row of all readers of the process may take together, in bytes. Without room norms are looked up by length,
+/// which is slower and gives the same bits.
+const ROOM_MAX: u64 = if cfg!(target_pointer_width = "64") { 256 << 20 } else { 32 << 20 };
+
+static ROOM: Room = Room { held: AtomicU64::new(0), most: ROOM_MAX };
+
+/// Bytes that are shared out.
+#[derive(Debug)]
+struct Room {
+    held: AtomicU64,
+    most: u64,
+}
+
+impl Room {
+    fn take(&self, bytes: u64) -> bool {
+        let more = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.most);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+}
+
+/// A norm for each row, which gives its room back when the last search lets go of it.
+#[derive(Debug)]
+pub(super) struct RowTable {
+    norms: Vec<f32>,
+    room: &'static Room,
+}
+
+impl RowTable {
+    fn new(norms: &Norms, lengths: &[u32], room: &'static Room) -> Option<Self> {
+        if !room.take(lengths.len() as u64 * 4) {
+            return None;
+        }
+        let mut table = RowTable { norms: Vec::new(), room };
+        match reserved(lengths.len()) {
+            Ok(rows) => table.norms = rows,
+            Err(_) => {
+                // Dropping gives back what the table holds, and that is nothing yet.
+                room.held.fetch_sub(lengths.len() as u64 * 4, Ordering::Relaxed);
+                return None;
+            }
+        }
+        table.norms.extend(lengths.iter().map(|&length| norms.get(length)));
+        Some(table)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.norms.len() as u64 * 4
+    }
+}
+
+impl Drop for RowTable {
+    fn drop(&mut self) {
+        self.room.held.fetch_sub(self.bytes(), Ordering::Relaxed);
+    }
+}
+
 /// The norms of all rows of a reader, made where they are asked for often. Four bytes a row.
-#[derive(Debug, Default)]
-pub(super) struct RowCache(Mutex<Kept>);
+#[derive(Debug)]
+pub(super) struct RowCache {
+    kept: Mutex<Kept>,
+    room: &'static Room,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
     key: Key,
-    /// Norms looked up since the key is this one.
+    /// Norms looked up since the key is this one, or since there was no room.
     asked: u64,
-    rows: Option<Arc<[f32]>>,
+    /// Some search is at it.
+    making: bool,
+    rows: Option<Arc<RowTable>>,
+}
+
+impl Default for RowCache {
+    fn default() -> Self {
+        RowCache { kept: Mutex::default(), room: &ROOM }
+    }
 }
 
 impl RowCache {
-    /// The norms of all rows, if it is worth having them: `asked` more will be looked up, of `lengths`.
-    pub(super) fn get(&self, norms: &Norms, lengths: &[u32], asked: u64) -> Option<Arc<[f32]>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The norms of all rows, if it is worth having them: `asked` more will be looked up, of `lengths`. One search makes them
+    /// while the others go on without.
+    pub(super) fn get(&self, norms: &Norms, lengths: &[u32], asked: u64) -> Option<Arc<RowTable>> {
         let wanted = key(norms.params, norms.avg_length);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.key != wanted {
-            *kept = Kept { key: wanted, asked: 0, rows: None };
+        {
+            let mut kept = self.kept();
+            if kept.key != wanted {
+                *kept = Kept { key: wanted, ..Kept::default() };
+            }
+            kept.asked = kept.asked.saturating_add(asked);
+            if kept.rows.is_some() || kept.making || kept.asked <= lengths.len() as u64 {
+                return kept.rows.clone();
+            }
+            kept.making = true;
         }
-        kept.asked = kept.asked.saturating_add(asked);
-        if kept.rows.is_none() && kept.asked > lengths.len() as u64 {
-            let mut rows: Vec<f32> = reserved(lengths.len()).ok()?;
-            rows.extend(lengths.iter().map(|&length| norms.get(length)));
-            kept.rows = Some(rows.into());
+        let made = RowTable::new(norms, lengths, self.room).map(Arc::new);
+        let mut kept = self.kept();
+        if kept.key == wanted {
+            (kept.making, kept.asked) = (false, 0);
+            kept.rows.clone_from(&made);
         }
-        kept.rows.clone()
+        made
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> u64 {
+        self.kept().rows.as_ref().map_or(0, |rows| rows.bytes())
     }
 }
 
 /// How a search looks norms up.
 pub(super) struct RowNorms<'a> {
-    pub(super) rows: Option<Arc<[f32]>>,
+    pub(super) rows: Option<Arc<RowTable>>,
     pub(super) lengths: &'a [u32],
     pub(super) table: Arc<Norms>,
 }
@@ -109,7 +194,8 @@ impl RowNorms<'_> {
     #[inline]
     pub(super) fn of(&self, rows: &[u32], out: &mut [f32]) {
         match &self.rows {
-            Some(norms) => {
+            Some(table) => {
+                let norms = table.norms.as_slice();
                 for (norm, &row) in out.iter_mut().zip(rows) {
                     *norm = norms[row as usize];
                 }
@@ -125,7 +211,7 @@ impl RowNorms<'_> {
     #[inline]
     pub(super) fn one(&self, row: u32) -> f32 {
         match &self.rows {
-            Some(norms) => norms[row as usize],
+            Some(table) => table.norms[row as usize],
             None => self.table.get(self.lengths[row as usize]),
         }
     }
@@ -163,5 +249,44 @@ mod tests {
             assert_eq!(tables.get(params, at as f32).get(9).to_bits(), params.norm(9, at as f32).to_bits());
         }
         assert_eq!(tables.0.len(), TABLES);
+    }
+
+    #[test]
+    fn rows_have_norms_of_their_own_while_there_is_room() {
+        static SMALL: Room = Room { held: AtomicU64::new(0), most: 1_000 };
+        let held = || SMALL.held.load(Ordering::Relaxed);
+        let cache = || RowCache { room: &SMALL, ..RowCache::default() };
+        let norms = |average| Norms::new(Bm25::default(), average);
+        let (a, b, lengths) = (cache(), cache(), [3u32; 200]);
+        let kept = a.get(&norms(1.0), &lengths, 201);
+        assert_eq!((kept.is_some(), a.bytes(), held()), (true, 800, 800));
+        assert!(b.get(&norms(1.0), &lengths, 201).is_none(), "800 of 1,000 bytes are taken");
+        assert_eq!((b.bytes(), held()), (0, 800));
+        assert!(b.get(&norms(1.0), &lengths[..50], 51).is_some(), "200 are left");
+        assert_eq!((b.bytes(), held()), (200, 1_000));
+        // Other statistics: the room comes back when no search holds the norms any longer.
+        assert!(a.get(&norms(2.0), &lengths, 1).is_none());
+        assert_eq!((a.bytes(), held()), (0, 1_000));
+        drop(kept);
+        assert_eq!(held(), 200);
+        drop(b);
+        assert_eq!(held(), 0);
+        // What is too long for the room is asked for again and again, and never had.
+        let long = [3u32; 251];
+        assert!((0..9).all(|_| a.get(&norms(3.0), &long, 252).is_none()));
+    }
+
+    #[test]
+    fn searches_go_on_while_one_makes_the_norms() {
+        let (cache, norms) = (RowCache::default(), Norms::new(Bm25::default(), 7.0));
+        let lengths: Vec<u32> = (0..300_000).collect();
+        std::thread::scope(|scope| {
+            let ask = || (0..50).map(|_| cache.get(&norms, &lengths, 300_001)).collect::<Vec<_>>();
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            let tables: Vec<_> =
+                threads.into_iter().flat_map(|thread| thread.join().unwrap()).flatten().collect();
+            assert!(tables.iter().all(|table| Arc::ptr_eq(table, &tables[0])), "made once");
+        });
+        assert_eq!(cache.bytes(), 1_200_000);
     }
 }

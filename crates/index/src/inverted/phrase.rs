@@ -8,7 +8,7 @@
 //! How often a row holds a phrase: at every least shifted position the tightest match counts, with 1 / (1 + width). Without
 //! slop that is the number of occurrences.
 
-use super::postings::Block;
+use super::postings::{Block, Stop};
 use super::{InvertedReader, TermId};
 use crate::{Bitmap, IndexError};
 
@@ -77,6 +77,9 @@ pub fn twins<T: PartialEq>(words: &[T]) -> Vec<Option<usize>> {
     words.iter().enumerate().map(|(at, word)| words[..at].iter().rposition(|before| before == word)).collect()
 }
 
+/// Candidates between two looks at whether to stop.
+const LOOK: usize = 256;
+
 /// The positions of one term in the candidate rows, one row after the other.
 #[derive(Default)]
 struct Places {
@@ -87,7 +90,8 @@ struct Places {
 
 impl InvertedReader {
     /// The rows of `live` (`None`: all) that hold a phrase, ascending, each with how often. `words` are the terms with their
-    /// places in the phrase, ascending. [`IndexError::Unsupported`] where positions are not kept.
+    /// places in the phrase, ascending. [`IndexError::Unsupported`] where positions are not kept, [`IndexError::Cancelled`] where
+    /// `stop`, looked at every some thousand postings, says true.
     ///
     /// Cost: a pass over the postings of the terms, and over the positions of the rows that hold them all.
     pub fn phrase(
@@ -95,6 +99,7 @@ impl InvertedReader {
         words: &[(TermId, u32)],
         slop: u32,
         live: Option<&Bitmap>,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Vec<(u32, f32)>, IndexError> {
         if !self.has_positions() {
             return Err(IndexError::Unsupported { what: "a phrase without positions" });
@@ -102,9 +107,9 @@ impl InvertedReader {
         let mut terms: Vec<TermId> = words.iter().map(|word| word.0).collect();
         terms.sort_unstable();
         terms.dedup();
-        let Some(candidates) = self.rows_with_all(&terms, live)? else { return Ok(Vec::new()) };
+        let Some(candidates) = self.rows_with_all(&terms, live, stop)? else { return Ok(Vec::new()) };
         let places =
-            terms.iter().map(|&term| self.places(term, &candidates)).collect::<Result<Vec<_>, _>>()?;
+            terms.iter().map(|&term| self.places(term, &candidates, stop)).collect::<Result<Vec<_>, _>>()?;
         let same = twins(&words.iter().map(|word| word.0).collect::<Vec<_>>());
         let slots: Vec<usize> =
             words.iter().map(|word| terms.partition_point(|term| *term < word.0)).collect();
@@ -112,6 +117,9 @@ impl InvertedReader {
         let mut starts = vec![0; terms.len()];
         let mut phrase = Vec::with_capacity(words.len());
         for (at, row) in candidates.iter().enumerate() {
+            if at % LOOK == 0 && stop() {
+                return Err(IndexError::Cancelled);
+            }
             phrase.clear();
             for ((slot, &(_, offset)), &same) in slots.iter().zip(words).zip(&same) {
                 let Some(&(_, end)) = places[*slot].rows.get(at).filter(|place| place.0 == row) else {
@@ -132,7 +140,12 @@ impl InvertedReader {
     }
 
     /// The rows that hold every term; `None` when there are no terms.
-    fn rows_with_all(&self, terms: &[TermId], live: Option<&Bitmap>) -> Result<Option<Bitmap>, IndexError> {
+    fn rows_with_all(
+        &self,
+        terms: &[TermId],
+        live: Option<&Bitmap>,
+        stop: Stop<'_>,
+    ) -> Result<Option<Bitmap>, IndexError> {
         let mut rarest = Vec::with_capacity(terms.len());
         for &term in terms {
             rarest.push((self.doc_freq(term, None)?, term));
@@ -141,7 +154,7 @@ impl InvertedReader {
         let mut all: Option<Bitmap> = None;
         for (_, term) in rarest {
             let mut rows = Bitmap::new(self.rows());
-            self.mark_rows(term, &mut rows)?;
+            self.mark_rows_until(term, Some(stop), &mut rows)?;
             if let Some(before) = all.as_ref().or(live) {
                 rows.and(before);
             }
@@ -150,10 +163,10 @@ impl InvertedReader {
         Ok(all)
     }
 
-    fn places(&self, term: TermId, rows: &Bitmap) -> Result<Places, IndexError> {
+    fn places(&self, term: TermId, rows: &Bitmap, stop: Stop<'_>) -> Result<Places, IndexError> {
         let mut places = Places::default();
         let Some(mut positions) = self.positions_cursor(term)? else { return Ok(places) };
-        let (mut cursor, mut block) = (self.cursor(term)?, Block::new());
+        let (mut cursor, mut block) = (self.cursor(term)?.stopping(Some(stop)), Block::new());
         while cursor.next(&mut block) {
             for (row, tf) in block.iter() {
                 let read = if rows.contains(row) {

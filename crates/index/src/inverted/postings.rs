@@ -147,6 +147,12 @@ impl Header {
     }
 }
 
+/// Whether a search should end: looked at now and then.
+pub(crate) type Stop<'a> = &'a dyn Fn() -> bool;
+
+/// Blocks between two looks at whether to stop: at most 8,192 postings.
+const LOOK: u32 = 64;
+
 /// Walks over the blocks of one term.
 pub(super) struct Cursor<'a> {
     data: &'a [u8],
@@ -159,11 +165,39 @@ pub(super) struct Cursor<'a> {
     corrupt: bool,
     /// Layout 2.
     packed: bool,
+    stop: Option<Stop<'a>>,
+    /// Blocks since the last look at `stop`.
+    walked: u32,
+    stopped: bool,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(data: &'a [u8], doc_freq: u32, rows: u32, packed: bool) -> Self {
-        Cursor { data, left: doc_freq, rows, least: 0, corrupt: false, packed }
+        let (stop, walked) = (None, 0);
+        Cursor { data, left: doc_freq, rows, least: 0, corrupt: false, packed, stop, walked, stopped: false }
+    }
+
+    /// The same walk, which ends where `stop` says true: looked at before the first block and every [`LOOK`] blocks, those that
+    /// are passed over among them.
+    pub(super) fn stopping(self, stop: Option<Stop<'a>>) -> Self {
+        Cursor { stop, ..self }
+    }
+
+    /// Whether the walk ended early because it was told to.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Counts a block. False where the walk is to end.
+    #[inline]
+    fn goes_on(&mut self) -> bool {
+        if self.walked.is_multiple_of(LOOK) && self.stop.is_some_and(|stop| stop()) {
+            self.stopped = true;
+            self.left = 0;
+            return false;
+        }
+        self.walked = self.walked.wrapping_add(1);
+        true
     }
 
     /// Whether the walk ended early because the bytes make no sense.
@@ -194,6 +228,9 @@ impl<'a> Cursor<'a> {
             });
         }
         while self.left > 0 {
+            if !self.goes_on() {
+                return false;
+            }
             let Some((header, body)) = self.take_block() else {
                 self.corrupt = true;
                 self.left = 0;
@@ -252,6 +289,9 @@ impl<'a> Cursor<'a> {
     ) -> bool {
         let ahead = |left: u32| (left as usize).min(BLOCK);
         while self.left > 0 {
+            if !self.goes_on() {
+                return false;
+            }
             let taken = Packed::take(&mut self.data, ahead(self.left));
             let Some(taken) = taken.filter(|taken| (self.least..self.rows).contains(&taken.first)) else {
                 self.corrupt = true;

@@ -3,7 +3,7 @@
 use super::dictionary::TermDictionary;
 use super::norms::RowCache;
 use super::positions::PositionsCursor;
-use super::postings::{Block, Cursor};
+use super::postings::{Block, Cursor, Stop};
 use super::{ABSENT, FLAG_POSITIONS, TermId, VERSION};
 use crate::section::{Array, Section};
 use crate::{Bitmap, IndexError, SectionSource};
@@ -74,6 +74,11 @@ impl InvertedReader {
         self.dictionary.len()
     }
 
+    /// Bytes held in memory beside the sections: norms of rows that were asked for often.
+    pub fn memory_bytes(&self) -> u64 {
+        self.norms.bytes()
+    }
+
     /// Whether token positions are kept.
     pub fn has_positions(&self) -> bool {
         self.positions.is_some()
@@ -128,7 +133,7 @@ impl InvertedReader {
                 .into());
         };
         let mut count = 0;
-        self.each_block(term, &mut |block| {
+        self.each_block(term, None, &mut |block| {
             count += block.rows().iter().filter(|&&row| live.contains(row)).count() as u64;
         })?;
         Ok(count)
@@ -147,12 +152,32 @@ impl InvertedReader {
 
     /// Calls back with row and frequency of every posting, rows ascending.
     pub fn for_each_posting(&self, term: TermId, each: &mut dyn FnMut(u32, u32)) -> Result<(), IndexError> {
-        self.each_block(term, &mut |block| block.iter().for_each(|(row, tf)| each(row, tf)))
+        self.each_posting(term, None, each)
+    }
+
+    /// The same until `stop` says true, which is [`IndexError::Cancelled`].
+    pub(super) fn each_posting(
+        &self,
+        term: TermId,
+        stop: Option<Stop<'_>>,
+        each: &mut dyn FnMut(u32, u32),
+    ) -> Result<(), IndexError> {
+        self.each_block(term, stop, &mut |block| block.iter().for_each(|(row, tf)| each(row, tf)))
     }
 
     /// Adds the rows that hold a term to a set: the intersection of such sets is what "and" queries score.
     pub fn mark_rows(&self, term: TermId, rows: &mut Bitmap) -> Result<(), IndexError> {
-        self.each_block(term, &mut |block| {
+        self.mark_rows_until(term, None, rows)
+    }
+
+    /// The same until `stop` says true, which is [`IndexError::Cancelled`].
+    pub(super) fn mark_rows_until(
+        &self,
+        term: TermId,
+        stop: Option<Stop<'_>>,
+        rows: &mut Bitmap,
+    ) -> Result<(), IndexError> {
+        self.each_block(term, stop, &mut |block| {
             for &row in block.rows() {
                 rows.set(row);
             }
@@ -245,8 +270,13 @@ impl InvertedReader {
         Ok(())
     }
 
-    fn each_block(&self, term: TermId, each: &mut dyn FnMut(&Block)) -> Result<(), IndexError> {
-        let (mut cursor, mut block) = (self.cursor(term)?, Block::new());
+    fn each_block(
+        &self,
+        term: TermId,
+        stop: Option<Stop<'_>>,
+        each: &mut dyn FnMut(&Block),
+    ) -> Result<(), IndexError> {
+        let (mut cursor, mut block) = (self.cursor(term)?.stopping(stop), Block::new());
         while cursor.next(&mut block) {
             each(&block);
         }
@@ -263,8 +293,11 @@ impl InvertedReader {
         Ok(Cursor::new(data, self.doc_freqs.get(at)?, self.rows, self.packed))
     }
 
-    /// An error when a walk ended because the bytes make no sense.
+    /// An error when a walk ended because it was told to, or because the bytes make no sense.
     pub(super) fn check_end(&self, cursor: &Cursor<'_>, term: TermId) -> Result<(), IndexError> {
+        if cursor.is_stopped() {
+            return Err(IndexError::Cancelled);
+        }
         if cursor.is_corrupt() {
             return Err(self.postings.corrupt(format!("postings of term {}", term.0)));
         }

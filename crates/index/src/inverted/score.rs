@@ -10,29 +10,40 @@ const NS_PER_POSTING: f64 = 2.2;
 const NS_PER_ROW: f64 = 0.25;
 const NS_PER_TERM: f64 = 150.0;
 
+/// How the rows of one field are scored, and which.
+#[derive(Clone, Copy)]
+pub struct Scoring<'a> {
+    /// Mean length of the field over the collection.
+    pub average_length: f32,
+    /// The field's parameters.
+    pub params: Bm25,
+    /// The rows that are scored; `None`: all.
+    pub allowed: Option<&'a Bitmap>,
+    /// Looked at before each list and every some thousand postings; true ends the call with [`IndexError::Cancelled`].
+    pub stop: Option<&'a dyn Fn() -> bool>,
+}
+
 impl InvertedReader {
-    /// Adds the BM25 contributions of `terms`, in their order, to the rows in `allowed` (`None`: all). `acc` must
-    /// have been begun for this segment. `avg_length` is the collection's; NaN weights give rows a NaN score,
-    /// which is never reported.
+    /// Adds the BM25 contributions of `terms`, in their order. `acc` must have been begun for this segment. NaN weights give
+    /// rows a NaN score, which is never reported.
     pub fn score(
         &self,
         terms: &[WeightedTerm],
-        avg_length: f32,
-        params: Bm25,
-        allowed: Option<&Bitmap>,
+        scoring: Scoring<'_>,
         acc: &mut Accumulators,
         counters: &mut Counters,
     ) -> Result<(), IndexError> {
+        let Scoring { average_length, params, allowed, stop } = scoring;
         acc.check_begun(self.rows())?;
         let mut postings = 0;
         for term in terms {
             postings += self.doc_freq(term.term, None)?;
         }
-        let norms = self.row_norms(params, avg_length, postings, acc)?;
+        let norms = self.row_norms(params, average_length, postings, acc)?;
         let mut block = Block::new();
         for &WeightedTerm { term, weight } in terms {
             let weight = weight * (params.k1 + 1.0);
-            let mut cursor = self.cursor(term)?;
+            let mut cursor = self.cursor(term)?.stopping(stop);
             while match allowed {
                 Some(allowed) => cursor.next_allowed(allowed, &mut block),
                 None => cursor.next(&mut block),

@@ -4,7 +4,7 @@ use crate::IndexError;
 use crate::section::Array;
 use crate::sections::SectionSource;
 use std::ops::Range;
-use tercet_kernels::{f16_to_f32, f32_to_f16, prefetch};
+use tercet_kernels::{f16_to_f32, f32_to_f16, prefetch_items};
 
 /// The bytes that a weight needs to be kept as it is.
 pub(crate) fn width_of(weight: f32) -> usize {
@@ -53,9 +53,9 @@ impl Weights<'_> {
     #[inline]
     pub(crate) fn prefetch(&self, at: usize, len: usize) {
         match self {
-            Weights::Bytes(weights) => prefetch(weights, at, len),
-            Weights::Halves(weights) => prefetch(bytemuck::cast_slice(weights), at * 2, len * 2),
-            Weights::Floats(weights) => prefetch(bytemuck::cast_slice(weights), at * 4, len * 4),
+            Weights::Bytes(weights) => prefetch_items(weights, at, len),
+            Weights::Halves(weights) => prefetch_items(weights, at, len),
+            Weights::Floats(weights) => prefetch_items(weights, at, len),
         }
     }
 }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use tercet_index::{Bm25, Levenshtein, TermId, idf};
 
 use super::computed::{
-    Budget, EDITS_MAX, EXPANSIONS_MAX, LISTED_MAX, PHRASE_WORDS_MAX, SLOP_MAX, expanded, phrase,
+    Budget, EDITS_MAX, EXPANSIONS_MAX, Listed, PHRASE_WORDS_MAX, SLOP_MAX, expanded, phrase,
 };
 use super::{Boolean, Clause, Source, Term, Words, WordsField};
 use crate::api::Control;
@@ -36,7 +36,7 @@ pub(super) struct Within<'s> {
     /// How many words the computed ones may still stand for, in all clauses together.
     pub(super) expansions: Cell<usize>,
     /// How many rows their lists may still hold.
-    pub(super) listed: Cell<u64>,
+    pub(super) listed: Listed,
 }
 
 /// Compiles a query by words; nothing for one of another kind.
@@ -50,7 +50,7 @@ pub(in crate::search) fn compile(
         return Ok(None);
     }
     bounded("clauses of a query", count(query) as i64, 0, CLAUSES_MAX as i64)?;
-    let listed = Cell::new(LISTED_MAX.max(2 * snapshot.documents()));
+    let listed = Listed::of(snapshot.documents());
     let within = Within { snapshot, control, expansions: Cell::new(EXPANSIONS_MAX), listed };
     clause(&within, query, 1.0, NESTING_MAX).map(Some)
 }
@@ -62,11 +62,10 @@ fn count(query: &Query) -> usize {
 }
 
 fn clause(within: &Within<'_>, query: &Query, scale: f32, nesting: usize) -> Result<Clause, TercetError> {
-    let snapshot = within.snapshot;
     within.control.step(0)?;
     Ok(match query {
-        Query::Match(query) => Clause::Words(matching(snapshot, query, scaled(scale, query.boost)?)?),
-        Query::Terms(query) => Clause::Words(weighted(snapshot, query, scaled(scale, query.boost)?)?),
+        Query::Match(query) => Clause::Words(matching(within, query, scaled(scale, query.boost)?)?),
+        Query::Terms(query) => Clause::Words(weighted(within, query, scaled(scale, query.boost)?)?),
         Query::Phrase(query) => Clause::Words(phrased(within, query, scaled(scale, query.boost)?)?),
         Query::Prefix(query) => Clause::Words(prefixed(within, query, scaled(scale, query.boost)?)?),
         Query::Fuzzy(query) => Clause::Words(fuzzy(within, query, scaled(scale, query.boost)?)?),
@@ -148,13 +147,13 @@ fn no_words(kind: &str, field: &str) -> TercetError {
         .expected("words", "an empty text")
 }
 
-fn matching(snapshot: &Snapshot, query: &MatchQuery, scale: f32) -> Result<Words, TercetError> {
+fn matching(within: &Within<'_>, query: &MatchQuery, scale: f32) -> Result<Words, TercetError> {
     check_text("match", &query.text)?;
     let least = Least::of(query.operator, query.minimum_should_match)?;
     let mut fields = Vec::new();
-    for (name, boost) in chosen(snapshot, query)? {
-        let (at, spec) = text_field(snapshot, &name)?;
-        let mut field = Statistics::of(snapshot, at, spec, boost.unwrap_or(spec.boost) * scale)?;
+    for (name, boost) in chosen(within.snapshot, query)? {
+        let (at, spec) = text_field(within.snapshot, &name)?;
+        let mut field = Statistics::of(within, at, spec, boost.unwrap_or(spec.boost) * scale)?;
         for (text, times) in words(field.schema, &query.text)? {
             field.add(text, times as f32)?;
         }
@@ -163,11 +162,11 @@ fn matching(snapshot: &Snapshot, query: &MatchQuery, scale: f32) -> Result<Words
     Ok(Words { kind: "match", text: query.text.clone(), fields })
 }
 
-fn weighted(snapshot: &Snapshot, query: &TermsQuery, scale: f32) -> Result<Words, TercetError> {
+fn weighted(within: &Within<'_>, query: &TermsQuery, scale: f32) -> Result<Words, TercetError> {
     bounded("terms", query.terms.len() as i64, 1, QUERY_TERMS_MAX as i64)?;
     let least = Least::of(Operator::Or, query.minimum_should_match)?;
-    let (at, spec) = text_field(snapshot, &query.field)?;
-    let mut field = Statistics::of(snapshot, at, spec, spec.boost * scale)?;
+    let (at, spec) = text_field(within.snapshot, &query.field)?;
+    let mut field = Statistics::of(within, at, spec, spec.boost * scale)?;
     for (text, times) in &query.terms {
         weight(&format!("the weight of term `{text}`"), *times)?;
         field.add(text.clone(), *times)?;
@@ -191,7 +190,7 @@ fn phrased(within: &Within<'_>, query: &PhraseQuery, scale: f32) -> Result<Words
         .field(&query.field)
         .expected("a text field with `positions: true`", "a text field without"));
     }
-    let mut field = Statistics::of(within.snapshot, at, spec, spec.boost * scale)?;
+    let mut field = Statistics::of(within, at, spec, spec.boost * scale)?;
     let mut words: Vec<(String, u32)> = Vec::new();
     if let Some(analyzer) = &field.schema.analyzer {
         analyzer.analyze(&query.text, &mut |token| words.push((token.term.to_owned(), token.position)));
@@ -215,7 +214,7 @@ fn prefixed(within: &Within<'_>, query: &PrefixQuery, scale: f32) -> Result<Word
     bounded("bytes of a prefix", query.prefix.len() as i64, 0, QUERY_BYTES_MAX as i64)?;
     let mut budget = Budget::new(expansions(query.max_expansions)?);
     let (at, spec) = text_field(within.snapshot, &query.field)?;
-    let mut field = Statistics::of(within.snapshot, at, spec, spec.boost * scale)?;
+    let mut field = Statistics::of(within, at, spec, spec.boost * scale)?;
     let normal = |analyzer: &tercet_text::Analyzer| analyzer.normalize(query.prefix.trim());
     let prefix = field.schema.analyzer.as_ref().map(normal).unwrap_or_default();
     if prefix.is_empty() {
@@ -233,7 +232,7 @@ fn fuzzy(within: &Within<'_>, query: &FuzzyQuery, scale: f32) -> Result<Words, T
     let distance = query.distance.map(|edits| bounded("distance", edits, 0, EDITS_MAX)).transpose()?;
     let fixed = bounded("prefixLength", query.prefix_length, 0, 255)?;
     let (at, spec) = text_field(within.snapshot, &query.field)?;
-    let mut field = Statistics::of(within.snapshot, at, spec, spec.boost * scale)?;
+    let mut field = Statistics::of(within, at, spec, spec.boost * scale)?;
     let words = words(field.schema, &query.text)?;
     bounded("distinct words of a fuzzy query", words.len() as i64, 0, PHRASE_WORDS_MAX)?;
     for (word, times) in words {
@@ -364,14 +363,15 @@ fn words(field: &Field, text: &str) -> Result<IndexMap<String, u32>, TercetError
 
 /// A field while its words are gathered.
 struct Statistics<'s> {
-    snapshot: &'s Snapshot,
+    within: &'s Within<'s>,
     schema: &'s Field,
     documents: u64,
     field: WordsField,
 }
 
 impl<'s> Statistics<'s> {
-    fn of(snapshot: &'s Snapshot, at: usize, spec: &TextSpec, boost: f32) -> Result<Self, TercetError> {
+    fn of(within: &'s Within<'s>, at: usize, spec: &TextSpec, boost: f32) -> Result<Self, TercetError> {
+        let snapshot = within.snapshot;
         let schema = &snapshot.schema.fields[at];
         let (mut documents, mut words) = (0, 0);
         for part in &snapshot.parts {
@@ -387,13 +387,16 @@ impl<'s> Statistics<'s> {
             terms: Vec::new(),
             least: 1,
         };
-        Ok(Statistics { snapshot, schema, documents, field })
+        Ok(Statistics { within, schema, documents, field })
     }
 
     /// The idf of a word, and its number in each segment.
     fn look_up(&self, word: &str) -> Result<(f32, Vec<Option<TermId>>), TercetError> {
-        let (mut frequency, mut ids) = (0, Vec::with_capacity(self.snapshot.parts.len()));
-        for part in &self.snapshot.parts {
+        let snapshot = self.within.snapshot;
+        let (mut frequency, mut ids) = (0, Vec::with_capacity(snapshot.parts.len()));
+        for part in &snapshot.parts {
+            // Without its deleted documents a list may be counted, which is a pass over it.
+            self.within.control.step(0)?;
             let error = |e| part.segment.error(e);
             let reader = part.segment.text(self.field.field);
             let id = reader.map(|reader| reader.term(word)).transpose().map_err(error)?.flatten();

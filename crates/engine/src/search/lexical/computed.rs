@@ -1,5 +1,6 @@
 //! Phrases, and words that stand for all with a beginning or near another: their rows and frequencies in every segment.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use tercet_index::{Bitmap, Frequencies, IndexError, InvertedReader, TermId};
@@ -30,7 +31,7 @@ pub(super) fn phrase(
                 None => return Ok(Frequencies::new()),
             }
         }
-        reader.phrase(&terms, slop, live)
+        reader.phrase(&terms, slop, live, &|| within.control.is_cancelled())
     };
     let parts = within.snapshot.parts.iter();
     parts
@@ -88,19 +89,38 @@ pub(super) const EXPANSIONS_MAX: usize = 65_536;
 
 /// The most rows that the lists of a query's computed words may hold, in all clauses together (8 bytes each), unless twice the
 /// documents are more.
-pub(super) const LISTED_MAX: u64 = 1 << 25;
+const LISTED_MAX: u64 = 1 << 25;
 
-/// Counts the rows of a list that is kept until the query ends.
+/// Counts the rows of the lists that are kept until the query ends.
+pub(super) struct Listed {
+    most: u64,
+    left: Cell<u64>,
+}
+
+impl Listed {
+    /// For a collection of so many documents.
+    pub(super) fn of(documents: u64) -> Self {
+        let most = LISTED_MAX.max(documents.saturating_mul(2));
+        Listed { most, left: Cell::new(most) }
+    }
+
+    /// Takes a list of so many rows; ERR_LIMIT where there is no room left for it.
+    fn take(&self, rows: u64) -> Result<(), TercetError> {
+        let most = self.most;
+        let left = self.left.get().checked_sub(rows).ok_or_else(|| {
+            let message = format!(
+                "the phrases, beginnings and misspelled words of a query may be in {most} documents in all, and there are \
+                 more: ask for fewer clauses or longer beginnings"
+            );
+            TercetError::new(Code::Limit, message).expected(format!("at most {most}"), "more")
+        })?;
+        self.left.set(left);
+        Ok(())
+    }
+}
+
 fn listed(within: &Within<'_>, list: Frequencies) -> Result<Frequencies, TercetError> {
-    let left = within.listed.get().checked_sub(list.len() as u64).ok_or_else(|| {
-        let most = LISTED_MAX.max(2 * within.snapshot.documents());
-        let message = format!(
-            "the phrases, beginnings and misspelled words of a query may be in {most} documents in all, and there are more: ask \
-             for fewer clauses or longer beginnings"
-        );
-        TercetError::new(Code::Limit, message).expected(format!("at most {most}"), "more")
-    })?;
-    within.listed.set(left);
+    within.listed.take(list.len() as u64)?;
     Ok(list)
 }
 
@@ -178,4 +198,26 @@ fn too_many(of: &Source, about: &str, budget: &Budget) -> TercetError {
          {EXPANSIONS_MAX}, and there are more {what} `{about}`: {remedy}, or raise maxExpansions"
     );
     TercetError::new(Code::Limit, message).field("maxExpansions").expected(format!("at most {most}"), "more")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn lists_hold_so_many_rows_in_all() {
+        for (documents, most) in [(0, 1 << 25), (1 << 24, 1 << 25), (1 << 25, 1 << 26), (u64::MAX, u64::MAX)]
+        {
+            let listed = Listed::of(documents);
+            listed.take(most / 2).unwrap();
+            listed.take(most / 2 - 1).unwrap();
+            let left = most - most / 2 - (most / 2 - 1);
+            let error = listed.take(left + 1).unwrap_err();
+            assert_eq!((error.code(), error.0.expected), (Code::Limit, Some(format!("at most {most}"))));
+            listed.take(left).expect("what was refused took nothing");
+            assert_eq!(listed.take(1).unwrap_err().code(), Code::Limit);
+            listed.take(0).unwrap();
+        }
+    }
 }

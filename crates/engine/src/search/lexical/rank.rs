@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 
 use tercet_index::{
-    Accumulators, Bitmap, Counters, FieldWords, Frequencies, IndexError, TopK, WeightedTerm, best_rows,
+    Accumulators, Bitmap, Counters, FieldWords, Frequencies, IndexError, Scoring, TopK, WeightedTerm,
+    best_rows,
 };
 
 use super::{Boolean, Clause, Words, WordsField};
@@ -77,7 +78,7 @@ struct Search<'a> {
     at: usize,
     scratch: &'a mut Vec<Accumulators>,
     counters: &'a mut Counters,
-    /// Ends the search between clauses.
+    /// Ends the search.
     control: &'a Control,
 }
 
@@ -138,7 +139,8 @@ impl Search<'_> {
             })
             .collect();
         let mut sum = self.scratch.pop().unwrap_or_default();
-        best_rows(segment.rows, &fields, allowed, &mut sum, top, self.counters)?;
+        let stop = || self.control.is_cancelled();
+        best_rows(segment.rows, &fields, allowed, Some(&stop), &mut sum, top, self.counters)?;
         self.scratch.push(sum);
         Ok(())
     }
@@ -170,19 +172,21 @@ impl Search<'_> {
         sum: &mut Accumulators,
     ) -> Result<(), IndexError> {
         let Some(reader) = self.part.segment.text(field.field) else { return Ok(()) };
+        let stop = || self.control.is_cancelled();
+        let (average_length, params) = (field.average_length, field.bm25);
+        let scoring = Scoring { average_length, params, allowed, stop: Some(&stop) };
         let known = known(field, self.at);
         let computed = field.terms.iter().filter_map(|term| Some((term.computed.as_ref()?, term.weight)));
         // All words of a field are of one sort, so the sum runs in the order of the query.
         if known.len() == field.terms.len() || field.terms.iter().all(|term| term.computed.is_none()) {
             if known.len() >= field.least {
-                reader.score(&known, field.average_length, field.bm25, allowed, sum, self.counters)?;
+                reader.score(&known, scoring, sum, self.counters)?;
             }
             return Ok(());
         }
         for (word, weight) in computed {
             let Some(list) = word.lists.get(self.at) else { continue };
-            let scored = (list.as_slice(), weight);
-            reader.score_list(scored, field.average_length, field.bm25, allowed, sum, self.counters)?;
+            reader.score_list((list.as_slice(), weight), scoring, sum, self.counters)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::record::{DENSE, NONE};
 use super::{CELL_BITS, SPAN_BITS};
 use crate::sparse::stored::Weights;
 use std::ops::Range;
-use tercet_kernels::{CellSums, SparseKernels, prefetch};
+use tercet_kernels::{CellSums, SparseKernels, prefetch_items};
 
 /// Postings of a slot that are scored without a look at which of them are the cell's.
 const NARROW: usize = 48;
@@ -70,7 +70,7 @@ impl<'a> List<'a> {
     pub(super) fn prefetch_slot(&self, cell: u32) {
         if self.shift < SPAN_BITS {
             let slot = (cell >> (self.shift - CELL_BITS)) as usize;
-            prefetch(bytemuck::cast_slice(self.slots), slot * 2, 4);
+            prefetch_items(self.slots, slot, 2);
         }
     }
 
@@ -78,7 +78,7 @@ impl<'a> List<'a> {
     #[inline]
     pub(super) fn prefetch(&self, range: &Range<usize>, most: usize) {
         let len = range.len().min(most);
-        prefetch(bytemuck::cast_slice(self.docs), range.start * 2, len * 2);
+        prefetch_items(self.docs, range.start, len);
         self.weights.prefetch(range.start, len);
     }
 

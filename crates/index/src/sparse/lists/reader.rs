@@ -56,11 +56,13 @@ impl ListsReader {
     /// Where a record's parts are, and its bytes.
     fn record(&self, at: usize) -> Result<(&[u32], Parts, &[u8]), IndexError> {
         let info = self.infos.slice(at * 8..at * 8 + 8)?;
-        let (start, postings, pairs) = (info[0] as usize * 4, info[1], info[2]);
+        let (postings, pairs) = (info[1], info[2]);
         let parts = (postings <= self.shape.rows).then(|| self.shape.parts(postings, pairs)).flatten();
         let parts = parts.ok_or_else(|| self.infos.corrupt(format!("term {at} has {postings} postings")))?;
-        let end = start.checked_add(parts.end).ok_or_else(|| self.infos.corrupt("a list without end"))?;
-        Ok((info, parts, self.lists.get(start..end)?))
+        let start = (info[0] as usize).checked_mul(4);
+        let range = start.and_then(|start| Some(start..start.checked_add(parts.end)?));
+        let range = range.ok_or_else(|| self.infos.corrupt("a list without end"))?;
+        Ok((info, parts, self.lists.get(range)?))
     }
 
     /// The list of a term, with its weight in a query; `None` when no row has it.
@@ -114,7 +116,7 @@ impl ListsReader {
     fn verify_list(&self, at: usize, start: usize) -> Result<(usize, u64), IndexError> {
         let wrong = |what: &str| self.lists.corrupt(format!("list {at}: {what}"));
         let (info, parts, _) = self.record(at)?;
-        if info[0] as usize * 4 != start || info[1] == 0 || info[3] != 0 {
+        if u64::from(info[0]) * 4 != start as u64 || info[1] == 0 || info[3] != 0 {
             return Err(wrong("does not follow the one before"));
         }
         let list = self.list_at(at, 1.0)?;

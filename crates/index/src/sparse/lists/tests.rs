@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::KIND;
+use super::query::List;
 use super::reader::ListsReader;
+use super::record::{DENSE, NONE};
 use super::search::{Way, search_by};
 use crate::dense::Work;
 use crate::inverted::RowMap;
@@ -92,6 +94,82 @@ fn several_spans_are_one_index() {
     }
     let (_, counters) = found(&reader, Some(Way::Blocks), &SparseSearch::new(&query), 1);
     assert!(counters.blocks_bounded == 4_375 && counters.blocks_scored < 4_375, "{counters:?}");
+}
+
+/// What bounds each block is the least level that its largest weight does not exceed, in every form of bounds.
+#[test]
+fn bounds_are_those_of_the_blocks() {
+    let mut rng = Rng(21);
+    let (mut dense, mut pairs, mut none) = (0, 0, 0);
+    for (count, terms) in [(200_000u32, 3), (70_000, 12), (600, 9)] {
+        let mut rows = Rows::random(&mut rng, count, 400, terms, Kind::Floats);
+        // A span without a posting lies between others.
+        let empty = count.min(65_536)..count.min(131_072);
+        empty.for_each(|row| rows.0[row as usize].clear());
+        for block_bits in 3..=7 {
+            let reader = rows.open(&SparseSpec { block: 1 << block_bits, ..SparseSpec::default() });
+            for term in 0..400 {
+                let Some(list) = reader.list(term, 1.0).unwrap() else { continue };
+                let mut truth = vec![0.0f32; (count as usize).div_ceil(1 << block_bits)];
+                reader
+                    .for_each_posting(term, &mut |row, weight| {
+                        let max = &mut truth[(row >> block_bits) as usize];
+                        *max = max.max(weight);
+                        Ok(())
+                    })
+                    .unwrap();
+                let most = truth.iter().copied().fold(0.0, f32::max);
+                assert_eq!(list.tops[0], most);
+                let (levels, scale) = match list.pairs {
+                    NONE => {
+                        none += 1;
+                        assert!(list.bounds.is_empty());
+                        continue;
+                    }
+                    DENSE => {
+                        dense += 1;
+                        let level = |block: usize| {
+                            let byte = list.bounds[block / 64 * 32 + block % 32];
+                            u16::from(if block % 64 < 32 { byte & 15 } else { byte >> 4 })
+                        };
+                        ((0..truth.len()).map(level).collect::<Vec<_>>(), 15)
+                    }
+                    _ => {
+                        pairs += 1;
+                        (levels_of_pairs(&list, count, block_bits, truth.len()), (1 << block_bits) - 1)
+                    }
+                };
+                for (block, (&level, &max)) in levels.iter().zip(&truth).enumerate() {
+                    let at_most = |level: u16| f64::from(most) * f64::from(level) / f64::from(scale);
+                    let about = format!(
+                        "term {term}, block {block} of 2^{block_bits}: {level} of {scale}, {max} of {most}"
+                    );
+                    assert_eq!(level == 0, max == 0.0, "{about}");
+                    assert!(at_most(level) * (1.0 + 1e-12) >= f64::from(max), "too low: {about}");
+                    assert!(level <= 1 || at_most(level - 1) < f64::from(max), "too high: {about}");
+                }
+            }
+        }
+    }
+    assert!(dense > 50 && pairs > 50 && none > 50, "{dense} {pairs} {none}");
+}
+
+fn levels_of_pairs(list: &List<'_>, rows: u32, block_bits: u32, blocks: usize) -> Vec<u16> {
+    let words: Vec<u16> = list.bounds.as_chunks().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect();
+    let (counts, mut pairs) = words.split_at((rows as usize).div_ceil(65_536));
+    let mut levels = vec![0; blocks];
+    for (span, &count) in counts.iter().enumerate() {
+        let (these, after) = pairs.split_at(count.into());
+        let numbers: Vec<u16> = these.iter().map(|pair| pair >> block_bits).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "blocks of span {span}");
+        for pair in these {
+            levels[span * (65_536 >> block_bits) + usize::from(pair >> block_bits)] =
+                pair & ((1 << block_bits) - 1);
+        }
+        pairs = after;
+    }
+    assert!(pairs.is_empty());
+    levels
 }
 
 #[test]

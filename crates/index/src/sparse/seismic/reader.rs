@@ -10,7 +10,7 @@ use crate::sparse::seam::{SparseReader, SparseSearch, SparseSpec};
 use crate::sparse::stored::{WeightArray, width_of};
 use crate::sparse::terms::Terms;
 use crate::{Counters, IndexError, SectionSink, SectionSource, TopK};
-use tercet_kernels::prefetch;
+use tercet_kernels::prefetch_items;
 
 /// Pruned lists and a forward index over borrowed sections.
 pub struct SeismicReader {
@@ -107,7 +107,7 @@ impl SeismicReader {
     /// Asks for what [`list_at`](Self::list_at) will read first.
     #[inline]
     pub(super) fn prefetch_info(&self, place: usize) {
-        prefetch(bytemuck::cast_slice(self.infos.unverified()), place * INFO * 4, INFO * 4);
+        prefetch_items(self.infos.unverified(), place.saturating_mul(INFO), INFO);
     }
 
     /// The list of the term at a place.

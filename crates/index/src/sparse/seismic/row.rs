@@ -5,7 +5,7 @@ use crate::IndexError;
 use crate::section::Array;
 use crate::sparse::stored::Weights;
 use std::ops::Range;
-use tercet_kernels::prefetch;
+use tercet_kernels::prefetch_items;
 
 /// Places of terms, row after row.
 pub(super) enum PlaceArray {
@@ -23,14 +23,9 @@ impl PlaceArray {
     }
 
     fn prefetch(&self, range: Range<usize>) {
-        let len = range.len();
         match self {
-            PlaceArray::Narrow(places) => {
-                prefetch(bytemuck::cast_slice(places.unverified()), range.start * 2, len * 2);
-            }
-            PlaceArray::Wide(places) => {
-                prefetch(bytemuck::cast_slice(places.unverified()), range.start * 4, len * 4);
-            }
+            PlaceArray::Narrow(places) => prefetch_items(places.unverified(), range.start, range.len()),
+            PlaceArray::Wide(places) => prefetch_items(places.unverified(), range.start, range.len()),
         }
     }
 }
@@ -94,7 +89,7 @@ impl SeismicReader {
         let start = (row as usize).checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
         let end = ends.get(row as usize).copied().unwrap_or(0);
         let range = start as usize..end.max(start) as usize;
-        let range = range.start..range.end.min(range.start + AHEAD_MAX);
+        let range = range.start..range.end.min(range.start.saturating_add(AHEAD_MAX));
         self.places.prefetch(range.clone());
         self.weights.prefetch(range);
     }
@@ -102,7 +97,7 @@ impl SeismicReader {
     /// Asks for the end of a row.
     #[inline]
     pub(super) fn prefetch_end(&self, row: u32) {
-        prefetch(bytemuck::cast_slice(self.ends.unverified()), (row as usize).saturating_sub(1) * 4, 8);
+        prefetch_items(self.ends.unverified(), (row as usize).saturating_sub(1), 2);
     }
 }
 

@@ -17,7 +17,7 @@ use crate::sparse::input::check_query;
 use crate::sparse::seam::{QUERY_TERMS_MAX, Slack, SparseEffort, SparseSearch};
 use crate::{Bitmap, Counters, IndexError, TopK};
 use std::cell::RefCell;
-use tercet_kernels::prefetch;
+use tercet_kernels::prefetch_items;
 
 /// Candidates of a usual search, at least, and for each of the k.
 const CANDIDATES: usize = 96;
@@ -120,7 +120,7 @@ pub(super) fn search(
     }
     for (place, q) in places {
         let list = reader.list_at(place, q)?;
-        prefetch(bytemuck::cast_slice(list.rows), 0, LIST_AHEAD);
+        prefetch_items(list.rows, 0, LIST_AHEAD);
         lists.push(list);
     }
     if lists.is_empty() || top.k() == 0 {
@@ -227,7 +227,7 @@ impl Visit<'_> {
         let mut following = lists().skip(1);
         for list in lists() {
             if let Some(list) = following.next() {
-                prefetch(bytemuck::cast_slice(list.rows), 0, LIST_AHEAD * 4);
+                prefetch_items(list.rows, 0, LIST_AHEAD * 4);
             }
             let levels = EDGES.iter().position(|edge| bucket(list.most * edge) > last).unwrap_or(LEVELS);
             let mut start = 0;
