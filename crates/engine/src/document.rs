@@ -10,7 +10,7 @@ use crate::api::Array;
 use crate::id;
 use crate::multi::{self, Tokens};
 use crate::schema::{Field, Schema};
-use crate::sparse::{self, SparseVector};
+use crate::sparse::{self, SparseVector, Unknown};
 use crate::wire::{Code, DenseSpec, FieldSpec, MetricName, TercetError, shown};
 
 /// The longest document as stored JSON, in bytes.
@@ -139,7 +139,7 @@ fn field_value<'a>(
         }
         FieldSpec::Sparse(spec) => {
             let most = sparse::VECTOR_TERMS_MAX;
-            sparse::vector(&field.name, spec, value, arrays, most).map(FieldValue::Sparse)
+            sparse::vector(&field.name, spec, value, arrays, most, Unknown::Refused).map(FieldValue::Sparse)
         }
         FieldSpec::Dense(spec) => dense_vector(&field.name, spec, value, arrays).map(FieldValue::Vector),
         FieldSpec::Multi(spec) => multi::document(&field.name, spec, value, arrays).map(FieldValue::Tokens),

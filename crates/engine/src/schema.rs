@@ -6,7 +6,10 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use tercet_text::{Analyzer, analyzer_names};
 
-use crate::wire::{Code, DenseSpec, FieldSpec, MultiSpec, SchemaSpec, SparseSpec, TercetError, shown};
+use crate::wire::{
+    Code, DenseSpec, FieldSpec, MultiSpec, SchemaSpec, SparseSpec, TercetError, Vocabularies, Vocabulary,
+    shown,
+};
 
 /// The most fields a schema may have.
 pub(crate) const FIELDS_MAX: usize = 1_000;
@@ -30,6 +33,35 @@ pub(crate) struct Field {
     pub(crate) analyzer: Option<Analyzer>,
     /// The index of a dense field was not said: that of the stored schema will do.
     pub(crate) any_index: bool,
+}
+
+impl Field {
+    /// What its terms are called.
+    fn vocabulary(&self) -> Option<&Vocabulary> {
+        match &self.spec {
+            FieldSpec::Sparse(sparse) => sparse.vocabulary.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Its settings, and the words of a sparse field beside them.
+    fn without_words(&self) -> (FieldSpec, Option<&Vocabulary>) {
+        let spec = match &self.spec {
+            FieldSpec::Sparse(spec) => FieldSpec::Sparse(SparseSpec { vocabulary: None, ..spec.clone() }),
+            spec => spec.clone(),
+        };
+        (spec, self.vocabulary())
+    }
+
+    /// Its settings in a message.
+    fn in_words(&self) -> String {
+        let (spec, words) = self.without_words();
+        let text = serde_json::to_string(&spec).unwrap_or_default();
+        words.map_or_else(
+            || text.clone(),
+            |words| format!("{text} with a vocabulary of {} words", words.len()),
+        )
+    }
 }
 
 /// All fields, in the order of declaration.
@@ -63,16 +95,29 @@ impl Schema {
         Ok(Schema { fields, retired: Vec::new() })
     }
 
-    /// A schema as the manifest keeps it, with the keys that differ from the names.
+    /// A schema as the manifest keeps it, with the keys that differ from the names. `words` are the vocabularies beside it; `None`:
+    /// they are lost, and terms are numbers.
     pub(crate) fn stored(
         value: &Value,
         keys: &BTreeMap<String, String>,
         retired: &[String],
+        words: Option<&Vocabularies>,
     ) -> Result<Schema, TercetError> {
-        let mut schema = Schema::parse(value)?;
+        let (value, mut beside) = taken_apart(value);
+        let mut schema = Schema::parse(&value)?;
         for field in &mut schema.fields {
             if let Some(key) = keys.get(&field.name) {
                 field.key.clone_from(key);
+            }
+            if let (Some(key), FieldSpec::Sparse(sparse), Some(words)) =
+                (beside.remove(&field.name), &mut field.spec, words)
+            {
+                let lost = || {
+                    let message = format!("field `{}`: its vocabulary is not there", field.name);
+                    TercetError::new(Code::Corrupt, message).field(&field.name)
+                };
+                sparse.vocabulary = Some(words.get(&key).ok_or_else(lost)?.clone());
+                crate::sparse::check(&field.name, sparse)?;
             }
             if field.key.is_empty() || field.key.len() > KEY_BYTES_MAX {
                 return Err(TercetError::new(Code::Corrupt, "a field's key cannot be one").field(&field.name));
@@ -102,11 +147,42 @@ impl Schema {
         self.fields.iter().position(|f| f.key == key)
     }
 
-    /// The schema as JSON.
+    /// The schema as JSON, without the words of vocabularies: in their place stands the key of the field, by which
+    /// [`vocabularies`](Self::vocabularies) has them.
     pub(crate) fn to_json(&self) -> Result<Value, TercetError> {
-        serde_json::to_value(self.spec()).map_err(|e| {
+        let fields = self.fields.iter().map(|field| (field.name.clone(), field.without_words().0)).collect();
+        let mut value = serde_json::to_value(SchemaSpec { fields }).map_err(|e| {
             TercetError::new(Code::Internal, format!("the schema could not be written as JSON: {e}"))
-        })
+        })?;
+        for field in self.fields.iter().filter(|field| field.vocabulary().is_some()) {
+            value["fields"][&field.name][VOCABULARY] = Value::from(field.key.as_str());
+        }
+        Ok(value)
+    }
+
+    /// The words of its fields, by key.
+    pub(crate) fn vocabularies(&self) -> Vocabularies {
+        self.fields
+            .iter()
+            .filter_map(|field| Some((field.key.clone(), field.vocabulary()?.clone())))
+            .collect()
+    }
+
+    /// This schema with the vocabularies that `given` has for fields without one and of as many terms; `None` where it has none.
+    pub(crate) fn with_words_of(&self, given: &Schema) -> Option<Schema> {
+        let mut next = self.clone();
+        let mut changed = false;
+        for field in &mut next.fields {
+            let words = given.position(&field.name).and_then(|at| given.fields[at].vocabulary());
+            if let (FieldSpec::Sparse(spec), Some(words)) = (&mut field.spec, words)
+                && spec.vocabulary.is_none()
+                && words.len() == spec.terms as usize
+            {
+                spec.vocabulary = Some(words.clone());
+                changed = true;
+            }
+        }
+        changed.then_some(next)
     }
 
     /// The schema as it crosses and is stored.
@@ -151,14 +227,13 @@ impl Schema {
                     ));
                 }
                 Some(at) if !self.fields[at].agrees(field) => {
-                    let text = |spec: &FieldSpec| serde_json::to_string(spec).unwrap_or_default();
                     return Some((
                         field.name.clone(),
                         format!(
                             "field `{}` is stored as {}, given as {}",
                             field.name,
-                            text(&field.spec),
-                            text(&self.fields[at].spec)
+                            field.in_words(),
+                            self.fields[at].in_words()
                         ),
                     ));
                 }
@@ -189,8 +264,11 @@ impl Field {
             (FieldSpec::Multi(given), FieldSpec::Multi(stored)) if self.any_index => {
                 MultiSpec { index: stored.index.clone(), ..given.clone() } == *stored
             }
-            (FieldSpec::Sparse(given), FieldSpec::Sparse(stored)) if self.any_index => {
-                SparseSpec { index: stored.index.clone(), ..given.clone() } == *stored
+            (FieldSpec::Sparse(given), FieldSpec::Sparse(stored)) => {
+                let index = if self.any_index { stored.index.clone() } else { given.index.clone() };
+                // Words that were not said: those of the stored schema will do.
+                let vocabulary = given.vocabulary.clone().or_else(|| stored.vocabulary.clone());
+                SparseSpec { index, vocabulary, ..given.clone() } == *stored
             }
             (given, stored) => given == stored,
         }
@@ -230,6 +308,27 @@ impl Field {
         let any_index = value.get("index").is_none();
         Ok(Field { name: name.to_owned(), key: name.to_owned(), spec, analyzer, any_index })
     }
+}
+
+/// Where the words of a sparse field stand, or in a stored schema what names them.
+const VOCABULARY: &str = "vocabulary";
+
+/// The keys by which a stored schema names vocabularies.
+pub(crate) fn vocabularies_of(value: &Value) -> impl Iterator<Item = &str> {
+    let fields = value.get("fields").and_then(Value::as_object).into_iter().flatten();
+    fields.filter_map(|(_, spec)| spec.get(VOCABULARY)?.as_str())
+}
+
+/// A stored schema without the names of vocabularies, and these by field.
+fn taken_apart(value: &Value) -> (Value, BTreeMap<String, String>) {
+    let (mut value, mut names) = (value.clone(), BTreeMap::new());
+    for (field, spec) in value.get_mut("fields").and_then(Value::as_object_mut).into_iter().flatten() {
+        if let Some(key) = spec.get(VOCABULARY).and_then(Value::as_str).map(str::to_owned) {
+            spec.as_object_mut().map(|spec| spec.remove(VOCABULARY));
+            names.insert(field.clone(), key);
+        }
+    }
+    (value, names)
 }
 
 fn check_name(name: &str) -> Result<(), TercetError> {

@@ -1,5 +1,5 @@
 //! Sparse vectors on their way in: `{ indices, values }`, each an array beside the JSON or plain numbers, or
-//! `{ "17": 0.5 }`. Checked, and sorted by term.
+//! `{ "17": 0.5 }`, or `{ word: 0.5 }` where the field has a vocabulary. Checked, and sorted by term.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,9 @@ use tercet_index::{
 };
 
 use crate::api::Array;
-use crate::wire::{Code, SparseIndexSpec, SparseListsSpec, SparseSpec, SparseWeights, TercetError, shown};
+use crate::wire::{
+    Code, SparseIndexSpec, SparseListsSpec, SparseSpec, SparseWeights, TercetError, Vocabulary, shown,
+};
 
 /// What a block of `lists` may have.
 const BLOCKS: [u32; 5] = [8, 16, 32, 64, 128];
@@ -57,6 +59,9 @@ pub(crate) fn check(name: &str, spec: &SparseSpec) -> Result<(), TercetError> {
     if spec.terms == 0 {
         return wrong("terms", "1 or more", String::from("0"));
     }
+    if let Some(vocabulary) = &spec.vocabulary {
+        vocabulary.check(name, spec.terms)?;
+    }
     if !(spec.mass > 0.0 && spec.mass <= 1.0) {
         return wrong("mass", "above 0, at most 1", spec.mass.to_string());
     }
@@ -68,22 +73,37 @@ pub(crate) fn check(name: &str, spec: &SparseSpec) -> Result<(), TercetError> {
     Ok(())
 }
 
-/// A vector of a field with so many terms. At most `most` of them.
+/// What becomes of a word that the vocabulary does not have.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Unknown {
+    /// It is an error: a document would lose it.
+    Refused,
+    /// It is passed over: a query finds nothing by it.
+    Ignored,
+}
+
+/// A vector of a field. At most `most` terms.
 pub(crate) fn vector(
     name: &str,
     spec: &SparseSpec,
     value: &Value,
     arrays: &[Array],
     most: usize,
+    unknown: Unknown,
 ) -> Result<SparseVector, TercetError> {
     let wrong = || {
-        let expected = "a sparse vector ({ indices, values } or { term: weight })";
+        let expected = match spec.vocabulary {
+            Some(_) => "a sparse vector ({ indices, values } or { word: weight })",
+            None => "a sparse vector ({ indices, values } or { term: weight })",
+        };
         let message = format!("field `{name}` must be {expected}, found {}", shown(value));
         TercetError::new(Code::Type, message).field(name).expected(expected, shown(value))
     };
     let object = value.as_object().ok_or_else(wrong)?;
     let pairs = match (object.get("indices"), object.get("values")) {
-        (Some(indices), Some(values)) if object.len() == 2 => {
+        (Some(indices), Some(values))
+            if object.len() == 2 && !(indices.is_number() && values.is_number()) =>
+        {
             let indices = terms(indices, arrays).ok_or_else(wrong)?;
             let values = weights(values, arrays).ok_or_else(wrong)?;
             if indices.len() != values.len() {
@@ -98,7 +118,10 @@ pub(crate) fn vector(
             }
             indices.iter().copied().zip(values.iter().copied()).collect()
         }
-        _ => keyed(object).ok_or_else(wrong)?,
+        _ => match &spec.vocabulary {
+            Some(words) => worded(name, words, object, unknown)?,
+            None => keyed(object).ok_or_else(wrong)?,
+        },
     };
     checked(name, spec, pairs, most)
 }
@@ -136,6 +159,39 @@ fn keyed(object: &Map<String, Value>) -> Option<SparseVector> {
         Some((term, value.as_f64()? as f32))
     };
     object.iter().map(pair).collect()
+}
+
+/// Words as keys.
+fn worded(
+    name: &str,
+    words: &Vocabulary,
+    object: &Map<String, Value>,
+    unknown: Unknown,
+) -> Result<SparseVector, TercetError> {
+    let mut pairs = Vec::with_capacity(object.len());
+    for (word, weight) in object {
+        let Some(weight) = weight.as_f64() else {
+            let (expected, found) = (String::from("a number"), shown(weight));
+            let message = format!("the weight of {word:?} must be a number, found {found}");
+            return wrong(name, Code::Type, message, expected, found);
+        };
+        match words.term(word) {
+            Some(term) => pairs.push((term, weight as f32)),
+            None if unknown == Unknown::Ignored => {}
+            None => {
+                let message = format!("{word:?} is no word of its vocabulary");
+                let expected = format!("one of {} words", words.len());
+                return wrong(name, Code::Argument, message, expected, word.clone());
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+/// What a term is called in explanations.
+pub(crate) fn called(spec: &SparseSpec, term: u32) -> String {
+    let word = spec.vocabulary.as_ref().and_then(|words| words.word(term));
+    word.map_or_else(|| term.to_string(), str::to_owned)
 }
 
 /// Wrong in a vector of a field.
@@ -181,19 +237,7 @@ pub(crate) fn check_pairs(
         return wrong(Code::Limit, format!("a sparse vector has {expected}, found {found}"), expected, found);
     }
     for (at, &(term, weight)) in pairs.iter().enumerate() {
-        let found = weight.to_string();
-        if !weight.is_finite() {
-            let message = format!("value {at} of the sparse vector is {found}");
-            return wrong(Code::NotFinite, message, String::from("finite values"), found);
-        }
-        if weight <= 0.0 {
-            let message = format!("value {at} of the sparse vector must be above 0, found {found}");
-            return wrong(Code::Limit, message, String::from("above 0"), found);
-        }
-        if spec.weights == SparseWeights::F16 && weight >= 65_520.0 {
-            let message = format!("value {at} of the sparse vector is too large for f16: {found}");
-            return wrong(Code::Limit, message, String::from("below 65520"), found);
-        }
+        check_weight(name, spec, at, weight)?;
         if term >= spec.terms {
             let (expected, found) = (format!("below {}", spec.terms), term.to_string());
             let message = format!("index {at} of the sparse vector must be {expected}, found {found}");
@@ -201,6 +245,24 @@ pub(crate) fn check_pairs(
         }
     }
     Ok(())
+}
+
+fn check_weight(name: &str, spec: &SparseSpec, at: usize, weight: f32) -> Result<(), TercetError> {
+    let fits = weight.is_finite() && weight > 0.0;
+    if fits && (spec.weights != SparseWeights::F16 || weight < 65_520.0) {
+        return Ok(());
+    }
+    let found = weight.to_string();
+    if !weight.is_finite() {
+        let message = format!("value {at} of the sparse vector is {found}");
+        return wrong(name, Code::NotFinite, message, String::from("finite values"), found);
+    }
+    if weight <= 0.0 {
+        let message = format!("value {at} of the sparse vector must be above 0, found {found}");
+        return wrong(name, Code::Limit, message, String::from("above 0"), found);
+    }
+    let message = format!("value {at} of the sparse vector is too large for f16: {found}");
+    wrong(name, Code::Limit, message, String::from("below 65520"), found)
 }
 
 /// An effort of the ladder.

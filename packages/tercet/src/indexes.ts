@@ -47,7 +47,7 @@ export type {
   UpdatedRows,
   WithinOptions,
 } from "./row-index.js";
-export { type MuveraSettings, muvera, type SparseVector, scan } from "./schema.js";
+export { type MuveraSettings, muvera, type SparseVector, scan, type WordWeights } from "./schema.js";
 export {
   type SparseEffortOptions,
   SparseIndex,

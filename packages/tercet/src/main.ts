@@ -80,8 +80,10 @@ export {
   type OptionalSetting,
   type Schema,
   type SeismicSettings,
+  type SparseArrays,
   type SparseInput,
   type SparseOptions,
+  type SparseSettings,
   type SparseVector,
   scan,
   seismic,
@@ -90,7 +92,9 @@ export {
   type TokenInput,
   type TokenVectors,
   text,
+  type VocabularyOptions,
   type Where,
+  type WordWeights,
 } from "./schema.js";
 export { type FolderOptions, importSnapshot, repair } from "./snapshot.js";
 export type {

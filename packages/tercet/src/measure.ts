@@ -2,7 +2,7 @@
 import type { BulkArray } from "./binding.js";
 import { Encoder, integerArgument, textArgument, wrong } from "./encode.js";
 import { shown } from "./errors.js";
-import { type SparseVectors, sparseArrays } from "./sparse-rows.js";
+import { type SparseVectors, sparseArrays, Words } from "./sparse-rows.js";
 import { type TokenMatrices, tokenArrays } from "./token-rows.js";
 import type { MeasureOptions, TuneOptions } from "./types.js";
 import type { FieldSpec } from "./wire/index.js";
@@ -22,7 +22,10 @@ export function sampleRequest(
 }
 
 function arraysOf(queries: NonNullable<TuneOptions["queries"]>, spec: FieldSpec | undefined): BulkArray[] {
-  if (spec?.type === "sparse") return [...sparseArrays(queries as SparseVectors, "queries", undefined)];
+  if (spec?.type === "sparse") {
+    const words = spec.vocabulary && new Words(spec.vocabulary);
+    return [...sparseArrays(queries as SparseVectors, "queries", undefined, words, true)];
+  }
   if (spec?.type !== "multi") return [joined(queries as DenseQueries)];
   const [offsets, data] = tokenArrays(queries as TokenMatrices, spec.dims, "queries", undefined);
   return [offsets, data];

@@ -1,7 +1,7 @@
 /** Queries with vectors that survive `JSON.stringify`. */
 import { TercetError } from "./errors.js";
 import type { Query, QueryVector } from "./query.js";
-import type { SparseInput } from "./schema.js";
+import type { SparseInput, WordWeights } from "./schema.js";
 
 /** The same query, every dense vector as base64 of its bytes, every sparse one as plain numbers. */
 export function portable(query: Query): Query {
@@ -34,9 +34,10 @@ function floats(vector: QueryVector, field: string): { readonly $f32: string } {
   return { $f32: base64(new Uint8Array(bytes.buffer)) };
 }
 
-function plain(vector: SparseInput): SparseInput {
-  if (!("indices" in vector && "values" in vector)) return vector;
-  const { indices, values } = vector as { indices: ArrayLike<number>; values: ArrayLike<number> };
+function plain(vector: SparseInput | WordWeights): SparseInput | WordWeights {
+  // A vocabulary may have these words.
+  const { indices, values } = vector as Readonly<Record<"indices" | "values", number | ArrayLike<number>>>;
+  if (typeof indices !== "object" || typeof values !== "object") return vector;
   return { indices: Array.from(indices), values: Array.from(values) };
 }
 

@@ -5,7 +5,7 @@
  * collection's `search` compares them with its schema at compile time.
  */
 import { portable } from "./portable.js";
-import type { SparseInput } from "./schema.js";
+import type { SparseInput, WordWeights } from "./schema.js";
 import type { Id, Operator } from "./wire/index.js";
 
 /** A query vector: numbers, or base64 of little-endian f32 as {@link toJSON} writes it. */
@@ -110,7 +110,7 @@ export interface ExpandQuery<SparseField extends string = string> extends Expand
   /** A sparse field. */
   readonly field: SparseField;
   /** The query vector, of at most 4,096 terms. */
-  readonly vector: SparseInput;
+  readonly vector: SparseInput | WordWeights;
 }
 
 /** Every document, score 0, in the order of insertion. Made by {@link all}. */
@@ -538,11 +538,12 @@ export interface ExpandOptions {
 /**
  * Ranks by the inner product with a sparse vector (SPLADE and its like): exactly, unless told what may be missed or the index
  * is approximate.
+ * @param vector terms and weights; by words where the field has a vocabulary, those that it does not have are passed over
  * @example expand("splade", { indices: Uint32Array.of(7, 1012), values: Float32Array.of(0.4, 1.9) })
  */
 export function expand<const F extends string>(
   field: F,
-  vector: SparseInput,
+  vector: SparseInput | WordWeights,
   options?: ExpandOptions,
 ): ExpandQuery<F> {
   return { kind: "expand", field, vector, ...options };

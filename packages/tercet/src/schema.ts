@@ -232,10 +232,8 @@ export function scan(): { readonly kind: "scan" } {
   return { kind: "scan" };
 }
 
-/** Settings of {@link sparse}. What pruning leaves out of the index is still given back. */
-export interface SparseOptions extends OptionalSetting {
-  /** How many terms there are: indices are 0 to `terms` - 1. */
-  readonly terms: number;
+/** Settings of {@link sparse} beside its terms. What pruning leaves out of the index is still given back. */
+export interface SparseSettings extends OptionalSetting {
   /** How the index keeps weights. Default `exact`: without loss, in 1, 2 or 4 bytes each. */
   readonly weights?: SparseWeights;
   /** Index only the heaviest terms of a document, so many. Default 0: all. */
@@ -244,6 +242,24 @@ export interface SparseOptions extends OptionalSetting {
   readonly mass?: number;
   /** The index kind. Default {@link lists}; or that of the stored schema. */
   readonly index?: SparseIndexSpec;
+}
+
+/** Settings of {@link sparse} where terms are numbers. */
+export interface SparseOptions extends SparseSettings {
+  /** How many terms there are: indices are 0 to `terms` - 1. */
+  readonly terms: number;
+  readonly vocabulary?: undefined;
+}
+
+/** Settings of {@link sparse} where terms have names. */
+export interface VocabularyOptions extends SparseSettings {
+  /**
+   * The terms by name: word `i` is term `i`. 1 to 1,048,576 words, each once and of 1 to 255 bytes of UTF-8, taken as they are
+   * (upper case stays upper case), 16 MiB together. They are kept with the collection: opening it again needs no words.
+   */
+  readonly vocabulary: readonly string[];
+  /** As many as there are words. */
+  readonly terms?: number;
 }
 
 /** Settings of {@link lists}. */
@@ -288,21 +304,34 @@ export interface SparseVector {
   readonly values: Float32Array;
 }
 
-/** A sparse vector as it may come in: arrays of either kind, or term to weight. */
-export type SparseInput =
-  | {
-      readonly indices: Uint32Array | readonly number[];
-      readonly values: Float32Array | readonly number[];
-    }
-  | { readonly [term: number]: number };
+/** A sparse vector as it may come in, in arrays of either kind. */
+export interface SparseArrays {
+  readonly indices: Uint32Array | readonly number[];
+  readonly values: Float32Array | readonly number[];
+}
+
+/** A sparse vector as it may come in: in arrays, or term to weight. */
+export type SparseInput = SparseArrays | { readonly [term: number]: number };
+
+/** A sparse vector by words: each a word of the field's vocabulary, with its weight, above 0. */
+export type WordWeights<Word extends string = string> = { readonly [W in Word]?: number };
 
 /**
  * One sparse vector a document (learned sparse vectors, as SPLADE gives), searched by `expand`, by the inner product in f32:
- * exactly, unless the index is {@link seismic}. Gives back a {@link SparseVector}, by ascending term.
+ * exactly, unless the index is {@link seismic}. Gives back a {@link SparseVector}, by ascending term. With a `vocabulary` documents
+ * and queries may be {@link WordWeights}; a document's word that is none of it is refused (ERR_ARGUMENT), a query's is passed over.
  * @example splade: sparse({ terms: 30522 })
+ * @example splade: sparse({ vocabulary: tokenizer.words }) // then { splade: { flow: 1.2, "##s": 0.3 } }
  */
-export function sparse<const O extends SparseOptions>(options: O): FieldOf<"sparse", O> {
-  return { type: "sparse", ...options } as FieldOf<"sparse", O>;
+export function sparse<const O extends SparseOptions | VocabularyOptions>(
+  options: O,
+): FieldOf<"sparse", O & { readonly terms: number }> {
+  // Without a number it is the core's to say what is wrong.
+  const terms = options.terms ?? options.vocabulary?.length;
+  return { type: "sparse", ...options, terms } as unknown as FieldOf<
+    "sparse",
+    O & { readonly terms: number }
+  >;
 }
 
 /** Settings of {@link flat}. */
@@ -452,7 +481,9 @@ type InputOf<F> = F extends { readonly type: "keyword"; readonly many: true }
       : F extends { readonly type: "multi" }
         ? readonly (Float32Array | readonly number[])[] | TokenInput
         : F extends { readonly type: "sparse" }
-          ? SparseInput
+          ? F extends { readonly vocabulary: readonly (infer Word extends string)[] }
+            ? SparseArrays | WordWeights<Word>
+            : SparseInput
           : OutputOf<F>;
 
 /**

@@ -25,9 +25,9 @@ import {
   WITHIN_LIMIT,
   type WithinOptions,
 } from "./row-index.js";
-import type { SparseVector } from "./schema.js";
+import type { SparseVector, WordWeights } from "./schema.js";
 import * as at from "./settings.js";
-import { type SparseRow, type SparseVectors, sparseArrays, sparseRow } from "./sparse-rows.js";
+import { type SparseRow, type SparseVectors, sparseArrays, sparseRow, Words } from "./sparse-rows.js";
 import { checkedRow, integer, leastScore, outside, rowList } from "./vectors.js";
 import type {
   Curve,
@@ -41,8 +41,13 @@ import type {
 
 /** How to build an index of sparse vectors. */
 export interface SparseIndexOptions extends IndexOpenOptions, IndexWorkOptions {
-  /** How many terms there are: indices are 0 to `terms` - 1. */
-  readonly terms: number;
+  /** How many terms there are: indices are 0 to `terms` - 1. Default: as many as there are words. */
+  readonly terms?: number | undefined;
+  /**
+   * The terms by name: word `i` is term `i`. Vectors may then be by words, `{ flow: 1.2, wing: 0.3 }`; a word that is none is
+   * refused (ERR_ARGUMENT), and passed over in a query. Kept with the index. One of `terms` and `vocabulary` must be given.
+   */
+  readonly vocabulary?: readonly string[] | undefined;
   /** How weights are kept. Default `exact`: without loss, in 1, 2 or 4 bytes each. */
   readonly weights?: SparseWeights | undefined;
   /** Keep only the heaviest terms of a vector, so many. Default 0: all. */
@@ -90,11 +95,17 @@ const NO_QUERY = new Float32Array(0);
 export class SparseIndex extends RowIndex<SparseIndexInfo> {
   /** How many terms there are. */
   readonly terms: number;
+  /** What the terms are called. */
+  readonly vocabulary: readonly string[] | undefined;
+  readonly #words: Words | undefined;
   #query = new Float32Array(0);
 
   private constructor(opened: OpenedIndex<SparseIndexInfo>) {
     super(opened);
-    this.terms = opened.info.index.terms;
+    const { terms, vocabulary } = opened.info.index;
+    this.terms = terms;
+    this.vocabulary = vocabulary;
+    this.#words = vocabulary && new Words(vocabulary);
   }
 
   /** What {@link tune} measured, a curve a `k`; `save` keeps them. */
@@ -111,18 +122,21 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
    */
   static async build(vectors: SparseVectors, options: SparseIndexOptions): Promise<SparseIndex> {
     const site = callSite(SparseIndex.build);
-    const { terms, weights, top, mass, threads } = options;
-    integer(terms, "terms", 1, 2 ** 32 - 1, site);
+    const { vocabulary, weights, top, mass, threads } = options;
+    const { terms = vocabulary?.length } = options;
+    integer(terms as number, "terms", 1, 2 ** 32 - 1, site);
     if (top !== undefined) integer(top, "top", 0, 2 ** 32 - 1, site);
     if (mass !== undefined && !(mass > 0 && mass <= 1)) {
       throw outside(mass, "mass", "a number above 0, at most 1", site);
     }
-    const settings: { -readonly [K in keyof SparseSpec]: SparseSpec[K] } = { terms };
+    const settings: { -readonly [K in keyof SparseSpec]: SparseSpec[K] } = { terms: terms as number };
+    if (vocabulary !== undefined) settings.vocabulary = vocabulary;
     if (weights !== undefined) settings.weights = weights;
     if (top !== undefined) settings.top = top;
     if (mass !== undefined) settings.mass = mass;
     const request = { index: settings, ...(threads !== undefined && { threads }) };
-    const arrays = sparseArrays(vectors, "vectors", site);
+    const words = vocabulary && new Words(vocabulary);
+    const arrays = sparseArrays(vectors, "vectors", site, words);
     return new SparseIndex(await openIndex("index.buildSparse", request, arrays, options, site));
   }
 
@@ -139,12 +153,12 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
   /**
    * The `k` rows of the largest inner products, best first, found on the calling thread. A row without a term of the query
    * is not found.
-   * @param query 1 to 4,096 terms, ascending
+   * @param query 1 to 4,096 terms, ascending; or by words
    * @param k 1 to 100,000; fewer come back when fewer are there
    * @returns fresh arrays, or views of `into`
    * @throws TercetError as `build`; ERR_ARGUMENT (also a `recall` without `tune` before it), ERR_CLOSED
    */
-  search(query: SparseRow, k: number, options: SparseSearchOptions = NO_OPTIONS): SearchResult {
+  search(query: SparseRow | WordWeights, k: number, options: SparseSearchOptions = NO_OPTIONS): SearchResult {
     const site = this.search;
     this.#set(options, site);
     return this.find(this.#bits(query, site), k, options, -1, least(options.radius, site), site);
@@ -169,7 +183,11 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
    * @returns at most `limit` rows; when there are as many there may be more
    * @throws TercetError as `search`
    */
-  within(query: SparseRow, radius: number, options: WithinOptions<SparseSearchOptions> = {}): SearchResult {
+  within(
+    query: SparseRow | WordWeights,
+    radius: number,
+    options: WithinOptions<SparseSearchOptions> = {},
+  ): SearchResult {
     const site = this.within;
     const { limit = WITHIN_LIMIT } = options;
     integer(limit, "limit", 1, K_MAX, site);
@@ -190,7 +208,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
     options: BatchOptions<SparseSearchOptions> = {},
   ): Promise<BatchResult> {
     const site = this.searchBatch;
-    const given = sparseArrays(queries, "queries", site);
+    const given = sparseArrays(queries, "queries", site, this.#words, true);
     integer(k, "k", 1, K_MAX, site);
     const { radius } = options;
     const leastScore = radius === undefined ? undefined : least(radius, site);
@@ -204,7 +222,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
    * @throws TercetError as `build`; nothing is added then
    */
   async add(vectors: SparseVectors, options: IndexWorkOptions = {}): Promise<AddedRows> {
-    const given = sparseArrays(vectors, "vectors", this.add);
+    const given = sparseArrays(vectors, "vectors", this.add, this.#words);
     return this.seen<IndexAddReply>(await this.work("add", given, options, this.add));
   }
 
@@ -222,7 +240,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
     options: IndexWorkOptions = {},
   ): Promise<UpdatedRows> {
     const site = this.update;
-    const given = [rowList(rows, site), ...sparseArrays(vectors, "vectors", site)];
+    const given = [rowList(rows, site), ...sparseArrays(vectors, "vectors", site, this.#words)];
     return this.seen<IndexUpdateReply>(await this.work("update", given, options, site));
   }
 
@@ -246,7 +264,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
    * @throws TercetError ERR_LIMIT, ERR_ABORTED, and as `search`
    */
   async tune(queries?: SparseVectors, options: TuneOptions = {}): Promise<Curve> {
-    return this.tuned(given(queries, this.tune), options, this.tune);
+    return this.tuned(this.#given(queries, this.tune), options, this.tune);
   }
 
   /**
@@ -256,7 +274,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
    */
   async verify(options: SparseVerifyOptions = {}): Promise<MeasuredRecall> {
     const site = this.verify;
-    return this.verified(given(options.queries, site), options, () => effortOf(options, site), site);
+    return this.verified(this.#given(options.queries, site), options, () => effortOf(options, site), site);
   }
 
   #set(options: SparseEffortOptions, site: Site): void {
@@ -269,9 +287,13 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
     settings[at.CELLS] = cells ?? 0;
   }
 
+  #given(queries: SparseVectors | undefined, site: Site) {
+    return queries === undefined ? [] : sparseArrays(queries, "queries", site, this.#words, true);
+  }
+
   /** A query in one array: its values, then the bits of its indices. */
-  #bits(query: SparseRow, site: Site): Float32Array {
-    const { indices, values } = sparseRow(query, "query", site);
+  #bits(query: SparseRow | WordWeights, site: Site): Float32Array {
+    const { indices, values } = sparseRow(query, "query", site, undefined, this.#words, true);
     const length = indices.length;
     if (this.#query.length < length * 2) this.#query = new Float32Array(length * 4);
     const both = this.#query.subarray(0, length * 2);
@@ -279,10 +301,6 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
     new Uint32Array(both.buffer, both.byteOffset + length * 4, length).set(indices);
     return both;
   }
-}
-
-function given(queries: SparseVectors | undefined, site: Site) {
-  return queries === undefined ? [] : sparseArrays(queries, "queries", site);
 }
 
 /** How hard to try, as the core takes it; ERR_ARGUMENT when it is said in two ways. */

@@ -1,6 +1,6 @@
 /** Sparse vectors on their way into an index: checked and put one after the other. */
 import { located, type Site, shown, TercetError } from "./errors.js";
-import type { SparseVector } from "./schema.js";
+import type { SparseVector, WordWeights } from "./schema.js";
 
 /** A sparse vector: terms ascending, each once, and their weights, above 0. */
 export interface SparseRow {
@@ -20,11 +20,43 @@ export interface SparseRows {
   readonly values: Float32Array;
 }
 
-/** Sparse vectors: one by one, or all in three arrays. */
-export type SparseVectors = SparseRows | Iterable<SparseRow>;
+/** Sparse vectors: one by one (by words where there is a vocabulary), or all in three arrays. */
+export type SparseVectors = SparseRows | Iterable<SparseRow | WordWeights>;
+
+/** The terms that words stand for. */
+export class Words {
+  readonly #terms: ReadonlyMap<string, number>;
+
+  constructor(vocabulary: readonly string[]) {
+    this.#terms = new Map(vocabulary.map((word, term) => [word, term]));
+  }
+
+  /** A vector by words, its terms ascending. A word that is none is passed over in a query, and refused elsewhere. */
+  vector(given: object, name: string, site: Site, at: Place, query: boolean): SparseVector {
+    const pairs: [term: number, weight: number][] = [];
+    for (const [word, weight] of Object.entries(given)) {
+      if (weight === undefined) continue;
+      const field = `${name}.${word}`;
+      if (typeof weight !== "number") throw wrongType(weight, field, "a number", site, at);
+      const term = this.#terms.get(word);
+      if (term !== undefined) pairs.push([term, weight]);
+      else if (!query) {
+        const expected = `one of ${this.#terms.size} words`;
+        const message = `${shown(word)} is no word of the vocabulary`;
+        const details = { field, expected, found: word, ...at };
+        throw located(new TercetError("ERR_ARGUMENT", message, details), site);
+      }
+    }
+    pairs.sort(([a], [b]) => a - b);
+    return {
+      indices: Uint32Array.from(pairs, ([term]) => term),
+      values: Float32Array.from(pairs, ([, weight]) => weight),
+    };
+  }
+}
 
 /** Offsets, indices and values, as the core takes them. */
-export function sparseArrays(given: SparseVectors, name: string, site: Site) {
+export function sparseArrays(given: SparseVectors, name: string, site: Site, words?: Words, query = false) {
   if (typeof given === "object" && given !== null && "offsets" in given) {
     const { offsets, indices, values } = given;
     typed(offsets, Uint32Array, `${name}.offsets`, "a Uint32Array", site);
@@ -35,7 +67,7 @@ export function sparseArrays(given: SparseVectors, name: string, site: Site) {
   if (typeof given !== "object" || given === null || !(Symbol.iterator in given)) {
     throw wrongType(given, name, "sparse vectors, or { offsets, indices, values }", site);
   }
-  const rows = Array.from(given, (row, position) => sparseRow(row, name, site, position));
+  const rows = Array.from(given, (row, position) => sparseRow(row, name, site, position, words, query));
   const offsets = new Uint32Array(rows.length + 1);
   rows.forEach(({ indices }, at) => {
     offsets[at + 1] = (offsets[at] as number) + indices.length;
@@ -50,11 +82,20 @@ export function sparseArrays(given: SparseVectors, name: string, site: Site) {
 }
 
 /** One vector as typed arrays of one length. What they hold is checked in the core. */
-export function sparseRow(row: unknown, name: string, site: Site, position?: number): SparseVector {
+export function sparseRow(
+  row: unknown,
+  name: string,
+  site: Site,
+  position?: number,
+  words?: Words,
+  query = false,
+): SparseVector {
   const at = position === undefined ? {} : { position };
   const expected = "a sparse vector ({ indices, values })";
   if (typeof row !== "object" || row === null) throw wrongType(row, name, expected, site, at);
   const { indices, values } = row as Partial<SparseRow>;
+  // A vocabulary may have these two words.
+  if (words !== undefined && typeof indices !== "object") return words.vector(row, name, site, at, query);
   const terms = indices instanceof Uint32Array ? indices : whole(indices, name, site, at);
   const weights = values instanceof Float32Array ? values : numbers(values, name, site, at);
   if (terms.length !== weights.length) {

@@ -28,6 +28,8 @@ import {
   prefix,
   type Query,
   type Schema,
+  type SparseVector,
+  sparse,
   TercetError,
   terms,
   text,
@@ -35,6 +37,34 @@ import {
   type VersionInfo,
   type Where,
 } from "../src/main.js";
+
+describe("words of a vocabulary", () => {
+  test("are known where they are written down, and only there", () => {
+    const some: readonly string[] = ["flow", "wing"];
+    const schema = {
+      known: sparse({ vocabulary: ["flow", "wing"], optional: true }),
+      some: sparse({ vocabulary: some, optional: true }),
+      none: sparse({ terms: 2, optional: true }),
+    };
+    expectTypeOf(schema.known.terms).toEqualTypeOf<number>();
+    type In = InferInput<typeof schema>;
+    const inputs: In[] = [
+      { id: 1, known: { flow: 1 }, some: { anything: 1 }, none: { 0: 1, 1: 2 } },
+      { id: 2, known: { indices: [0], values: [1] }, some: { indices: [], values: [] }, none: null },
+    ];
+    expectTypeOf(inputs).toEqualTypeOf<In[]>();
+    // @ts-expect-error a word that is none
+    const misspelled: In = { id: 1, known: { flwo: 1 } };
+    // @ts-expect-error words need a vocabulary
+    const words: In = { id: 1, none: { flow: 1 } };
+    // @ts-expect-error numbers are no words
+    const text: In = { id: 1, known: { flow: "1" } };
+    expectTypeOf([misspelled, words, text]).toEqualTypeOf<In[]>();
+    expectTypeOf<InferDocument<typeof schema>["known"]>().toEqualTypeOf<SparseVector | undefined>();
+    // @ts-expect-error neither terms nor words
+    sparse({ optional: true });
+  });
+});
 
 const schema = {
   title: text({ analyzer: "english", boost: 2 }),

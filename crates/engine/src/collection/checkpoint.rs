@@ -204,6 +204,7 @@ fn state(
         schema: schema.to_json()?,
         keys: schema.keys(),
         retired_keys: schema.retired.clone(),
+        vocabularies: schema.vocabularies(),
         curves: curves.clone(),
         segments,
     })

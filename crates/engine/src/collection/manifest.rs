@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tercet_store::{Env, MANIFEST, read_manifest_named, write_manifest};
 
 use super::FieldCurves;
-use crate::schema::Schema;
-use crate::wire::{Code, TercetError, VersionName, shown};
+use crate::schema::{Schema, vocabularies_of};
+use crate::wire::{Code, TercetError, VersionName, Vocabularies, shown};
 
 /// The version of the payload.
 const LAYOUT: u32 = 1;
@@ -42,6 +42,16 @@ pub(crate) struct LogName {
     pub(crate) identity: u64,
 }
 
+/// What stands in the file.
+#[derive(Serialize)]
+struct Stored<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    /// By the keys of their fields, which no other field ever takes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    vocabularies: Vocabularies,
+}
+
 /// One version.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,6 +68,9 @@ pub(crate) struct State {
     /// Keys of dropped fields: segments may still hold them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) retired_keys: Vec<String>,
+    /// The words of its sparse fields, by key. In the file those of all states stand in one place.
+    #[serde(skip)]
+    pub(crate) vocabularies: Vocabularies,
     /// What `tune` measured, by the keys of dense fields.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) curves: FieldCurves,
@@ -110,7 +123,8 @@ impl State {
 
     /// Its schema. One that cannot be is damage of the manifest of `dir`.
     pub(crate) fn schema(&self, dir: &str) -> Result<Schema, TercetError> {
-        Schema::stored(&self.schema, &self.keys, &self.retired_keys).map_err(|mut error| {
+        let words = Some(&self.vocabularies);
+        Schema::stored(&self.schema, &self.keys, &self.retired_keys, words).map_err(|mut error| {
             error.0.message =
                 format!("the manifest of {dir} has no schema that can be one: {}", error.0.message);
             error.0.code = Code::Corrupt;
@@ -129,6 +143,7 @@ impl Manifest {
             schema: schema.to_json()?,
             keys: schema.keys(),
             retired_keys: schema.retired.clone(),
+            vocabularies: schema.vocabularies(),
             curves: FieldCurves::new(),
             segments: Vec::new(),
         };
@@ -164,7 +179,7 @@ impl Manifest {
             TercetError::new(Code::Corrupt, format!("the manifest of {dir} cannot be read: {what}")).file(dir)
         };
         // The layout is looked at alone first: a newer one may have any other fields.
-        let value: Value = serde_json::from_slice(&payload).map_err(|e| corrupt(e.to_string()))?;
+        let mut value: Value = serde_json::from_slice(&payload).map_err(|e| corrupt(e.to_string()))?;
         let layout = value.get("layout").and_then(Value::as_u64).unwrap_or(0);
         if layout > LAYOUT.into() {
             let message = format!("{dir} was written by a newer version of tercet");
@@ -172,14 +187,27 @@ impl Manifest {
                 .file(dir)
                 .expected(format!("layout {LAYOUT} or older"), format!("layout {layout}")));
         }
-        let manifest: Manifest = serde_json::from_value(value).map_err(|e| corrupt(e.to_string()))?;
+        let words = value.as_object_mut().and_then(|object| object.remove("vocabularies"));
+        let vocabularies: Vocabularies = words
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(|e| corrupt(e.to_string()))?
+            .unwrap_or_default();
+        let mut manifest: Manifest = serde_json::from_value(value).map_err(|e| corrupt(e.to_string()))?;
         manifest.check().map_err(corrupt)?;
+        for state in &mut manifest.states {
+            let named = vocabularies_of(&state.schema);
+            state.vocabularies =
+                named.filter_map(|key| Some((key.to_owned(), vocabularies.get(key)?.clone()))).collect();
+        }
         Ok(Some(manifest))
     }
 
     /// Replaces the manifest of a folder, durably.
     pub(crate) fn write(&self, env: &dyn Env, dir: &str) -> Result<(), TercetError> {
-        let payload = serde_json::to_vec(self).map_err(|e| {
+        let of_state = |state: &State| state.vocabularies.clone();
+        let stored = Stored { manifest: self, vocabularies: self.states.iter().flat_map(of_state).collect() };
+        let payload = serde_json::to_vec(&stored).map_err(|e| {
             TercetError::new(Code::Internal, format!("the manifest could not be written as JSON: {e}"))
         })?;
         Ok(write_manifest(env, dir, &payload)?)

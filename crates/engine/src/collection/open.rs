@@ -230,7 +230,7 @@ fn target(
                 .field("evolve")
                 .expected("a schema", "none"));
         }
-        (None, _) => None,
+        (None, given) => given.and_then(|given| stored.with_words_of(given)),
     };
     compare(given, next.as_ref().unwrap_or(stored), dir)?;
     Ok(next)

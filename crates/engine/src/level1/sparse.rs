@@ -49,6 +49,12 @@ impl SparseRows<'_> {
 
 impl Sparse {
     pub(super) fn new(spec: SparseSpec) -> Result<Self, TercetError> {
+        if let Some(vocabulary) = &spec.vocabulary {
+            vocabulary.check("vocabulary", spec.terms).map_err(|mut error| {
+                error.0.code = Code::Argument;
+                error
+            })?;
+        }
         sparse::check("terms", &spec).map_err(|error| TercetError::new(Code::Limit, error.0.message))?;
         let kind = sparse::kind(&spec.index).map_err(|e| index_error(e, "(index)"))?;
         if !kind.capabilities.exact {

@@ -10,6 +10,7 @@ use super::expand::sparse_field;
 use super::lexical::{QUERY_BYTES_MAX, chosen};
 use crate::api::{Array, components};
 use crate::collection::{Part, Snapshot};
+use crate::sparse::Unknown;
 use crate::wire::{BooleanQuery, ExpandQuery, FieldSpec, MatchQuery, Query, SearchRequest};
 
 /// An estimate under this is not worth refining.
@@ -101,7 +102,7 @@ fn near_ns(snapshot: &Snapshot, field: usize, k: usize, exact: bool, filtered: b
 fn expand_ns(snapshot: &Snapshot, query: &ExpandQuery, k: usize) -> u64 {
     let Ok((at, spec)) = sparse_field(snapshot, &query.field) else { return 0 };
     let most = tercet_index::QUERY_TERMS_MAX;
-    let terms = crate::sparse::vector(&query.field, spec, &query.vector, &[], most);
+    let terms = crate::sparse::vector(&query.field, spec, &query.vector, &[], most, Unknown::Ignored);
     let readers = snapshot.parts.iter().filter_map(|part| part.segment.sparse(at));
     match terms {
         Ok(terms) => readers.map(|reader| reader.cost_ns(&terms, k)).sum(),

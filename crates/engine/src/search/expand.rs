@@ -8,7 +8,7 @@ use super::rank::{Ranking, best};
 use super::{Context, DEPTH_MAX, bounded};
 use crate::api::Array;
 use crate::collection::Snapshot;
-use crate::sparse::{self, SparseVector};
+use crate::sparse::{self, SparseVector, Unknown};
 use crate::wire::{Code, ExpandQuery, FieldSpec, SparseSpec, TercetError};
 
 /// The most cells that may be asked for.
@@ -48,7 +48,7 @@ pub(super) fn compile(
 ) -> Result<Expand, TercetError> {
     let (field, spec) = sparse_field(snapshot, &query.field)?;
     let most = tercet_index::QUERY_TERMS_MAX;
-    let terms = sparse::vector(&query.field, spec, &query.vector, arrays, most)?;
+    let terms = sparse::vector(&query.field, spec, &query.vector, arrays, most, Unknown::Ignored)?;
     let k = match query.k {
         Some(k) => bounded("k", k, 1, DEPTH_MAX)?,
         None => depth,

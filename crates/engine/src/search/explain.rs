@@ -12,7 +12,8 @@ use super::maxsim;
 use super::near::Near;
 use super::rank::Ranking;
 use super::{Candidate, Context, Place};
-use crate::wire::{HitExplain, PageExplain, PlanStep, TercetError};
+use crate::sparse;
+use crate::wire::{FieldSpec, HitExplain, PageExplain, PlanStep, TercetError};
 
 pub(super) fn part(name: &str, about: impl Into<String>) -> HitExplain {
     HitExplain {
@@ -220,10 +221,14 @@ fn expand(query: &Expand, context: &Context<'_>, place: Place) -> Result<HitExpl
     let mut out = part("expand", &query.name);
     let segment = &context.snapshot.parts[place.0 as usize].segment;
     let Some(reader) = segment.sparse(query.field) else { return Ok(out) };
+    let called = |term| match &context.snapshot.schema.fields[query.field].spec {
+        FieldSpec::Sparse(spec) => sparse::called(spec, term),
+        _ => term.to_string(),
+    };
     for &(term, q) in &query.terms {
         let weight = reader.weight(term, place.1).map_err(|e| segment.error(e))?;
         if let Some(weight) = weight {
-            let mut inner = part("term", term.to_string());
+            let mut inner = part("term", called(term));
             inner.score = Some(weight * q);
             inner.details = details([("weight", f64::from(weight)), ("query", f64::from(q))]);
             out.parts.push(inner);

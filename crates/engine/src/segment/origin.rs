@@ -70,9 +70,9 @@ impl Origin {
         serde_json::from_slice(&file.section(SECTION).ok()?).ok()
     }
 
-    /// The schema of the time.
+    /// The schema of the time, without vocabularies.
     pub(crate) fn schema(&self) -> Result<Schema, TercetError> {
-        Schema::stored(&self.schema, &self.keys, &self.retired_keys)
+        Schema::stored(&self.schema, &self.keys, &self.retired_keys, None)
     }
 }
 

@@ -18,7 +18,9 @@ use crate::collection::{Collection, FieldCurves, Opened, agree, opened};
 use crate::schema::Schema;
 use crate::segment::{Export, Job, Segment};
 use crate::verb::to_json;
-use crate::wire::{Code, ExportReply, ExportRequest, OpenRequest, TercetError, VerifyMode, VersionName};
+use crate::wire::{
+    Code, ExportReply, ExportRequest, OpenRequest, TercetError, VerifyMode, VersionName, Vocabularies,
+};
 
 pub(crate) use import::{UNFINISHED, import, settle_unfinished};
 
@@ -41,6 +43,9 @@ struct About {
     keys: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     retired_keys: Vec<String>,
+    /// The words of sparse fields, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    vocabularies: Vocabularies,
     /// What `tune` measured, by the keys of dense fields.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     curves: FieldCurves,
@@ -91,8 +96,9 @@ impl Source {
                 .expected("a snapshot", format!("a file of kind {:?}", file.kind())));
         }
         let about = About::read(&file)?;
-        let mut schema = Schema::stored(&about.schema, &about.keys, &about.retired_keys)
-            .map_err(|e| damaged(e, &label))?;
+        let mut schema =
+            Schema::stored(&about.schema, &about.keys, &about.retired_keys, Some(&about.vocabularies))
+                .map_err(|e| damaged(e, &label))?;
         schema.retired.clone_from(&about.retired_keys);
         let segment = Segment::of_snapshot(&schema, file)?;
         if u64::from(segment.rows) != about.documents {
@@ -133,6 +139,7 @@ pub(crate) fn export(
         schema: schema.to_json()?,
         keys: schema.keys(),
         retired_keys: schema.retired.clone(),
+        vocabularies: schema.vocabularies(),
         curves: FieldCurves::clone(&snapshot.curves),
         version: snapshot.version,
         documents: snapshot.documents(),

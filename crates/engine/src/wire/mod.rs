@@ -16,6 +16,7 @@ mod recommend;
 mod schema;
 mod verbs;
 mod versions;
+mod vocabulary;
 
 pub use error::{Code, TercetError, WireError, shown};
 pub use evaluate::*;
@@ -29,6 +30,8 @@ pub use recommend::*;
 pub use schema::*;
 pub use verbs::*;
 pub use versions::*;
+pub(crate) use vocabulary::Vocabularies;
+pub use vocabulary::Vocabulary;
 
 use ts_rs::TS;
 

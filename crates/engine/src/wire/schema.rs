@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tercet_index::Distance;
 use ts_rs::TS;
 
-use super::{IvfSpec, MultiSpec};
+use super::{IvfSpec, MultiSpec, Vocabulary};
 
 fn standard() -> String {
     String::from("standard")
@@ -150,6 +150,11 @@ pub struct DenseSpec {
 pub struct SparseSpec {
     /// How many terms there are: indices are 0 to `terms` - 1.
     pub terms: u32,
+    /// What the terms are called, as many words: vectors may then be `{ word: weight }`, and word `i` is term `i`. That of the
+    /// stored schema when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "readonly string[]")]
+    pub vocabulary: Option<Vocabulary>,
     /// How weights are kept.
     #[serde(default, skip_serializing_if = "is_default")]
     #[ts(optional, as = "Option<_>")]

@@ -150,6 +150,11 @@ export type SparseSpec = {
  */
 terms: number, 
 /**
+ * What the terms are called, as many words: vectors may then be `{ word: weight }`, and word `i` is term `i`. That of the
+ * stored schema when absent.
+ */
+vocabulary?: readonly string[], 
+/**
  * How weights are kept.
  */
 weights?: SparseWeights, 

@@ -218,6 +218,47 @@ export function sparseIndex(kit: Kit): void {
       expect(await refused(() => index.search(query, 1))).toBe("ERR_CLOSED");
     });
 
+    test("takes vectors by the words of a vocabulary", async () => {
+      const vocabulary = ["flow", "indices", "values", "wing"];
+      const index = await build(
+        [
+          { wing: 2, flow: 0.5 },
+          { indices: [3], values: [1] },
+          { indices: 1, values: 4 },
+        ],
+        {
+          terms: undefined,
+          vocabulary,
+        },
+      );
+      expect([index.terms, index.vocabulary]).toEqual([4, vocabulary]);
+      const scores = (query: Parameters<typeof index.search>[0]) => Array.from(index.search(query, 5).scores);
+      expect(scores({ wing: 3, nowhere: 1 })).toEqual([6, 3]);
+      expect(scores({ values: 1, indices: 1 })).toEqual([5]);
+      expect(index.vector(0)).toEqual({ indices: Uint32Array.of(0, 3), values: Float32Array.of(0.5, 2) });
+      await index.update([1], [{ flow: 8 }]);
+      expect(await index.add([{ wing: 5 }])).toEqual({ first: 3, count: 1 });
+      const batch = await index.searchBatch([{ wing: 1 }, { nowhere: 2, flow: 1 }], 1);
+      expect(Array.from(batch.scores)).toEqual([5, 8]);
+      expect((await index.verify({ queries: [{ wing: 1 }], k: 1 })).recall).toBe(1);
+      const unknown = { code: "ERR_ARGUMENT", field: "vectors.nowhere", found: "nowhere", position: 1 };
+      await expect(index.add([{ wing: 1 }, { nowhere: 1 }])).rejects.toMatchObject(unknown);
+      await expect(index.add([{ wing: "1" as never }])).rejects.toMatchObject({ code: "ERR_TYPE" });
+      // Nothing is left of it.
+      expect(await refused(() => index.search({ nowhere: 1 }, 1))).toBe("ERR_REQUIRED");
+      if (kit.persist !== undefined) {
+        const path = `${await kit.persist()}/words.sparse`;
+        await index.save(path);
+        const again = kit.kept(await SparseIndex.open(path, { backend: kit.binding }));
+        expect(again.vocabulary).toEqual(vocabulary);
+        expect(again.search({ wing: 1 }, 5)).toEqual(index.search({ wing: 1 }, 5));
+      }
+      const refusal = { code: "ERR_ARGUMENT", field: "vocabulary" };
+      const twice = { terms: undefined, vocabulary: ["a", "a"] };
+      await expect(build([{ a: 1 }], twice)).rejects.toMatchObject(refusal);
+      await expect(build([{ wing: 1 }])).rejects.toMatchObject({ code: "ERR_TYPE" });
+    });
+
     test.skipIf(kit.persist === undefined)("is saved and opened", async () => {
       const path = `${await (kit.persist as () => Promise<string>)()}/x.sparse`;
       const index = await build(rows);

@@ -98,6 +98,69 @@ export function sparseVectors(kit: Kit): void {
       expect(page.hits[0]?.document.s.values).toEqual(Float32Array.from(vector.values));
     });
 
+    test("takes vectors by the words of a vocabulary, and keeps them", async () => {
+      const vocabulary = ["flow", "##s", "17", "indices", "values", "__proto__", "Ärmel"];
+      const path = kit.persist === undefined ? undefined : `${await kit.folder()}/words`;
+      const fields = { s: sparse({ vocabulary, top: 2 }), n: integer() };
+      const collection = await kit.open(fields, path);
+      await collection.upsert([
+        { id: 0, n: 0, s: { flow: 2, "##s": 0.5 } },
+        { id: 1, n: 1, s: { indices: [0, 6], values: [1, 3] } },
+        { id: 2, n: 2, s: { indices: 2, values: 1, 17: 0.5 } },
+        // Own, as JSON.parse makes it.
+        { id: 3, n: 3, s: JSON.parse('{ "__proto__": 4 }') },
+      ]);
+      const check = async (from: typeof collection) => {
+        const scores = async (vector: Parameters<typeof expand>[1]) => {
+          const query = expand("s", vector);
+          const page = await from.search({ query });
+          expect(await from.search({ query: JSON.parse(JSON.stringify(toJSON(query))) })).toEqual(page);
+          return page.hits.map(({ id, score }) => [id, score]);
+        };
+        expect(await scores({ flow: 3, Ärmel: 1 })).toEqual([
+          [0, 6],
+          [1, 6],
+        ]);
+        expect(await scores({ indices: 2, values: 1 })).toEqual([[2, 5]]);
+        expect(await scores(JSON.parse('{ "__proto__": 2, "nowhere": 9 }'))).toEqual([[3, 8]]);
+        expect(await scores({ nowhere: 9 })).toEqual([]);
+        const page = await from.search({ query: expand("s", { flow: 1 }), explain: true });
+        expect(page.hits[0]?.explain?.parts?.[0]?.about).toBe("flow");
+        expect((await from.get(0))?.s).toEqual({
+          indices: Uint32Array.of(0, 1),
+          values: Float32Array.of(2, 0.5),
+        });
+        expect(from.schema.s.vocabulary).toEqual(vocabulary);
+        const measured = await from.measure("s", { queries: [{ flow: 1, nowhere: 2 }], k: 1 });
+        expect(measured.recall).toBe(1);
+      };
+      await check(collection);
+      for (const [s, code] of [
+        [{ nowhere: 1 }, "ERR_ARGUMENT"],
+        [{ 3: 1 }, "ERR_ARGUMENT"],
+        [{ flow: 0 }, "ERR_LIMIT"],
+        [{ flow: "1" }, "ERR_TYPE"],
+      ] as const) {
+        await expect(collection.upsert([{ id: 9, n: 9, s: s as never }])).rejects.toMatchObject({
+          code,
+          field: "s",
+        });
+      }
+      if (path !== undefined) {
+        await collection.close();
+        await check((await kit.opened(path)) as never);
+      }
+      for (const wrong of [[], ["a", "a"], [""], ["x".repeat(256)]]) {
+        await expect(kit.open({ s: sparse({ vocabulary: wrong }) })).rejects.toMatchObject({
+          code: "ERR_SCHEMA",
+          field: "s",
+        });
+      }
+      await expect(kit.open({ s: sparse({ vocabulary, terms: 3 }) })).rejects.toMatchObject({
+        code: "ERR_SCHEMA",
+      });
+    });
+
     test("is fused and explained", async () => {
       const collection = await kit.open({ s: sparse({ terms: 9 }), t: text({ analyzer: "whitespace" }) });
       await collection.upsert([
