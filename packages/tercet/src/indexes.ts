@@ -47,7 +47,14 @@ export type {
   UpdatedRows,
   WithinOptions,
 } from "./row-index.js";
-export { type MuveraSettings, muvera, type SparseVector, scan, type WordWeights } from "./schema.js";
+export {
+  centroids,
+  type MuveraSettings,
+  muvera,
+  type SparseVector,
+  scan,
+  type WordWeights,
+} from "./schema.js";
 export {
   type SparseEffortOptions,
   SparseIndex,
@@ -56,7 +63,7 @@ export {
   type SparseVerifyOptions,
 } from "./sparse-index.js";
 export type { SparseRow, SparseRows, SparseVectors } from "./sparse-rows.js";
-export type { TokenMatrices, TokenRow, TokenRows, TokenVectors } from "./token-rows.js";
+export { NO_UNIT, type TokenMatrices, type TokenRow, type TokenRows, type TokenVectors } from "./token-rows.js";
 export type {
   ApproximateSearchOptions,
   EffortOptions,

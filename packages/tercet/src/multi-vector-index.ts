@@ -1,6 +1,6 @@
 /**
  * The index of token vectors: several vectors a row, compared by MaxSim (late interaction, ColBERT, arXiv 2004.12832),
- * candidates found by fixed dimensional encodings (MUVERA, arXiv 2405.19504).
+ * candidates found by fixed dimensional encodings (MUVERA, arXiv 2405.19504) or by the centroids of tokens.
  */
 import { answer, invokeSync } from "./call.js";
 import { callSite, type Site } from "./errors.js";
@@ -49,19 +49,22 @@ export interface MultiVectorOptions extends IndexOpenOptions, IndexWorkOptions {
   readonly dims: number;
   /** How two tokens are compared. Default `cosine`, which scales them to unit length; `dot` takes them as they are. */
   readonly metric?: TokenMetric | undefined;
-  /** How tokens are kept. Default `i8`: 8 bits a component and a scale a token. */
+  /**
+   * How tokens are kept. Default `i8`: 8 bits a component and a scale a token. `residual1`, `residual2`, `residual4`: a centroid and
+   * so many bits a component, where there are 8,192 tokens or more.
+   */
   readonly codec?: TokenCodecName | undefined;
   /** The first components that are kept (Matryoshka embeddings). Default: all. */
   readonly prefix?: number | undefined;
   /** Tokens of a row that become one on average, by clustering, 1 to 8. Default 1: all are kept. */
   readonly pool?: number | undefined;
-  /** How candidates are found: `muvera(...)` or `scan()`. Default `muvera()`. */
+  /** How candidates are found: `muvera(...)`, `centroids()` or `scan()`. Default `muvera()`. */
   readonly index?: MultiIndexSpec | undefined;
 }
 
 /** How many rows are compared by MaxSim. At most one of them; the larger of 128 and 16 `k` without any. */
 export interface CandidateOptions {
-  /** Candidates of the encodings, 1 to 100,000. */
+  /** Candidates of the encodings or the centroids, 1 to 100,000. */
   readonly candidates?: number | undefined;
   /** The recall wanted, above 0, up to 1: the fewest candidates that reached it when `tune` measured. Needs `tune`. */
   readonly recall?: number | undefined;
@@ -319,6 +322,18 @@ export class MultiVectorIndex extends RowIndex<MultiIndexInfo> {
   async verify(options: MultiVerifyOptions = {}): Promise<MeasuredRecall> {
     const site = this.verify;
     return this.verified(this.#given(options.queries, site), options, () => effortOf(options, site), site);
+  }
+
+  /**
+   * Trains everything anew on the rows of now: the centroids of tokens and of encodings, and makes one part of all. For when data
+   * has moved away from what the index was built of; centroids that a growing index has too few of are found anew without it.
+   * Rows keep their numbers, searches go on meanwhile, and what `tune` measured is forgotten. Residual codes are read as they
+   * are kept and coded again: what is lost is a little more.
+   * @throws TercetError ERR_ABORTED, ERR_MEMORY
+   */
+  async retrain(options: IndexWorkOptions = {}): Promise<void> {
+    this.seen(await this.work("retrain", [], options, this.retrain));
+    this.measured = [];
   }
 
   #given(queries: TokenMatrices | undefined, site: Site) {

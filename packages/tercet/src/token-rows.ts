@@ -16,12 +16,18 @@ export interface TokenRows {
   readonly offsets: Uint32Array;
   /** The components of all tokens, one after another. */
   readonly data: Float32Array;
-  /** The unit (sentence, proposition) of each token, in runs. Default: no units. */
+  /**
+   * The unit (sentence, proposition) of each token, in runs; {@link NO_UNIT} for every token of a row without units. Default:
+   * no units.
+   */
   readonly units?: Uint32Array;
 }
 
 /** Rows of token vectors: one by one, or all in a few arrays. */
 export type TokenMatrices = TokenRows | Iterable<TokenRow>;
+
+/** Stands for the unit of each token of a row without units, where other rows have some. */
+export const NO_UNIT = 0xffff_ffff;
 
 const NO_UNITS = new Uint32Array(0);
 
@@ -45,7 +51,7 @@ export function tokenArrays(given: TokenMatrices, dims: number, name: string, si
   });
   const total = offsets[rows.length] as number;
   const data = new Float32Array(total * dims);
-  const units = rows.some((row) => row.units !== undefined) ? new Uint32Array(total) : NO_UNITS;
+  const units = rows.some((row) => row.units !== undefined) ? new Uint32Array(total).fill(NO_UNIT) : NO_UNITS;
   rows.forEach((row, at) => {
     const from = offsets[at] as number;
     data.set(row.data, from * dims);
@@ -69,10 +75,10 @@ function tokenRow(row: unknown, dims: number, name: string, site: Site, position
   }
   const numbers: ArrayLike<unknown> = units;
   const wrong = Array.from(numbers).find(
-    (unit) => !(Number.isInteger(unit) && (unit as number) >= 0 && (unit as number) < 2 ** 32),
+    (unit) => !(Number.isInteger(unit) && (unit as number) >= 0 && (unit as number) < NO_UNIT),
   );
   if (wrong !== undefined)
-    throw wrongType(wrong, `${name}.units`, "integers from 0 to 2^32 - 1", site, { position });
+    throw wrongType(wrong, `${name}.units`, "integers from 0 to 2^32 - 2", site, { position });
   if (units.length * dims !== data.length) {
     const expected = `${data.length / dims} units`;
     throw mismatch(`${name}.units`, expected, String(units.length), site, position);

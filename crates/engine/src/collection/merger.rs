@@ -186,7 +186,7 @@ impl Collection {
         self.flush_alone()?;
         let head = self.lock_writer().head.clone();
         let parallel = self.threads();
-        for range in merging::groups(&head, self.cap()) {
+        for range in merging::groups(&head, &self.cap()) {
             self.merge_parts(&head[range], &Job { parallel: &parallel, ..Job::whole(control) })?;
         }
         let mut writer = self.idle_writer()?;

@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use tercet_index::multi::MultiSpec;
+
 use super::part::Part;
 use crate::api::Control;
 use crate::dense;
@@ -48,41 +50,76 @@ fn digits(mut number: u32) -> u32 {
 }
 
 /// What one merge may take in.
-#[derive(Clone, Copy)]
 pub(super) struct Cap {
-    rows: u64,
+    bytes: u64,
+    fields: Vec<Held>,
+}
+
+/// What the merge of a field holds.
+struct Held {
+    bytes_of_row: u64,
+    /// The field, and what each of its tokens takes.
+    tokens: Option<(usize, u64)>,
+}
+
+impl Held {
+    fn of(at: usize, field: &Field) -> Held {
+        let bytes_of_row = match &field.spec {
+            FieldSpec::Dense(spec) => {
+                dense::kind(&spec.index).map_or(0, |kind| (kind.merge_bytes)(&dense::field_spec(spec)))
+            }
+            FieldSpec::Multi(spec) => {
+                let spec = crate::multi::index_spec(spec).ok();
+                return Held {
+                    bytes_of_row: BYTES_PER_ROW + spec.as_ref().map_or(0, MultiSpec::merge_bytes),
+                    tokens: spec.map(|spec| (at, spec.merge_bytes_of_token())),
+                };
+            }
+            // A term's postings are held, which may be in every row.
+            FieldSpec::Sparse(_) => 24,
+            _ => 0,
+        };
+        Held { bytes_of_row: BYTES_PER_ROW + bytes_of_row, tokens: None }
+    }
+
+    fn bytes(&self, part: &Part) -> u64 {
+        let of_tokens = |(field, bytes): (usize, u64)| {
+            part.segment.multi(field).map_or(0, |reader| reader.tokens().saturating_mul(bytes))
+        };
+        part.documents().saturating_mul(self.bytes_of_row).saturating_add(self.tokens.map_or(0, of_tokens))
+    }
 }
 
 impl Cap {
     /// Within half of a memory budget. Fields are merged one after the other: the largest counts.
     pub(super) fn of(memory_bytes: u64, schema: &Schema) -> Cap {
-        let of_field = |field: &Field| match &field.spec {
-            FieldSpec::Dense(spec) => {
-                dense::kind(&spec.index).map_or(0, |kind| (kind.merge_bytes)(&dense::field_spec(spec)))
-            }
-            FieldSpec::Multi(spec) => crate::multi::index_spec(spec).map_or(0, |spec| spec.merge_bytes()),
-            // A term's postings are held, which may be in every row.
-            FieldSpec::Sparse(_) => 24,
-            _ => 0,
-        };
-        let bytes = BYTES_PER_ROW + schema.fields.iter().map(of_field).max().unwrap_or(0);
-        Cap { rows: (memory_bytes / 2 / bytes).min(u64::from(u32::MAX) - 1) }
+        let mut fields: Vec<Held> =
+            schema.fields.iter().enumerate().map(|(at, field)| Held::of(at, field)).collect();
+        fields.push(Held { bytes_of_row: BYTES_PER_ROW, tokens: None });
+        Cap { bytes: memory_bytes / 2, fields }
     }
 
     /// The longest beginning of `parts` that one merge may take in.
-    fn first(self, parts: &[Part]) -> usize {
-        let (mut rows, mut bytes) = (0, 0);
+    fn first(&self, parts: &[Part]) -> usize {
+        let (mut rows, mut bytes) = (0u64, 0);
+        let mut held = vec![0u64; self.fields.len()];
         let fits = |part: &&Part| {
             rows += part.documents();
             bytes += part.segment.file.file_len();
-            rows <= self.rows && bytes <= MERGED_BYTES_MAX
+            let mut fits = rows < u64::from(u32::MAX) && bytes <= MERGED_BYTES_MAX;
+            for (held, field) in held.iter_mut().zip(&self.fields) {
+                *held = held.saturating_add(field.bytes(part));
+                fits &= *held <= self.bytes;
+            }
+            fits
         };
         parts.iter().take_while(fits).count()
     }
 
     /// Whether a part is too large to meet others.
-    fn is_full(self, part: &Part) -> bool {
-        part.documents() > self.rows / 2 || part.segment.file.file_len() > MERGED_BYTES_MAX / 2
+    fn is_full(&self, part: &Part) -> bool {
+        self.fields.iter().any(|field| field.bytes(part) > self.bytes / 2)
+            || part.segment.file.file_len() > MERGED_BYTES_MAX / 2
     }
 }
 
@@ -121,7 +158,6 @@ pub(super) fn settle(
 }
 
 /// What may be merged.
-#[derive(Clone, Copy)]
 pub(super) struct Plan {
     pub(super) cap: Cap,
     /// A collection without files.
@@ -132,7 +168,7 @@ pub(super) struct Plan {
 
 /// The neighbours with files that should become one next.
 pub(super) fn plan(parts: &[Part], how: Plan) -> Option<Range<usize>> {
-    let cap = how.cap;
+    let cap = &how.cap;
     let wasteful = |part: &Part| {
         part.file.is_some()
             && part.segment.rows >= LEVEL_ROWS
@@ -175,7 +211,7 @@ pub(super) fn plan(parts: &[Part], how: Plan) -> Option<Range<usize>> {
 }
 
 /// Neighbours that a compaction makes one, group by group; what is as small as it can be is left alone.
-pub(super) fn groups(parts: &[Part], cap: Cap) -> Vec<Range<usize>> {
+pub(super) fn groups(parts: &[Part], cap: &Cap) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let mut start = 0;
     while start < parts.len() {
@@ -187,4 +223,43 @@ pub(super) fn groups(parts: &[Part], cap: Cap) -> Vec<Range<usize>> {
         start += taken;
     }
     groups
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Cap, groups};
+    use crate::collection::part::Part;
+    use crate::document;
+    use crate::schema::Schema;
+    use crate::segment::{Segment, SegmentBuilder};
+
+    /// A part of documents of so many tokens.
+    fn part(schema: &Schema, documents: u32, tokens: usize) -> Part {
+        let mut builder = SegmentBuilder::new(schema);
+        let tokens: Vec<_> = (0..tokens).map(|at| json!([1, at % 7])).collect();
+        for id in 0..documents {
+            builder.push(document::check(schema, &json!({ "id": id, "t": tokens }), &[]).unwrap());
+        }
+        Part::new(Segment::from_sections(schema, &builder.finish().unwrap()).unwrap(), None)
+    }
+
+    #[test]
+    fn what_a_merge_holds_is_counted_by_tokens() {
+        let of = |index| json!({ "type": "multi", "dims": 2, "codec": "residual2", "index": { "kind": index } });
+        let bytes_of_token = [("scan", 4), ("centroids", 8)];
+        for (index, bytes) in bytes_of_token {
+            let schema = Schema::parse(&json!({ "fields": { "t": of(index) } })).unwrap();
+            let parts: Vec<Part> = (0..4).map(|_| part(&schema, 3, 900)).collect();
+            let all = |memory| -> Vec<usize> {
+                groups(&parts, &Cap::of(memory, &schema)).into_iter().map(|group| group.len()).collect()
+            };
+            let (tokens, rows) = (4 * 3 * 900 * bytes, 4 * 3 * 44);
+            assert_eq!(all(2 * (tokens + rows)), [4], "{index}");
+            assert_eq!(all(2 * (tokens + rows) - 2), [3], "{index}");
+            assert_eq!(all(tokens + rows), [2, 2], "{index}");
+        }
+    }
 }

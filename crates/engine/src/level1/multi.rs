@@ -2,7 +2,7 @@
 
 use tercet_index::multi::{
     Candidates, EachDocument, MultiInput, MultiQuery, MultiReader, MultiSearch, MultiSource, MultiStream,
-    QUERY_TOKENS_MAX, QueryTokens, TOKENS_MAX, build_multi, merge_multi,
+    NO_UNIT, QUERY_TOKENS_MAX, QueryTokens, TOKENS_MAX, build_multi, merge_multi,
 };
 use tercet_index::{
     Answered, Counters, Effort, IndexError, MemorySections, SectionSink, SectionSource, Sections, TopK, Work,
@@ -57,6 +57,18 @@ impl<'a> TokenRows<'a> {
         let range = self.range(row);
         &self.tokens[range.start * dims..range.end * dims]
     }
+}
+
+/// Whether all tokens of a row have a unit, or none: [`NO_UNIT`] stands for none of a whole row only, so that nothing that is
+/// answered about a unit ever is it.
+fn check_units(units: &[u32]) -> Result<(), TercetError> {
+    let without = units.iter().filter(|unit| **unit == NO_UNIT).count();
+    if without == 0 || without == units.len() {
+        return Ok(());
+    }
+    let (expected, found) = ("numbers below 2^32 - 1", NO_UNIT.to_string());
+    let message = format!("the units of a row's tokens must be {expected}, found {found}: no unit");
+    Err(TercetError::new(Code::Argument, message).field("units").expected(expected, found))
 }
 
 /// How a search of token vectors goes.
@@ -215,14 +227,17 @@ impl Content for Multi {
         for row in 0..Self::count(&rows) {
             multi::check_held(what, &self.spec, rows.tokens(row, self.dims())).map_err(|e| at_row(e, row))?;
         }
-        if let Some(Array::U32(units)) = arrays.get(2).filter(|_| !rows.tokens.is_empty()) {
-            rows.units = units;
+        if let Some(units) = arrays.get(2) {
+            rows.units = integers(Some(units), "units")?;
         }
         let tokens = rows.tokens.len() / self.dims();
         if !rows.units.is_empty() && rows.units.len() != tokens {
             let (expected, found) = (format!("{tokens} units"), rows.units.len().to_string());
             let message = format!("{tokens} tokens have as many units, found {found}");
             return Err(TercetError::new(Code::Dimension, message).field("units").expected(expected, found));
+        }
+        for row in 0..Self::count(&rows) {
+            check_units(rows.units.get(rows.range(row)).unwrap_or(&[])).map_err(|e| at_row(e, row))?;
         }
         Ok(rows)
     }
@@ -325,7 +340,11 @@ impl Content for Multi {
 
     fn facts(reader: &MultiReader) -> Vec<(&'static str, f64)> {
         let of_encodings = reader.encodings().map(|encodings| encodings.facts()).unwrap_or_default();
-        let own = [("tokens", reader.tokens() as f64), ("bytesPerToken", reader.bytes_per_token() as f64)];
+        let own = [
+            ("tokens", reader.tokens() as f64),
+            ("bytesPerToken", reader.bytes_per_token() as f64),
+            ("centroids", reader.centroids() as f64),
+        ];
         own.into_iter().chain(of_encodings).collect()
     }
 

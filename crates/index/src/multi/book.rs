@@ -21,6 +21,8 @@ use tercet_kernels::{UnpackTables, f16_to_f32, f32_to_f16};
 pub const TRAIN_TOKENS: usize = 8_192;
 /// Centroids at most: their numbers are u16, and a query meets all of them.
 const CENTROIDS_MAX: usize = 4_096;
+/// New centroids are found where so many times as many are asked for: of eight to sixteen times the tokens.
+const OUTGROWN: usize = 4;
 /// Tokens of the sample, for each centroid.
 const SAMPLE: usize = 32;
 /// Deviations are at least this share of the tokens' root mean square.
@@ -37,6 +39,11 @@ const GRAIN: usize = 32;
 pub(super) fn centroids_of(tokens: usize) -> usize {
     let wanted = (16.0 * tokens as f64).sqrt() as usize;
     (1 << wanted.max(1).ilog2()).clamp(16, CENTROIDS_MAX)
+}
+
+/// Whether so many centroids are too few for a segment that grew to so many tokens: new ones are then found.
+pub(super) fn outgrown(centroids: usize, tokens: usize) -> bool {
+    tokens >= TRAIN_TOKENS && centroids * OUTGROWN <= centroids_of(tokens)
 }
 
 /// Tokens of a sample to find centroids of so many.
@@ -63,7 +70,7 @@ pub(super) struct View<'a> {
     pub(super) bits: u32,
     pub(super) codes: &'a [u8],
     pub(super) scales: &'a [f32],
-    levels: &'a [f32],
+    pub(super) levels: &'a [f32],
 }
 
 /// The sections of a book.
@@ -152,6 +159,14 @@ impl<'a> View<'a> {
         let (_, levels, _) = self.levels();
         let bytes: Vec<u8> = levels.iter().map(|level| (level + 128.0) as u8).collect();
         UnpackTables::new(if bytes.is_empty() { &[0, 0] } else { &bytes })
+    }
+
+    /// Some centroids, copied: their codes and their scales.
+    pub(super) fn picked(&self, picked: &[u16]) -> (Vec<u8>, Vec<f32>) {
+        let stride = self.stride();
+        let row = |at: &u16| self.codes.get(usize::from(*at) * stride..).unwrap_or(&[]).iter().take(stride);
+        let scale = |at: &u16| self.scales.get(usize::from(*at)).copied().unwrap_or(0.0);
+        (picked.iter().flat_map(row).copied().collect(), picked.iter().map(scale).collect())
     }
 
     fn centroid(&self, at: usize) -> impl Iterator<Item = f32> + use<'a> {

@@ -13,8 +13,9 @@
 //! Sections: `list_ends` u64, where the list of each centroid ends in `list_slots`, u32: the documents that have a token
 //! there, ascending, by their place among those that have tokens.
 
-use crate::sections::reserved;
-use crate::{Array, IndexError, SectionSink, SectionSource, TopK};
+use super::query::Stop;
+use crate::sections::{reserved, zeros};
+use crate::{Array, Counters, IndexError, SectionSink, SectionSource, TopK};
 
 /// Bytes of a row of the table are a multiple of this.
 const LANES: usize = 16;
@@ -22,6 +23,8 @@ const LANES: usize = 16;
 const LISTS: usize = 32;
 /// Candidates by lists, for each by all centroids.
 const WIDER: usize = 4;
+/// Documents between two looks at the clock.
+const DOCUMENTS_A_LOOK: usize = 256;
 
 /// The documents at each centroid.
 #[derive(Debug)]
@@ -41,21 +44,22 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Of the products of each token of the query with all `centroids`, and what each token's score is multiplied by.
-    pub(super) fn new(products: &[f32], centroids: usize, factors: &[f32]) -> Self {
+    /// For so many centroids; `factors` says what each token's score is multiplied by.
+    pub(super) fn new(centroids: usize, factors: &[f32]) -> Result<Self, IndexError> {
         let width = factors.len().next_multiple_of(LANES).max(LANES);
-        let (mut rows, mut worth) = (vec![0; centroids * width], Vec::with_capacity(factors.len()));
-        for (lane, (products, factor)) in products.chunks_exact(centroids.max(1)).zip(factors).enumerate() {
-            let least = products.iter().fold(f32::INFINITY, |least, x| if *x < least { *x } else { least });
-            let most = products.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
-            let step = (most - least) / 255.0;
-            let inverse = if step > f32::MIN_POSITIVE && step.is_finite() { 1.0 / step } else { 0.0 };
-            for (row, x) in rows.chunks_exact_mut(width).zip(products) {
-                row[lane] = ((x - least) * inverse + 0.5) as u8;
-            }
-            worth.push(if inverse > 0.0 { step * factor } else { 0.0 });
+        Ok(Table { width, rows: zeros(centroids * width)?, worth: factors.to_vec() })
+    }
+
+    /// The products of a token of the query with all centroids. Once each.
+    pub(super) fn set(&mut self, lane: usize, products: &[f32]) {
+        let least = products.iter().fold(f32::INFINITY, |least, x| if *x < least { *x } else { least });
+        let most = products.iter().fold(f32::NEG_INFINITY, |most, x| if *x > most { *x } else { most });
+        let step = (most - least) / 255.0;
+        let inverse = if step > f32::MIN_POSITIVE && step.is_finite() { 1.0 / step } else { 0.0 };
+        for (row, x) in self.rows.chunks_exact_mut(self.width).zip(products) {
+            row[lane] = ((x - least) * inverse + 0.5) as u8;
         }
-        Table { width, rows, worth }
+        self.worth[lane] *= if inverse > 0.0 { step } else { 0.0 };
     }
 
     /// Of each token of the query the least byte of its best centroids, and those with their bytes, best first.
@@ -64,12 +68,13 @@ impl Table {
         for row in self.rows.chunks_exact(self.width) {
             counts.iter_mut().zip(row).for_each(|(counts, byte)| counts[usize::from(*byte)] += 1);
         }
-        // Down to a byte that fewer than enough are above.
+        // Down to a byte that fewer than enough are above; where all of these are equal, to the next below them.
         let least = counts.iter().map(|counts| {
             let mut above = 0;
             let found = (0..=255u8).rev().find(|byte| {
+                let before = above;
                 above += counts[usize::from(*byte)];
-                above >= LISTS as u32
+                before > 0 && above >= LISTS as u32
             });
             found.unwrap_or(0)
         });
@@ -137,24 +142,31 @@ impl Lists {
     }
 
     /// The places of so many documents of `documents` that score best by their centroids. `may` says which are allowed, and
-    /// `nearest` gives the centroids of a document's tokens.
+    /// `nearest` gives the centroids of a document's tokens. Nothing, and false, when it was stopped.
     pub(super) fn candidates<'n>(
         &self,
         table: &Table,
         (documents, wanted): (u32, usize),
         may: &dyn Fn(u32) -> bool,
         nearest: &dyn Fn(u32) -> Result<&'n [u16], IndexError>,
-        scratch: &mut Scratch,
-    ) -> Result<Vec<u32>, IndexError> {
+        (stop, scratch): (Stop<'_>, &mut Scratch),
+        counters: &mut Counters,
+    ) -> Result<(Vec<u32>, bool), IndexError> {
+        let stopped = || stop.is_some_and(|stop| stop());
         let Scratch { gains, met, sums } = scratch;
         gains.clear();
         gains.resize(documents as usize, 0.0);
         met.clear();
         met.resize(documents as usize, 0);
         for (token, ((least, lists), worth)) in (1..).zip(table.best().into_iter().zip(&table.worth)) {
+            if stopped() {
+                return Ok((Vec::new(), false));
+            }
             for (byte, centroid) in lists {
                 let gain = f32::from(byte - least) * worth;
-                for slot in self.slots.slice(self.ends.part(centroid.into())?)? {
+                let slots = self.slots.slice(self.ends.part(centroid.into())?)?;
+                counters.postings_scored += slots.len() as u64;
+                for slot in slots {
                     let slot = *slot as usize;
                     if let (Some(met), Some(sum)) = (met.get_mut(slot), gains.get_mut(slot))
                         && *met != token
@@ -174,11 +186,14 @@ impl Lists {
         let mut slots: Vec<u32> = wide.into_sorted().into_iter().map(|hit| hit.row).collect();
         slots.sort_unstable();
         let mut best = TopK::new(wanted);
-        for slot in slots {
+        for (at, slot) in slots.into_iter().enumerate() {
+            if at % DOCUMENTS_A_LOOK == 0 && stopped() {
+                return Ok((Vec::new(), false));
+            }
             let missing = || self.slots.corrupt("a token at a centroid that is not there");
             best.push(table.score(nearest(slot)?, sums).ok_or_else(missing)?, slot);
         }
-        Ok(best.into_sorted().into_iter().map(|hit| hit.row).collect())
+        Ok((best.into_sorted().into_iter().map(|hit| hit.row).collect(), true))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Several segments into one, tokens by their bytes: what is held is an end a document.
 
 use super::InnerSink;
-use super::book::{Book, Coded, Coder, TRAIN_TOKENS, sample_of};
+use super::book::{Book, Coded, Coder, outgrown, sample_of};
 use super::build::{head, plain_codec};
 use super::lists;
 use super::reader::{MultiReader, Raw};
@@ -62,8 +62,14 @@ pub fn merge_multi(
         sink.begin("rows")?;
         sink.write(bytemuck::cast_slice(&documents))?;
     }
-    let mut moving =
-        Moving { form, coder: book.as_ref().map(Book::coder), coded: Coded::default(), last: None };
+    let count = if book.is_some() { usize::try_from(tokens).unwrap_or(usize::MAX) } else { 0 };
+    let residual = matches!(form.codec, TokenCodec::Residual(_));
+    let coded = Coded {
+        nearest: reserved(count)?,
+        scales: reserved(if residual { count } else { 0 })?,
+        ..Coded::default()
+    };
+    let mut moving = Moving { form, coder: book.as_ref().map(Book::coder), coded, last: None };
     let mut done = 0;
     sink.begin("tokens")?;
     stream.for_each(&mut |_, reader, old| {
@@ -141,8 +147,8 @@ fn listed(rows: u32, stream: &dyn MultiStream) -> Result<Listed, IndexError> {
     Ok(Listed { documents, ends, units })
 }
 
-/// The centroids of the merged segment: those that most tokens have already, or of enough tokens new ones. What was coded by
-/// others is coded again.
+/// The centroids of the merged segment: those that most tokens have already, or new ones, of enough tokens that have none
+/// or have outgrown them. What was coded by others is coded again.
 fn book(
     spec: &MultiSpec,
     tokens: u64,
@@ -166,13 +172,11 @@ fn book(
     }
     // Of equal ones the older.
     let largest = books.iter().map(|(tokens, _)| *tokens).max();
-    if let Some(at) = books.iter().position(|(tokens, _)| Some(*tokens) == largest) {
-        return Ok(Some(books.swap_remove(at).1));
-    }
-    if stream.plain() || tokens < TRAIN_TOKENS as u64 {
-        return Ok(None);
-    }
     let count = usize::try_from(tokens).unwrap_or(usize::MAX);
+    let kept = books.iter().position(|(tokens, _)| Some(*tokens) == largest).map(|at| books.swap_remove(at).1);
+    if stream.plain() || !outgrown(kept.as_ref().map_or(0, Book::len), count) {
+        return Ok(kept);
+    }
     let places = sampled(count, sample_of(count), spec.seed);
     let (mut sample, mut from, mut next) =
         (reserved(places.len() * spec.keep)?, 0u64, places.iter().peekable());

@@ -6,10 +6,16 @@ use super::lists::Table;
 use super::spec::{Candidates, MultiSpec, QUERY_TOKENS_MAX, TokenCodec};
 use super::tokens::{Form, Slice, code, scale};
 use crate::IndexError;
+use crate::sections::zeros;
 use std::cell::RefCell;
 use std::ops::Range;
 use tercet_kernels::{Kernels, UNPACK_SLACK, UnpackTables, f16_to_f32, kernels};
 
+/// Looked at now and then; true stops what is on its way.
+pub(super) type Stop<'s> = Option<&'s (dyn Fn() -> bool + Sync)>;
+
+/// Tokens of a query that meet the centroids at once.
+const BLOCK: usize = 32;
 /// Tokens whose residual codes become bytes at once, to stay in the nearest cache.
 const PIECE: usize = 32;
 
@@ -201,58 +207,34 @@ impl MultiQuery {
         self.form.dims == form.dims && (self.form.codec == form.codec || few)
     }
 
-    /// Beside the centroids of a segment; with `lists`, for candidates too.
-    pub(super) fn beside(&self, view: View<'_>, lists: bool) -> Beside {
+    /// Beside centroids; with `lists`, for candidates too. A stop is an error: half of it is of no use.
+    pub(super) fn beside(&self, view: View<'_>, lists: bool, stop: Stop<'_>) -> Result<Beside, IndexError> {
         let (count, centroids, stride) = (self.len(), view.len(), view.stride());
-        let (codes, steps) = coded(&self.tokens, view.dims, stride);
-        let mut sums = vec![0; count * centroids];
-        if count > 0 {
-            (self.kernels.u8().tile)(&codes, view.codes, stride, &mut sums);
-        }
-        let mut products = vec![0.0; sums.len()];
-        for token in 0..count {
-            let bytes = &codes[token * stride..(token + 1) * stride];
-            let middle = 128 * bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
-            let range = token * centroids..(token + 1) * centroids;
-            for ((product, sum), scale) in
-                products[range.clone()].iter_mut().zip(&sums[range]).zip(view.scales)
-            {
-                *product = sum.wrapping_sub(middle) as f32 * (steps[token] * scale);
+        let mut table = lists.then(|| Table::new(centroids, &self.factors)).transpose()?;
+        let mut residual = (view.bits > 0).then(|| Laid::new(self, view)).transpose()?;
+        let mut sums: Vec<i32> = zeros(BLOCK.min(count) * centroids)?;
+        let mut products: Vec<f32> = zeros(centroids)?;
+        let mut from = 0;
+        for some in self.tokens.chunks(BLOCK * view.dims.max(1)) {
+            if stop.is_some_and(|stop| stop()) {
+                return Err(IndexError::Cancelled);
             }
-        }
-        Beside {
-            table: lists.then(|| Table::new(&products, centroids, &self.factors)),
-            residual: (view.bits > 0).then(|| self.residual(view, &products)),
-        }
-    }
-
-    /// For residual codes: `products` of each token with all centroids.
-    fn residual(&self, view: View<'_>, products: &[f32]) -> Residual {
-        let kernel = self.kernels.maxsim_codes();
-        let (step, _, deviations) = view.levels();
-        let form = Form { codec: TokenCodec::Residual(view.bits as u8), dims: view.dims };
-        let stride = form.stride() * 8 / view.bits as usize;
-        let turned: Vec<f32> = self
-            .tokens
-            .chunks_exact(view.dims.max(1))
-            .flat_map(|token| token.iter().zip(deviations).map(|(x, deviation)| x * deviation))
-            .collect();
-        let (codes, mut steps) = coded(&turned, view.dims, stride);
-        let padded = kernel.padded(self.len());
-        let (mut panel, mut first) = (vec![0; padded * stride], vec![0; padded]);
-        kernel.pack(&codes, stride, &mut panel, &mut first);
-        let mut begin = Vec::with_capacity(padded * view.len());
-        (0..view.len()).for_each(|_| begin.extend_from_slice(&first));
-        for (token, (products, worth)) in products.chunks_exact(view.len().max(1)).zip(&mut steps).enumerate()
-        {
-            *worth *= step;
-            let inverse = if *worth > f32::MIN_POSITIVE { 1.0 / *worth } else { 0.0 };
-            for (begin, product) in begin.chunks_exact_mut(padded).zip(products) {
-                // With the products of levels that stays within i32.
-                begin[token] += (product * inverse).round().clamp(-BEGIN_MAX, BEGIN_MAX) as i32;
+            let (codes, steps) = coded(some, view.dims, stride);
+            let sums = &mut sums[..steps.len() * centroids];
+            (self.kernels.u8().tile)(&codes, view.codes, stride, sums);
+            let tokens = steps.iter().zip(codes.chunks_exact(stride)).zip(sums.chunks_exact(centroids.max(1)));
+            for (at, ((step, bytes), sums)) in (from..).zip(tokens) {
+                let middle = 128 * bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
+                for ((product, sum), scale) in products.iter_mut().zip(sums).zip(view.scales) {
+                    *product = sum.wrapping_sub(middle) as f32 * (step * scale);
+                }
+                table.iter_mut().for_each(|table| table.set(at, &products));
+                let token = &some[(at - from) * view.dims..][..view.dims];
+                residual.iter_mut().for_each(|residual| residual.set(at, token, &products));
             }
+            from += steps.len();
         }
-        Residual { panel, begin, steps, tables: view.tables() }
+        Ok(Beside { table, residual: residual.map(|laid| laid.ready(view)).transpose()? })
     }
 
     /// The score of a document. `best` is memory to use again.
@@ -369,8 +351,67 @@ impl MultiQuery {
     }
 }
 
-/// What the products of a centroid may come to.
+/// What the products of a centroid may come to: with those of levels that stays within i32.
 const BEGIN_MAX: f32 = (1 << 29) as f32;
+
+/// A query for residual codes, token by token.
+struct Laid<'q> {
+    query: &'q MultiQuery,
+    /// What a level is worth, deviations.
+    levels: (f32, &'q [f32]),
+    stride: usize,
+    codes: Vec<i8>,
+    begin: Vec<i32>,
+    steps: Vec<f32>,
+}
+
+impl<'q> Laid<'q> {
+    fn new(query: &'q MultiQuery, view: View<'q>) -> Result<Self, IndexError> {
+        let (step, _, deviations) = view.levels();
+        let form = Form { codec: TokenCodec::Residual(view.bits as u8), dims: view.dims };
+        let stride = form.stride() * 8 / view.bits as usize;
+        let padded = query.kernels.maxsim_codes().padded(query.len());
+        Ok(Laid {
+            query,
+            levels: (step, deviations),
+            stride,
+            codes: zeros(query.len() * stride)?,
+            begin: zeros(padded * view.len())?,
+            steps: zeros(query.len())?,
+        })
+    }
+
+    /// A token and its products with all centroids.
+    fn set(&mut self, at: usize, token: &[f32], products: &[f32]) {
+        let (level, deviations) = self.levels;
+        let turned: Vec<f32> = token.iter().zip(deviations).map(|(x, deviation)| x * deviation).collect();
+        let largest = products.iter().fold(0.0f32, |largest, x| if x.abs() > largest { x.abs() } else { largest });
+        // Where little is left beside centroids, its steps are as wide as the products need them: finer ones than f32 has.
+        let (own, needed) = (scale(&turned).0, largest / BEGIN_MAX / level);
+        let step = if needed.is_finite() && needed > own { needed } else { own };
+        let inverse = if step > f32::MIN_POSITIVE { 1.0 / step } else { 0.0 };
+        let codes = self.codes[at * self.stride..].iter_mut().zip(&turned);
+        codes.for_each(|(to, x)| *to = code(*x, inverse) as i8);
+        let worth = step * level;
+        let inverse = if worth > f32::MIN_POSITIVE { 1.0 / worth } else { 0.0 };
+        let padded = self.query.kernels.maxsim_codes().padded(self.query.len());
+        for (begin, product) in self.begin.chunks_exact_mut(padded.max(1)).zip(products) {
+            begin[at] = (product * inverse).round().clamp(-BEGIN_MAX, BEGIN_MAX) as i32;
+        }
+        self.steps[at] = worth;
+    }
+
+    fn ready(mut self, view: View<'_>) -> Result<Residual, IndexError> {
+        let kernel = self.query.kernels.maxsim_codes();
+        let padded = kernel.padded(self.query.len());
+        let (mut panel, mut first) = (zeros(padded * self.stride)?, vec![0; padded]);
+        kernel.pack(&self.codes, self.stride, &mut panel, &mut first);
+        for begin in self.begin.chunks_exact_mut(padded.max(1)) {
+            begin.iter_mut().zip(&first).for_each(|(begin, first)| *begin += first);
+        }
+        Ok(Residual { panel, begin: self.begin, steps: self.steps, tables: view.tables() })
+    }
+}
 
 /// Tokens as signed bytes, `stride` each, and what a step of each is worth.
 fn coded(tokens: &[f32], dims: usize, stride: usize) -> (Vec<i8>, Vec<f32>) {

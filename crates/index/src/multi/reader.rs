@@ -1,8 +1,8 @@
 //! Opening a segment's tokens, scores, and the ways of a search.
 
-use super::book::{Stored, TRAIN_TOKENS, View};
+use super::book::{Stored, View, outgrown};
 use super::lists::{self, Lists};
-use super::query::{Aligned, Beside, MultiQuery, Placed};
+use super::query::{Aligned, Beside, MultiQuery, Placed, Stop};
 use super::spec::{Candidates, MultiSpec, NO_UNIT, TOKENS_MAX, TokenCodec};
 use super::tokens::{Column, Form};
 use super::{Inner, VERSION};
@@ -29,7 +29,7 @@ pub struct MultiSearch<'a> {
     /// The rows that may be found; `None`: all.
     pub allowed: Option<&'a Bitmap>,
     /// Looked at now and then; true stops the search with what it has.
-    pub stop: Option<&'a (dyn Fn() -> bool + Sync)>,
+    pub stop: Stop<'a>,
     /// A document scores what the best of its units does by itself; those without units, as usual.
     pub by_unit: bool,
 }
@@ -56,7 +56,7 @@ pub struct MultiReader {
     book: Option<(Stored, Array<u16>)>,
     lists: Option<Lists>,
     fde: Option<Box<dyn DenseReader>>,
-    /// Whether centroids are wanted, could be found, and are not there.
+    /// Whether centroids are wanted, could be found, and are not there, or far too few.
     unfinished: bool,
 }
 
@@ -115,7 +115,7 @@ impl MultiReader {
             units: (flags & 2 != 0).then(|| Array::open_len(source, "units", tokens)).transpose()?,
             // Whoever only wants the tokens need not have what finds them.
             book: (centroids > 0 && spec.book()).then(book).transpose()?,
-            unfinished: centroids == 0 && spec.book() && tokens >= TRAIN_TOKENS as u64,
+            unfinished: spec.book() && outgrown(centroids as usize, usize::try_from(tokens).unwrap_or(usize::MAX)),
             lists: by_lists.then(|| Lists::open(source, centroids)).transpose()?,
             fde: match &spec.candidates {
                 Candidates::None | Candidates::Centroids => None,
@@ -134,7 +134,8 @@ impl MultiReader {
         self.documents == 0
     }
 
-    /// Whether a merge of this alone would find the centroids that it was written without.
+    /// Whether a merge of this alone would find centroids: those that it was written without, or new ones of which there
+    /// are as many as its tokens ask for by now.
     pub fn unfinished(&self) -> bool {
         self.unfinished
     }
@@ -142,6 +143,11 @@ impl MultiReader {
     /// Whether there are centroids, which took long to find.
     pub fn has_centroids(&self) -> bool {
         self.book.is_some()
+    }
+
+    /// How many there are.
+    pub fn centroids(&self) -> usize {
+        self.book.as_ref().map_or(0, |(stored, _)| stored.len())
     }
 
     /// Tokens of all documents.
@@ -210,9 +216,32 @@ impl MultiReader {
     }
 
     /// A query beside the centroids, where codes need them.
-    fn beside(&self, query: &MultiQuery, lists: bool) -> Result<Option<Beside>, IndexError> {
+    fn beside(
+        &self,
+        query: &MultiQuery,
+        lists: bool,
+        stop: Stop<'_>,
+    ) -> Result<Option<Beside>, IndexError> {
         let wanted = self.book.as_ref().filter(|_| lists || self.residual());
-        wanted.map(|(stored, _)| Ok(query.beside(stored.view()?, lists))).transpose()
+        wanted.map(|(stored, _)| query.beside(stored.view()?, lists, stop)).transpose()
+    }
+
+    /// A document by itself, and a query beside the centroids of its tokens alone. The bits of a search: every product is
+    /// made by itself.
+    fn alone(&self, query: &MultiQuery, slot: usize) -> Result<Alone<'_>, IndexError> {
+        let part = self.part(slot)?;
+        let Some((stored, _)) = self.book.as_ref().filter(|_| self.residual()) else {
+            return Ok(Alone { reader: self, part, beside: None, nearest: Vec::new() });
+        };
+        let all = self.nearest(part.clone())?;
+        let mut picked = all.to_vec();
+        picked.sort_unstable();
+        picked.dedup();
+        let nearest = all.iter().map(|at| picked.partition_point(|other| other < at) as u16).collect();
+        let view = stored.view()?;
+        let (codes, scales) = view.picked(&picked);
+        let beside = query.beside(View { codes: &codes, scales: &scales, ..view }, false, None)?;
+        Ok(Alone { reader: self, part, beside: Some(beside), nearest })
     }
 
     fn slice(&self, slot: usize) -> Result<Placed<'_>, IndexError> {
@@ -260,14 +289,17 @@ impl MultiReader {
     pub fn score(&self, query: &MultiQuery, row: u32) -> Result<Option<f32>, IndexError> {
         let slot = self.slot(row)?.filter(|_| query.fits(self.form));
         let Some(slot) = slot else { return Ok(None) };
-        let beside = self.beside(query, false)?;
-        BEST.with_borrow_mut(|best| Ok(Some(query.score(beside.as_ref(), self.slice(slot)?, best))))
+        let alone = self.alone(query, slot)?;
+        BEST.with_borrow_mut(|best| alone.score(query, 0..alone.part.len(), best).map(Some))
     }
 
     /// What each token of a query is nearest to in a row.
     pub fn align(&self, query: &MultiQuery, row: u32) -> Result<Vec<Aligned>, IndexError> {
         match self.slot(row)?.filter(|_| query.fits(self.form)) {
-            Some(slot) => Ok(query.align(self.beside(query, false)?.as_ref(), self.slice(slot)?)),
+            Some(slot) => {
+                let alone = self.alone(query, slot)?;
+                Ok(query.align(alone.beside.as_ref(), alone.placed(0..alone.part.len())?))
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -278,12 +310,9 @@ impl MultiReader {
         else {
             return Ok(None);
         };
-        let part = self.part(slot)?;
-        let (beside, mut best) = (self.beside(query, false)?, Vec::new());
-        let found = query.best_unit(units.slice(part.clone())?, |range| {
-            let tokens = part.start + range.start..part.start + range.end;
-            Ok(query.score(beside.as_ref(), self.placed(tokens)?, &mut best))
-        })?;
+        let (alone, mut best) = (self.alone(query, slot)?, Vec::new());
+        let units = units.slice(alone.part.clone())?;
+        let found = query.best_unit(units, |range| alone.score(query, range, &mut best))?;
         Ok(found.filter(|(unit, _)| *unit != NO_UNIT))
     }
 
@@ -331,7 +360,13 @@ impl MultiReader {
             return Ok(Answered::SCAN);
         }
         let wanted = self.candidates(search, top).filter(|_| self.fde.is_some() || self.lists.is_some());
-        let beside = self.beside(query, wanted.is_some() && self.lists.is_some())?;
+        let beside = match self.beside(query, wanted.is_some() && self.lists.is_some(), search.stop) {
+            Err(IndexError::Cancelled) => {
+                let path = if wanted.is_some() && self.fde.is_none() { Path::Lists } else { Path::Scan };
+                return Ok(Answered { exact: false, complete: false, path });
+            }
+            beside => beside?,
+        };
         let asked = (query, beside.as_ref());
         let Some(wanted) = wanted else {
             let complete = self.scan(asked, search, top, counters)?;
@@ -339,13 +374,12 @@ impl MultiReader {
         };
         let (mut slots, mut answered) = match (&self.fde, &beside) {
             (Some(fde), _) => self.by_encoding(fde.as_ref(), query, search, wanted, counters)?,
-            (None, Some(Beside { table: Some(table), .. })) => (
-                self.by_centroids(table, search, wanted)?,
-                Answered { exact: false, complete: true, path: Path::Lists },
-            ),
+            (None, Some(Beside { table: Some(table), .. })) => {
+                let (slots, complete) = self.by_centroids(table, search, wanted, counters)?;
+                (slots, Answered { exact: false, complete, path: Path::Lists })
+            }
             (None, _) => (Vec::new(), Answered::SCAN),
         };
-        counters.vectors_scored += slots.len() as u64;
         // By place, so that tokens are read in the order in which they lie.
         slots.sort_unstable();
         BEST.with_borrow_mut(|best| {
@@ -355,6 +389,7 @@ impl MultiReader {
                     break;
                 }
                 if let Some(row) = self.row(slot)? {
+                    counters.vectors_scored += 1;
                     top.push(self.scored(asked, slot as usize, search.by_unit, best)?, row);
                 }
             }
@@ -401,8 +436,9 @@ impl MultiReader {
         table: &lists::Table,
         search: &MultiSearch<'_>,
         wanted: usize,
-    ) -> Result<Vec<u32>, IndexError> {
-        let Some(lists) = &self.lists else { return Ok(Vec::new()) };
+        counters: &mut Counters,
+    ) -> Result<(Vec<u32>, bool), IndexError> {
+        let Some(lists) = &self.lists else { return Ok((Vec::new(), true)) };
         let rows = self.slots.as_ref().map(|slots| slots.all()).transpose()?;
         let may = |slot: u32| {
             let row = rows.map_or(Some(slot), |rows| rows.get(slot as usize).copied());
@@ -410,7 +446,8 @@ impl MultiReader {
         };
         let nearest = |slot: u32| self.nearest(self.part(slot as usize)?);
         SCRATCH.with_borrow_mut(|scratch| {
-            lists.candidates(table, (self.documents, wanted), &may, &nearest, scratch)
+            let with = (search.stop, scratch);
+            lists.candidates(table, (self.documents, wanted), &may, &nearest, with, counters)
         })
     }
 
@@ -492,6 +529,34 @@ impl MultiReader {
         self.lists.as_ref().map_or(Ok(()), |lists| lists.verify(self.documents))?;
         self.units.as_ref().map_or(Ok(()), |units| units.all().map(|_| ()))?;
         self.fde.as_ref().map_or(Ok(()), |fde| fde.verify())
+    }
+}
+
+/// A document by itself.
+struct Alone<'a> {
+    reader: &'a MultiReader,
+    /// Its tokens, by their numbers in the segment.
+    part: Range<usize>,
+    /// For residual codes: a query beside the centroids that they have, and which of those each token has.
+    beside: Option<Beside>,
+    nearest: Vec<u16>,
+}
+
+impl Alone<'_> {
+    /// Some of its tokens.
+    fn placed(&self, tokens: Range<usize>) -> Result<Placed<'_>, IndexError> {
+        let nearest = self.nearest.get(tokens.clone()).unwrap_or(&[]);
+        let tokens = self.part.start + tokens.start..self.part.start + tokens.end;
+        Ok(Placed { slice: self.reader.column.slice(self.reader.form, tokens)?, nearest })
+    }
+
+    fn score(
+        &self,
+        query: &MultiQuery,
+        tokens: Range<usize>,
+        best: &mut Vec<f32>,
+    ) -> Result<f32, IndexError> {
+        Ok(query.score(self.beside.as_ref(), self.placed(tokens)?, best))
     }
 }
 

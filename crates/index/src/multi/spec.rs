@@ -10,9 +10,6 @@ pub const TOKENS_MAX: usize = 65_536;
 /// The most tokens of a query.
 pub const QUERY_TOKENS_MAX: usize = 4_096;
 
-/// Bytes that a merge holds for a document of some hundred tokens: the centroid and the scale of each, its lists.
-const BOOK_BYTES: u64 = 1_600;
-
 /// The unit of a token that has none, beside others that have.
 pub const NO_UNIT: u32 = u32::MAX;
 
@@ -113,12 +110,17 @@ impl MultiSpec {
 
     /// Bytes that a merge holds for each document, about: its row and end, and what the index of encodings holds.
     pub fn merge_bytes(&self) -> u64 {
-        let tokens = if self.book() { BOOK_BYTES } else { 0 };
-        12 + tokens
-            + match &self.candidates {
-                Candidates::None | Candidates::Centroids => 0,
-                Candidates::Fde { kind, dense, .. } => (kind.merge_bytes)(dense),
-            }
+        12 + match &self.candidates {
+            Candidates::None | Candidates::Centroids => 0,
+            Candidates::Fde { kind, dense, .. } => (kind.merge_bytes)(dense),
+        }
+    }
+
+    /// Bytes that a merge holds for each token: its centroid, the scale of its residual code, its place in a list.
+    pub fn merge_bytes_of_token(&self) -> u64 {
+        let scale = if matches!(self.codec, TokenCodec::Residual(_)) { 2 } else { 0 };
+        let list = if matches!(self.candidates, Candidates::Centroids) { 4 } else { 0 };
+        if self.book() { 2 + scale + list } else { 0 }
     }
 
     /// A token as it is compared: the first components, of unit length where that is asked for. False for a vector

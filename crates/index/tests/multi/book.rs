@@ -1,6 +1,7 @@
 //! Residual codes and candidates by centroids: against the order of what is kept, through merges, over damaged bytes.
 
 use crate::kit::{Random, maxsim};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tercet_index::multi::{
     Candidates, EachDocument, MultiInput, MultiQuery, MultiReader, MultiSearch, MultiSource, MultiSpec,
     MultiStream, QueryTokens, TRAIN_TOKENS, TokenCodec, build_multi, merge_multi,
@@ -216,6 +217,35 @@ fn merges_keep_the_centroids_of_most_tokens_and_their_codes() {
     }
 }
 
+/// Of eight to sixteen times the tokens there are new centroids, as many as a segment that is built of all would have; of less, and in a
+/// merge that is soon merged again, those of before.
+#[test]
+fn segments_that_grow_find_more_centroids() {
+    let seeds = documents(1, ROWS);
+    let more: Vec<Vec<f32>> = (2..18).map(|seed| documents(seed, ROWS)).collect();
+    for spec in &specs()[1..2] {
+        let first = open(spec, &build(spec, &seeds, false));
+        assert_eq!((first.centroids(), first.unfinished()), (256, false));
+        let plain: Vec<MultiReader> =
+            more.iter().map(|tokens| open(spec, &build(spec, tokens, true))).collect();
+        let some: Vec<&MultiReader> = std::iter::once(&first).chain(&plain[..6]).collect();
+        assert_eq!(merged(spec, &some, false).centroids(), 256, "kept");
+        let all: Vec<&MultiReader> = std::iter::once(&first).chain(&plain).collect();
+        let still = merged(spec, &all, true);
+        assert_eq!((still.centroids(), still.unfinished()), (256, true), "{:?}", spec.codec);
+        let grown = merged(spec, &all, false);
+        assert_eq!((grown.centroids(), grown.unfinished()), (1_024, false), "{:?}", spec.codec);
+        let finished = merged(spec, &[&still], false);
+        assert_eq!((finished.centroids(), finished.unfinished()), (1_024, false));
+        let lost = |reader: &MultiReader| -> f32 {
+            let kept = (0..ROWS * 17).step_by(89).flat_map(|row| reader.stored(row).unwrap().unwrap());
+            let given = seeds.chunks(TOKENS * DIMS).chain(more.iter().flat_map(|all| all.chunks(TOKENS * DIMS)));
+            kept.zip(given.step_by(89).flatten()).map(|(a, b)| (a - b) * (a - b)).sum()
+        };
+        assert!(!is_residual(spec) || lost(&grown) < 0.97 * lost(&still), "{} {}", lost(&grown), lost(&still));
+    }
+}
+
 #[test]
 fn centroids_come_with_enough_tokens() {
     let tokens = documents(1, ROWS);
@@ -252,6 +282,83 @@ fn tokens_that_are_not_unit_and_zero_vectors_keep_their_length() {
         for (at, (kept, given)) in kept.chunks(DIMS).zip(tokens.chunks(DIMS)).enumerate() {
             let length = |token: &[f32]| token.iter().map(|x| x * x).sum::<f32>().sqrt();
             assert!((length(kept) - length(given)).abs() <= 0.02 * length(given), "token {at}");
+        }
+    }
+}
+
+/// A query that hundreds of centroids are equally near to: their documents are the candidates, not the first rows.
+#[test]
+fn centroids_that_tie_are_all_looked_at() {
+    let topics = Random(5).tokens(6, DIMS);
+    let rare = Random(6).tokens(1, DIMS);
+    let mut random = Random(7);
+    let mut tokens = Vec::new();
+    for row in 0..ROWS {
+        for _ in 0..TOKENS {
+            match row < 1_000 {
+                true => tokens.extend_from_slice(&topics[random.below(6) * DIMS..][..DIMS]),
+                false => tokens.extend(rare.iter().map(|x| x + 1e-4 * random.number())),
+            }
+        }
+    }
+    let spec = &specs()[3];
+    let reader = open(spec, &build(spec, &tokens, false));
+    let query = MultiQuery::new(spec, QueryTokens::new(&rare)).unwrap();
+    let found = search(&reader, &query, Effort::Ef(20), None);
+    assert!(found.len() == 10 && found.iter().all(|hit| hit.row >= 1_000), "{found:?}");
+}
+
+/// Tokens that are their centroids: what is left is nothing, and the products are not cut.
+#[test]
+fn tokens_that_leave_nothing_beside_their_centroids_score_right() {
+    // As many as there are centroids, and of signs: 8 bits hold them as they are.
+    let sign = |at: usize| if ((at / DIMS) >> (at % DIMS)) & 1 == 1 { 1.0 } else { -1.0 };
+    let topics: Vec<f32> = (0..256 * DIMS).map(sign).collect();
+    for (bits, long) in [(1, 1.0), (2, 1.0), (4, 1.0), (2, 1e4), (2, 1e-4)] {
+        let mut random = Random(9);
+        let mut tokens = Vec::new();
+        for _ in 0..ROWS as usize * TOKENS {
+            tokens.extend(topics[random.below(256) * DIMS..][..DIMS].iter().map(|x| x * long));
+        }
+        let spec = &MultiSpec { unit: false, ..MultiSpec::new(DIMS, TokenCodec::Residual(bits)) };
+        let reader = open(spec, &build(spec, &tokens, false));
+        let given = Random(90).tokens(5, DIMS);
+        let query = MultiQuery::new(spec, QueryTokens::new(&given)).unwrap();
+        for hit in search(&reader, &query, Effort::Exact, None) {
+            let document = &tokens[hit.row as usize * TOKENS * DIMS..][..TOKENS * DIMS];
+            let truth = maxsim(&given, document, DIMS);
+            assert!((truth - f64::from(hit.score)).abs() < 0.02 * f64::from(long), "{bits} bits: {truth} {hit:?}");
+        }
+    }
+}
+
+#[test]
+fn searches_stop_where_they_are() {
+    let tokens = documents(1, ROWS);
+    let given = Random(4).tokens(200, DIMS);
+    for spec in &specs() {
+        let reader = open(spec, &build(spec, &tokens, false));
+        let query = MultiQuery::new(spec, QueryTokens::new(&given)).unwrap();
+        for effort in [Effort::Ef(60), Effort::Exact] {
+            let (mut most, mut looks) = (0, 0);
+            loop {
+                let left = AtomicUsize::new(looks);
+                let stop = || left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_err();
+                let (mut top, mut counters) = (TopK::new(10), Counters::default());
+                let asked = MultiSearch { stop: Some(&stop), ..MultiSearch::new(effort) };
+                let answered = reader.search(&query, &asked, &mut top, &mut counters).unwrap();
+                let done = counters.postings_scored + counters.vectors_scored;
+                assert!(done >= most && (looks > 0 || done == 0), "{counters:?} after {looks}");
+                most = done;
+                if answered.complete {
+                    break;
+                }
+                assert!(!answered.exact && looks < 10_000);
+                looks += 1;
+            }
+            // The products of so many tokens take long, and so do their lists.
+            let lists = matches!((&spec.candidates, effort), (Candidates::Centroids, Effort::Ef(_)));
+            assert!(!lists || looks > 7 + 200, "{:?}: {looks}", spec.codec);
         }
     }
 }

@@ -1,5 +1,5 @@
 /** Token vectors without documents: every change against the definition, alignments, files, recall, and what is refused. */
-import { MultiVectorIndex, muvera, rowSet, scan, type TokenMatrices } from "tercet/index";
+import { centroids, MultiVectorIndex, muvera, NO_UNIT, rowSet, scan, type TokenMatrices } from "tercet/index";
 import { describe, expect, test } from "vitest";
 import { type Kit, random, refused } from "../kit.js";
 
@@ -141,6 +141,62 @@ export function multiVectorIndex(kit: Kit): void {
       expect(await bytes({})).toBe(32);
       expect(await bytes({ codec: "f16" })).toBe(16);
       expect(await bytes({ codec: "i8", prefix: 4, index: scan() })).toBe(8);
+    });
+
+    test("a row without units has none beside rows that have some", async () => {
+      const [first, second] = [rows[0] as Float32Array, rows[1] as Float32Array];
+      const units = (row: Float32Array) => Array.from({ length: row.length / DIMS }, () => 0);
+      const check = (index: MultiVectorIndex) => {
+        const query = queries[0] as Float32Array;
+        expect(index.vector(0)?.units).toEqual(Uint32Array.from(units(first)));
+        expect(index.explain(query, 0)).toMatchObject({ bestUnit: { unit: 0 } });
+        expect(index.vector(1)).toEqual({ data: second });
+        expect(index.explain(query, 1)).not.toHaveProperty("units");
+        expect(index.explain(query, 1)).not.toHaveProperty("bestUnit");
+      };
+      const given = { data: first, units: units(first) };
+      check(await build([given, second]));
+      const [a, b] = [first.length / DIMS, second.length / DIMS];
+      const all = {
+        offsets: Uint32Array.of(0, a, a + b),
+        data: Float32Array.of(...first, ...second),
+        units: Uint32Array.of(...units(first), ...units(second).fill(NO_UNIT)),
+      };
+      const index = await build(all);
+      check(index);
+      const last = { data: [first.slice(0, DIMS), first.slice(0, DIMS)], units: [1, NO_UNIT] };
+      await expect(index.add([second, last])).rejects.toMatchObject({ code: "ERR_TYPE", position: 1 });
+      const half = {
+        offsets: Uint32Array.of(0, 1, 3),
+        data: new Float32Array(3 * DIMS).fill(1),
+        units: Uint32Array.of(4, 1, NO_UNIT),
+      };
+      await expect(index.add(half)).rejects.toMatchObject({ code: "ERR_ARGUMENT", position: 1 });
+      expect(index.size).toBe(2);
+    });
+
+    test("finds centroids, keeps residual codes, and trains anew", async () => {
+      const many = Array.from({ length: 10 }, (_, seed) => rowsOf(320, 200 + seed)).flat();
+      for (const codec of ["residual2", "i8"] as const) {
+        const index = await build(many.slice(0, 2_900), { codec, index: centroids() });
+        const facts = async () => (await index.stats()).parts?.[0]?.facts;
+        expect(await facts()).toMatchObject({ bytesPerToken: codec === "i8" ? 14 : 6, centroids: 256 });
+        await index.add(many.slice(2_900));
+        const scores = (row: number) => index.explain(many[row] as Float32Array, row);
+        const before = scores(3_000).score;
+        await index.tune(queries, { k: 5 });
+        await index.retrain();
+        expect(index.curves).toEqual([]);
+        expect((await index.stats()).parts).toHaveLength(1);
+        expect(index.size).toBe(3_200);
+        const count = (many[3_000] as Float32Array).length / DIMS;
+        expect(Math.abs(scores(3_000).score - before)).toBeLessThan(0.6 * count);
+        const query = many[77] as Float32Array;
+        const found = index.search(query, 10, { candidates: 600 });
+        expect(found).toMatchObject({ exact: false, path: "lists" });
+        const exact = new Set(index.search(query, 10, { exact: true }).rows);
+        expect(found.rows.filter((row) => exact.has(row)).length).toBeGreaterThan(6);
+      }
     });
 
     test("is measured, and searched by the recall wanted", async () => {
