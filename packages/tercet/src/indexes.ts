@@ -63,7 +63,13 @@ export {
   type SparseVerifyOptions,
 } from "./sparse-index.js";
 export type { SparseRow, SparseRows, SparseVectors } from "./sparse-rows.js";
-export { NO_UNIT, type TokenMatrices, type TokenRow, type TokenRows, type TokenVectors } from "./token-rows.js";
+export {
+  NO_UNIT,
+  type TokenMatrices,
+  type TokenRow,
+  type TokenRows,
+  type TokenVectors,
+} from "./token-rows.js";
 export type {
   ApproximateSearchOptions,
   EffortOptions,

@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn what_a_merge_holds_is_counted_by_tokens() {
-        let of = |index| json!({ "type": "multi", "dims": 2, "codec": "residual2", "index": { "kind": index } });
+        let of =
+            |index| json!({ "type": "multi", "dims": 2, "codec": "residual2", "index": { "kind": index } });
         let bytes_of_token = [("scan", 4), ("centroids", 8)];
         for (index, bytes) in bytes_of_token {
             let schema = Schema::parse(&json!({ "fields": { "t": of(index) } })).unwrap();

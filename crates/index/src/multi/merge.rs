@@ -173,7 +173,8 @@ fn book(
     // Of equal ones the older.
     let largest = books.iter().map(|(tokens, _)| *tokens).max();
     let count = usize::try_from(tokens).unwrap_or(usize::MAX);
-    let kept = books.iter().position(|(tokens, _)| Some(*tokens) == largest).map(|at| books.swap_remove(at).1);
+    let kept =
+        books.iter().position(|(tokens, _)| Some(*tokens) == largest).map(|at| books.swap_remove(at).1);
     if stream.plain() || !outgrown(kept.as_ref().map_or(0, Book::len), count) {
         return Ok(kept);
     }

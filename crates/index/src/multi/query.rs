@@ -222,7 +222,8 @@ impl MultiQuery {
             let (codes, steps) = coded(some, view.dims, stride);
             let sums = &mut sums[..steps.len() * centroids];
             (self.kernels.u8().tile)(&codes, view.codes, stride, sums);
-            let tokens = steps.iter().zip(codes.chunks_exact(stride)).zip(sums.chunks_exact(centroids.max(1)));
+            let tokens =
+                steps.iter().zip(codes.chunks_exact(stride)).zip(sums.chunks_exact(centroids.max(1)));
             for (at, ((step, bytes), sums)) in (from..).zip(tokens) {
                 let middle = 128 * bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
                 for ((product, sum), scale) in products.iter_mut().zip(sums).zip(view.scales) {
@@ -385,7 +386,8 @@ impl<'q> Laid<'q> {
     fn set(&mut self, at: usize, token: &[f32], products: &[f32]) {
         let (level, deviations) = self.levels;
         let turned: Vec<f32> = token.iter().zip(deviations).map(|(x, deviation)| x * deviation).collect();
-        let largest = products.iter().fold(0.0f32, |largest, x| if x.abs() > largest { x.abs() } else { largest });
+        let largest =
+            products.iter().fold(0.0f32, |largest, x| if x.abs() > largest { x.abs() } else { largest });
         // Where little is left beside centroids, its steps are as wide as the products need them: finer ones than f32 has.
         let (own, needed) = (scale(&turned).0, largest / BEGIN_MAX / level);
         let step = if needed.is_finite() && needed > own { needed } else { own };

@@ -115,7 +115,8 @@ impl MultiReader {
             units: (flags & 2 != 0).then(|| Array::open_len(source, "units", tokens)).transpose()?,
             // Whoever only wants the tokens need not have what finds them.
             book: (centroids > 0 && spec.book()).then(book).transpose()?,
-            unfinished: spec.book() && outgrown(centroids as usize, usize::try_from(tokens).unwrap_or(usize::MAX)),
+            unfinished: spec.book()
+                && outgrown(centroids as usize, usize::try_from(tokens).unwrap_or(usize::MAX)),
             lists: by_lists.then(|| Lists::open(source, centroids)).transpose()?,
             fde: match &spec.candidates {
                 Candidates::None | Candidates::Centroids => None,
@@ -216,12 +217,7 @@ impl MultiReader {
     }
 
     /// A query beside the centroids, where codes need them.
-    fn beside(
-        &self,
-        query: &MultiQuery,
-        lists: bool,
-        stop: Stop<'_>,
-    ) -> Result<Option<Beside>, IndexError> {
+    fn beside(&self, query: &MultiQuery, lists: bool, stop: Stop<'_>) -> Result<Option<Beside>, IndexError> {
         let wanted = self.book.as_ref().filter(|_| lists || self.residual());
         wanted.map(|(stored, _)| query.beside(stored.view()?, lists, stop)).transpose()
     }

@@ -239,10 +239,16 @@ fn segments_that_grow_find_more_centroids() {
         assert_eq!((finished.centroids(), finished.unfinished()), (1_024, false));
         let lost = |reader: &MultiReader| -> f32 {
             let kept = (0..ROWS * 17).step_by(89).flat_map(|row| reader.stored(row).unwrap().unwrap());
-            let given = seeds.chunks(TOKENS * DIMS).chain(more.iter().flat_map(|all| all.chunks(TOKENS * DIMS)));
+            let given =
+                seeds.chunks(TOKENS * DIMS).chain(more.iter().flat_map(|all| all.chunks(TOKENS * DIMS)));
             kept.zip(given.step_by(89).flatten()).map(|(a, b)| (a - b) * (a - b)).sum()
         };
-        assert!(!is_residual(spec) || lost(&grown) < 0.97 * lost(&still), "{} {}", lost(&grown), lost(&still));
+        assert!(
+            !is_residual(spec) || lost(&grown) < 0.97 * lost(&still),
+            "{} {}",
+            lost(&grown),
+            lost(&still)
+        );
     }
 }
 
@@ -327,7 +333,10 @@ fn tokens_that_leave_nothing_beside_their_centroids_score_right() {
         for hit in search(&reader, &query, Effort::Exact, None) {
             let document = &tokens[hit.row as usize * TOKENS * DIMS..][..TOKENS * DIMS];
             let truth = maxsim(&given, document, DIMS);
-            assert!((truth - f64::from(hit.score)).abs() < 0.02 * f64::from(long), "{bits} bits: {truth} {hit:?}");
+            assert!(
+                (truth - f64::from(hit.score)).abs() < 0.02 * f64::from(long),
+                "{bits} bits: {truth} {hit:?}"
+            );
         }
     }
 }
