@@ -62,14 +62,7 @@ pub fn merge_multi(
         sink.begin("rows")?;
         sink.write(bytemuck::cast_slice(&documents))?;
     }
-    let count = if book.is_some() { usize::try_from(tokens).unwrap_or(usize::MAX) } else { 0 };
-    let residual = matches!(form.codec, TokenCodec::Residual(_));
-    let coded = Coded {
-        nearest: reserved(count)?,
-        scales: reserved(if residual { count } else { 0 })?,
-        ..Coded::default()
-    };
-    let mut moving = Moving { form, coder: book.as_ref().map(Book::coder), coded, last: None };
+    let mut moving = Moving::new(form, book.as_ref(), tokens)?;
     let mut done = 0;
     sink.begin("tokens")?;
     stream.for_each(&mut |_, reader, old| {
@@ -206,7 +199,14 @@ struct Moving<'a> {
     last: Option<(*const MultiReader, bool)>,
 }
 
-impl Moving<'_> {
+impl<'a> Moving<'a> {
+    fn new(form: Form, book: Option<&'a Book>, tokens: u64) -> Result<Self, IndexError> {
+        let count = if book.is_some() { usize::try_from(tokens).unwrap_or(usize::MAX) } else { 0 };
+        let scales = if matches!(form.codec, TokenCodec::Residual(_)) { count } else { 0 };
+        let coded = Coded { nearest: reserved(count)?, scales: reserved(scales)?, bytes: Vec::new() };
+        Ok(Moving { form, coder: book.map(Book::coder), coded, last: None })
+    }
+
     /// Writes the tokens of a document: as they lie where that is how they are kept here.
     fn document(
         &mut self,
