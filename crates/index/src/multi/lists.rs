@@ -6,6 +6,8 @@
 //! for each token of the query: the lists of its best centroids, best first
 //!   each document that this token met in no better list gains what the list's centroid is above the best one not looked at
 //! the best of these by all their centroids: the sum over the query's tokens of the largest byte
+//! the best of these by MaxSim over those of their tokens that are at such a largest byte: mostly the score, never more
+//! the best of these by MaxSim
 //! ```
 //! A document that a token meets in no list is taken to be at the best centroid that is left: the others are compared with
 //! that. All sums are of whole bytes times a token's range, in one order: the same on every machine.
@@ -20,9 +22,9 @@ use crate::{Array, Counters, IndexError, SectionSink, SectionSource, TopK};
 /// Bytes of a row of the table are a multiple of this.
 const LANES: usize = 16;
 /// Lists of a token of the query.
-const LISTS: usize = 32;
+const LISTS: usize = 8;
 /// Candidates by lists, for each by all centroids.
-const WIDER: usize = 4;
+const WIDER: usize = 2;
 /// Documents between two looks at the clock.
 const DOCUMENTS_A_LOOK: usize = 256;
 
@@ -94,6 +96,37 @@ impl Table {
         }
         best.iter_mut().for_each(|(_, list)| list.sort_unstable_by_key(|(byte, at)| (255 - byte, *at)));
         best
+    }
+
+    /// The places of the tokens that are at the best centroid of the document for any token of the query; `None` where a
+    /// centroid is not there.
+    pub(super) fn best_places(
+        &self,
+        nearest: &[u16],
+        sums: &mut Vec<u8>,
+        places: &mut Vec<u32>,
+    ) -> Option<()> {
+        self.score(nearest, sums)?;
+        places.clear();
+        // What counts for nothing asks for no place, but where its byte is the largest.
+        for (lane, best) in sums.iter_mut().enumerate() {
+            if self.worth.get(lane).is_none_or(|worth| *worth <= 0.0) {
+                *best = u8::MAX;
+            }
+        }
+        for (place, at) in (0..).zip(nearest) {
+            let row = self.rows.get(usize::from(*at) * self.width..)?.get(..self.width)?;
+            let mut any = [0u8; LANES];
+            for (row, best) in row.as_chunks::<LANES>().0.iter().zip(sums.as_chunks::<LANES>().0) {
+                for lane in 0..LANES {
+                    any[lane] |= u8::from(row[lane] >= best[lane]);
+                }
+            }
+            if any != [0; LANES] {
+                places.push(place);
+            }
+        }
+        Some(())
     }
 
     /// The score of a document of these tokens; `None` where a centroid is not there.

@@ -4,7 +4,7 @@ use super::book::{Stored, View, outgrown};
 use super::lists::{self, Lists};
 use super::query::{Aligned, Beside, MultiQuery, Placed, Stop};
 use super::spec::{Candidates, MultiSpec, NO_UNIT, TOKENS_MAX, TokenCodec};
-use super::tokens::{Column, Form};
+use super::tokens::{Column, Form, Picked};
 use super::{Inner, VERSION};
 use crate::dense::{Answered, DenseReader, DenseSearch, Effort, Path};
 use crate::values::Values;
@@ -15,6 +15,9 @@ use std::ops::Range;
 /// Candidates for each result where nothing else is asked for, and the fewest.
 const CANDIDATES: usize = 16;
 const CANDIDATES_MIN: usize = 128;
+/// Of candidates by centroids so many for each result are compared by all their tokens: those that are best by the tokens
+/// that are at the best centroids.
+const COMPARED: usize = 4;
 /// Documents between two looks at the clock.
 const DOCUMENTS_A_LOOK: u32 = 64;
 /// Nanoseconds of a component of a pair of tokens (32 query tokens at once), of a document.
@@ -60,7 +63,17 @@ pub struct MultiReader {
     unfinished: bool,
 }
 
+/// Memory that one search after the other uses.
+#[derive(Default)]
+struct Narrow {
+    sums: Vec<u8>,
+    places: Vec<u32>,
+    picked: Picked,
+    best: Vec<f32>,
+}
+
 thread_local! {
+    static NARROW: RefCell<Narrow> = RefCell::default();
     static BEST: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
     static SCRATCH: RefCell<lists::Scratch> = RefCell::default();
 }
@@ -376,6 +389,13 @@ impl MultiReader {
             }
             (None, _) => (Vec::new(), Answered::SCAN),
         };
+        let keep = top.k().saturating_mul(COMPARED);
+        if let Some(Beside { table: Some(table), .. }) = &beside
+            && slots.len() > keep
+            && !search.by_unit
+        {
+            (slots, answered.complete) = self.narrowed(asked, table, (slots, keep), search.stop)?;
+        }
         // By place, so that tokens are read in the order in which they lie.
         slots.sort_unstable();
         BEST.with_borrow_mut(|best| {
@@ -392,6 +412,34 @@ impl MultiReader {
             Ok::<_, IndexError>(())
         })?;
         Ok(Answered { exact: false, ..answered })
+    }
+
+    /// The best of some places by those of their tokens that are at the best centroids; nothing, and false, when it was
+    /// stopped.
+    fn narrowed(
+        &self,
+        (query, beside): (&MultiQuery, Option<&Beside>),
+        table: &lists::Table,
+        (mut slots, keep): (Vec<u32>, usize),
+        stop: Stop<'_>,
+    ) -> Result<(Vec<u32>, bool), IndexError> {
+        slots.sort_unstable();
+        let mut top = TopK::new(keep);
+        NARROW.with_borrow_mut(|Narrow { sums, places, picked, best }| {
+            for (at, slot) in (0..).zip(slots) {
+                if at % DOCUMENTS_A_LOOK == 0 && stop.is_some_and(|stop| stop()) {
+                    return Ok((Vec::new(), false));
+                }
+                let part = self.part(slot as usize)?;
+                let nearest = self.nearest(part.clone())?;
+                let missing = || IndexError::corrupt("nearest", "a token at a centroid that is not there");
+                table.best_places(nearest, sums, places).ok_or_else(missing)?;
+                let Placed { slice, nearest } = self.placed(part)?;
+                let (slice, nearest) = slice.pick(self.form.stride(), nearest, places, picked);
+                top.push(query.score(beside, Placed { slice, nearest }, best), slot);
+            }
+            Ok((top.into_sorted().into_iter().map(|hit| hit.row).collect(), true))
+        })
     }
 
     /// The row of a place, where there is one.
@@ -440,7 +488,10 @@ impl MultiReader {
             let row = rows.map_or(Some(slot), |rows| rows.get(slot as usize).copied());
             search.allowed.is_none_or(|allowed| row.is_some_and(|row| allowed.contains(row)))
         };
-        let nearest = |slot: u32| self.nearest(self.part(slot as usize)?);
+        // Where each is looked up in a table that says what is not there.
+        let none = || IndexError::corrupt("nearest", "no centroids");
+        let (_, all) = self.book.as_ref().ok_or_else(none)?;
+        let nearest = |slot: u32| all.slice(self.part(slot as usize)?);
         SCRATCH.with_borrow_mut(|scratch| {
             let with = (search.stop, scratch);
             lists.candidates(table, (self.documents, wanted), &may, &nearest, with, counters)

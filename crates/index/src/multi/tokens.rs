@@ -68,6 +68,16 @@ pub(super) fn code(x: f32, inverse: f32) -> i32 {
     (x * inverse).round().clamp(-127.0, 127.0) as i32
 }
 
+/// Some pieces of `from`, `stride` elements each; those that are not there are left out.
+fn refill<T: Copy>(to: &mut Vec<T>, from: &[T], stride: usize, places: &[u32]) {
+    to.clear();
+    for place in places {
+        to.extend_from_slice(
+            from.get(*place as usize * stride..).and_then(|from| from.get(..stride)).unwrap_or(&[]),
+        );
+    }
+}
+
 /// The tokens of a segment.
 #[derive(Debug)]
 pub(super) enum Column {
@@ -126,7 +136,49 @@ impl Column {
     }
 }
 
+/// Some tokens of a document, copied together. Memory to use again.
+#[derive(Debug, Default)]
+pub(super) struct Picked {
+    floats: Vec<f32>,
+    halves: Vec<u16>,
+    bytes: Vec<u8>,
+    nearest: Vec<u16>,
+}
+
 impl<'a> Slice<'a> {
+    /// Some of the tokens, by their places, and of each its centroid, where `nearest` says those of all.
+    pub(super) fn pick<'p>(
+        self,
+        stride: usize,
+        nearest: &[u16],
+        places: &[u32],
+        to: &'p mut Picked,
+    ) -> (Slice<'p>, &'p [u16]) {
+        let Picked { floats, halves, bytes, nearest: at } = to;
+        refill(at, nearest, 1, places);
+        let slice = match self {
+            Slice::F32(tokens) => {
+                refill(floats, tokens, stride, places);
+                Slice::F32(floats)
+            }
+            Slice::F16(tokens) => {
+                refill(halves, tokens, stride, places);
+                Slice::F16(halves)
+            }
+            Slice::I8(codes, scales) => {
+                refill(bytes, codes, stride, places);
+                refill(floats, scales, 1, places);
+                Slice::I8(bytes, floats)
+            }
+            Slice::Residual(codes, scales) => {
+                refill(bytes, codes, stride, places);
+                refill(halves, scales, 1, places);
+                Slice::Residual(bytes, halves)
+            }
+        };
+        (slice, at)
+    }
+
     /// The bytes as they lie, and of scales.
     pub(super) fn bytes(self) -> (&'a [u8], &'a [u8]) {
         match self {
