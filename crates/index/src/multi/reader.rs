@@ -2,7 +2,7 @@
 
 use super::book::{Stored, View, outgrown};
 use super::lists::{self, Lists};
-use super::query::{Aligned, Beside, MultiQuery, Placed, Stop};
+use super::query::{Beside, MultiQuery, Placed, Stop};
 use super::spec::{Candidates, MultiSpec, NO_UNIT, TOKENS_MAX, TokenCodec};
 use super::tokens::{Column, Form, Picked};
 use super::{Inner, VERSION};
@@ -11,6 +11,8 @@ use crate::values::Values;
 use crate::{Array, Bitmap, Counters, IndexError, SectionSource, TopK};
 use std::cell::RefCell;
 use std::ops::Range;
+
+mod alone;
 
 /// Candidates for each result where nothing else is asked for, and the fewest.
 const CANDIDATES: usize = 16;
@@ -235,24 +237,6 @@ impl MultiReader {
         wanted.map(|(stored, _)| query.beside(stored.view()?, lists, stop)).transpose()
     }
 
-    /// A document by itself, and a query beside the centroids of its tokens alone. The bits of a search: every product is
-    /// made by itself.
-    fn alone(&self, query: &MultiQuery, slot: usize) -> Result<Alone<'_>, IndexError> {
-        let part = self.part(slot)?;
-        let Some((stored, _)) = self.book.as_ref().filter(|_| self.residual()) else {
-            return Ok(Alone { reader: self, part, beside: None, nearest: Vec::new() });
-        };
-        let all = self.nearest(part.clone())?;
-        let mut picked = all.to_vec();
-        picked.sort_unstable();
-        picked.dedup();
-        let nearest = all.iter().map(|at| picked.partition_point(|other| other < at) as u16).collect();
-        let view = stored.view()?;
-        let (codes, scales) = view.picked(&picked);
-        let beside = query.beside(View { codes: &codes, scales: &scales, ..view }, false, None)?;
-        Ok(Alone { reader: self, part, beside: Some(beside), nearest })
-    }
-
     fn slice(&self, slot: usize) -> Result<Placed<'_>, IndexError> {
         self.placed(self.part(slot)?)
     }
@@ -292,37 +276,6 @@ impl MultiReader {
     /// The tokens of a row as they are kept, as f32; `None` when it has none.
     pub fn stored(&self, row: u32) -> Result<Option<Vec<f32>>, IndexError> {
         self.slot(row)?.map(|slot| self.floats(self.part(slot)?)).transpose()
-    }
-
-    /// The score of a row; `None` when it has no tokens. The bits that a search gives.
-    pub fn score(&self, query: &MultiQuery, row: u32) -> Result<Option<f32>, IndexError> {
-        let slot = self.slot(row)?.filter(|_| query.fits(self.form));
-        let Some(slot) = slot else { return Ok(None) };
-        let alone = self.alone(query, slot)?;
-        BEST.with_borrow_mut(|best| alone.score(query, 0..alone.part.len(), best).map(Some))
-    }
-
-    /// What each token of a query is nearest to in a row.
-    pub fn align(&self, query: &MultiQuery, row: u32) -> Result<Vec<Aligned>, IndexError> {
-        match self.slot(row)?.filter(|_| query.fits(self.form)) {
-            Some(slot) => {
-                let alone = self.alone(query, slot)?;
-                Ok(query.align(alone.beside.as_ref(), alone.placed(0..alone.part.len())?))
-            }
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// The unit of a row that scores best by itself, with its score; `None` without units.
-    pub fn best_unit(&self, query: &MultiQuery, row: u32) -> Result<Option<(u32, f32)>, IndexError> {
-        let (Some(units), Some(slot)) = (&self.units, self.slot(row)?.filter(|_| query.fits(self.form)))
-        else {
-            return Ok(None);
-        };
-        let (alone, mut best) = (self.alone(query, slot)?, Vec::new());
-        let units = units.slice(alone.part.clone())?;
-        let found = query.best_unit(units, |range| alone.score(query, range, &mut best))?;
-        Ok(found.filter(|(unit, _)| *unit != NO_UNIT))
     }
 
     /// What a document scores in a search.
@@ -576,34 +529,6 @@ impl MultiReader {
         self.lists.as_ref().map_or(Ok(()), |lists| lists.verify(self.documents))?;
         self.units.as_ref().map_or(Ok(()), |units| units.all().map(|_| ()))?;
         self.fde.as_ref().map_or(Ok(()), |fde| fde.verify())
-    }
-}
-
-/// A document by itself.
-struct Alone<'a> {
-    reader: &'a MultiReader,
-    /// Its tokens, by their numbers in the segment.
-    part: Range<usize>,
-    /// For residual codes: a query beside the centroids that they have, and which of those each token has.
-    beside: Option<Beside>,
-    nearest: Vec<u16>,
-}
-
-impl Alone<'_> {
-    /// Some of its tokens.
-    fn placed(&self, tokens: Range<usize>) -> Result<Placed<'_>, IndexError> {
-        let nearest = self.nearest.get(tokens.clone()).unwrap_or(&[]);
-        let tokens = self.part.start + tokens.start..self.part.start + tokens.end;
-        Ok(Placed { slice: self.reader.column.slice(self.reader.form, tokens)?, nearest })
-    }
-
-    fn score(
-        &self,
-        query: &MultiQuery,
-        tokens: Range<usize>,
-        best: &mut Vec<f32>,
-    ) -> Result<f32, IndexError> {
-        Ok(query.score(self.beside.as_ref(), self.placed(tokens)?, best))
     }
 }
 
