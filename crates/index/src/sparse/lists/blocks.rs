@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! bounds[b] = sum over terms of ceil(scale * q * largest weight in block b)          u16, saturating
-//! first the 64 cells of the highest bounds, then those of the others that can still enter, in falling order
+//! first the 16 cells of the highest bounds, then as far as the 64th, then those of the others that can still enter, in falling
+//! order; each time only where no more than some can
 //! ```
 //! Bounds are integers that were rounded up, scaled so that the largest sum is just below 65,536. A cell is passed over
 //! only when its bound is below the threshold by more than all roundings together: ties are never lost.
@@ -23,8 +24,9 @@ use tercet_kernels::{CELL, SparseKernels};
 pub(super) const LISTS_MAX: usize = 256;
 /// What rounding up may add to a bound, for each list.
 const ROUNDED: f64 = 128.0;
-/// Cells that are scored before the rest is looked at.
+/// Cells that are scored before the rest is looked at, and before the first look.
 const FIRST: usize = 64;
+const FEW: usize = 16;
 /// Postings of a list that are asked for ahead in a cell.
 const POSTINGS_AHEAD: usize = 64;
 
@@ -104,11 +106,18 @@ pub(super) fn blocks(
     }
     let visit = Visit { shape, lists, search, scale: &scale, kernels };
     order.sort_unstable_by(|a, b| b.cmp(a));
-    let mut ending = visit.run(&order, scratch, counters)?;
+    let (few, more) = order.split_at(order.len().min(FEW));
+    let cells_max = if slack.cells == 0 { cells_max } else { usize::MAX };
+    let mut ending = visit.run(few, scratch, counters)?;
+    if ending == Ending::Done && !more.is_empty() {
+        let limit = scale.limit(scratch.best.floor());
+        let left = more.iter().chain(&rest).filter(|bound| *bound >> 32 >= limit).count();
+        ending = if left > cells_max { Ending::Many } else { visit.run(more, scratch, counters)? };
+    }
     if ending == Ending::Done && !rest.is_empty() {
         let limit = scale.limit(scratch.best.floor());
         rest.retain(|bound| bound >> 32 >= limit);
-        if rest.len() > cells_max && slack.cells == 0 {
+        if rest.len() > cells_max {
             ending = Ending::Many;
         } else {
             rest.sort_unstable_by(|a, b| b.cmp(a));

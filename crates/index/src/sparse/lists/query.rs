@@ -123,6 +123,11 @@ impl<'a> List<'a> {
         f64::from(self.q) * f64::from(self.tops[0])
     }
 
+    /// How many blocks have a posting, where the list says it.
+    pub(super) fn blocks(&self) -> Option<u32> {
+        (self.pairs < NONE).then_some(self.pairs)
+    }
+
     /// The bytes that summing its bounds reads, and the additions that are no work for lanes.
     pub(super) fn bound_work(&self) -> (usize, usize) {
         match self.pairs {

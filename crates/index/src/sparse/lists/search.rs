@@ -4,6 +4,7 @@ use super::best::Best;
 use super::blocks::{self, Ending};
 use super::query::List;
 use super::reader::ListsReader;
+use super::record::Shape;
 use super::sum::sum;
 use super::{CELL_BITS, RANKS};
 use crate::dense::{Answered, Path};
@@ -14,7 +15,7 @@ use std::cell::RefCell;
 use std::ops::Range;
 use tercet_kernels::{SPAN, kernels};
 
-/// Nanoseconds, measured on Zen 5 with postings out of cache: a posting that is summed, a row whose sum is looked at, a
+/// Nanoseconds, measured on Zen 4 and 5 with postings out of cache: a posting that is summed, a row whose sum is looked at, a
 /// list in a span.
 const NS_PER_POSTING: f64 = 0.65;
 const NS_PER_ROW: f64 = 0.05;
@@ -23,13 +24,18 @@ const NS_PER_SPAN_LIST: f64 = 40.0;
 const NS_PER_BOUND_BYTE: f64 = 0.3;
 const NS_PER_PAIR: f64 = 0.9;
 const NS_PER_CELL: f64 = 2.0;
-const NS_PER_CELL_LIST: f64 = 27.0;
+const NS_PER_CELL_LIST: f64 = 34.0;
 /// Looking a term up, and finding a row in a list.
 const NS_PER_TERM: f64 = 80.0;
 const NS_PER_FIND: f64 = 40.0;
-/// Cells that are scored: so many, and for each of the k.
+/// Cells that are scored where rows that are alike lie together: so many, and for each of the k.
 const CELLS_LEAST: f64 = 25.0;
 const CELLS_OF_K: f64 = 3.0;
+/// From this scatter on it is more of them, so many times more where rows lie as by chance.
+const SCATTER_FROM: f64 = 0.6;
+const SCATTERED: f64 = 25.0;
+/// The scatter of a query whose lists do not tell theirs.
+const SCATTER_UNKNOWN: f64 = 0.8;
 
 /// What a thread needs, to be used again and again.
 #[derive(Default)]
@@ -81,14 +87,16 @@ impl Costs {
         let postings: f64 = lists.iter().map(|list| f64::from(list.postings)).sum();
         let rows = f64::from(shape.rows);
         let (mut bytes, mut pairs) = (0.0, 0.0);
+        let mut scatter = Scatter::new(shape);
         for list in lists {
+            scatter.add(list);
             let (more_bytes, more_pairs) = list.bound_work();
             bytes += more_bytes as f64;
             pairs += more_pairs as f64;
         }
         let cells = f64::from(shape.rows.div_ceil(1 << CELL_BITS));
         let most = if slack.cells > 0 { cells.min(f64::from(slack.cells)) } else { cells };
-        let scored = (CELLS_LEAST + CELLS_OF_K * k as f64).min(most);
+        let scored = ((CELLS_LEAST + CELLS_OF_K * k as f64) * scatter.more()).min(most);
         Costs {
             sum: postings * NS_PER_POSTING
                 + rows * NS_PER_ROW
@@ -109,6 +117,34 @@ impl Costs {
         } else {
             Way::Sum
         }
+    }
+}
+
+/// How far the rows of terms are scattered: the blocks that have one, as a share of those that would if rows lay by chance. Of
+/// documents in the order of their topics it is about a half, of shuffled ones 1: then every block has some of every frequent
+/// term, all bounds are alike, and bounding them is in vain.
+struct Scatter {
+    blocks: f64,
+    found: f64,
+    by_chance: f64,
+}
+
+impl Scatter {
+    fn new(shape: &Shape) -> Self {
+        Scatter { blocks: f64::from(shape.rows.div_ceil(1 << shape.block_bits)), found: 0.0, by_chance: 0.0 }
+    }
+
+    fn add(&mut self, list: &List<'_>) {
+        let Some(blocks) = list.blocks() else { return };
+        self.found += f64::from(blocks);
+        self.by_chance += self.blocks * (1.0 - (-f64::from(list.postings) / self.blocks).exp());
+    }
+
+    /// How many times more cells are scored.
+    fn more(&self) -> f64 {
+        let scatter = if self.by_chance > 0.0 { self.found / self.by_chance } else { SCATTER_UNKNOWN };
+        let share = ((scatter - SCATTER_FROM) / (1.0 - SCATTER_FROM)).clamp(0.0, 1.0);
+        1.0 + (SCATTERED - 1.0) * share * share
     }
 }
 

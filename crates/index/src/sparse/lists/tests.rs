@@ -96,6 +96,48 @@ fn several_spans_are_one_index() {
     assert!(counters.blocks_bounded == 4_375 && counters.blocks_scored < 4_375, "{counters:?}");
 }
 
+/// Rows of a topic beside one another are pruned; the same rows shuffled are summed at once.
+#[test]
+fn scattered_rows_are_not_bounded_in_vain() {
+    let mut rng = Rng(22);
+    let (topics, own, common) = (300, 40, 150);
+    let row = |rng: &mut Rng, topic: u32| {
+        let mut terms = std::collections::BTreeMap::new();
+        (0..12)
+            .for_each(|_| _ = terms.insert(common + topic * own + rng.below(own), (5 + rng.below(5)) as f32));
+        (0..10).for_each(|_| _ = terms.insert(rng.below(common), 1.0));
+        terms.into_iter().collect()
+    };
+    let ordered: Vec<_> = (0..60_000).map(|at| row(&mut rng, at / (60_000 / topics))).collect();
+    let mut shuffled = ordered.clone();
+    (1..shuffled.len()).for_each(|at| shuffled.swap(at, rng.below(at as u32 + 1) as usize));
+    let mut query: Vec<(u32, f32)> = (0..40).map(|at| (at * 3, 0.25)).collect();
+    query.extend((0..6).map(|at| (common + 77 * own + at * 5, 1.0)));
+    for (rows, clustered) in [(Rows(ordered), true), (Rows(shuffled), false)] {
+        let reader = rows.open(&SparseSpec::default());
+        let postings: u64 = query.iter().map(|&(term, _)| u64::from(reader.doc_freq(term).unwrap())).sum();
+        for k in [1, 3] {
+            let truth = rows.best(&query, k, None);
+            let (hits, counters) = found(&reader, None, &SparseSearch::new(&query), k);
+            assert_eq!(hits, truth);
+            if clustered {
+                assert!(
+                    counters.blocks_bounded > 0 && counters.postings_scored < postings / 3,
+                    "{counters:?}"
+                );
+            } else {
+                assert_eq!((counters.blocks_bounded, counters.postings_scored), (0, postings));
+            }
+        }
+        // Common terms alone: all bounds are alike, and after a few cells that is seen.
+        let common = &query[..40];
+        let (hits, counters) = found(&reader, Some(Way::Blocks), &SparseSearch::new(common), 3);
+        assert_eq!(hits, rows.best(common, 3, None));
+        let all: u64 = common.iter().map(|&(term, _)| u64::from(reader.doc_freq(term).unwrap())).sum();
+        assert!(counters.blocks_scored <= 16 * 8 && counters.postings_scored > all, "{counters:?}");
+    }
+}
+
 /// What bounds each block is the least level that its largest weight does not exceed, in every form of bounds.
 #[test]
 fn bounds_are_those_of_the_blocks() {
