@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use tercet_index::multi::{MultiQuery, QUERY_TOKENS_MAX, QueryTokens};
 use tercet_index::{Counters, Effort, QUERY_TERMS_MAX, SparseEffort, Values};
@@ -12,7 +13,7 @@ use crate::dense;
 use crate::document::check_vector;
 use crate::error::index_error;
 use crate::multi;
-use crate::offsets::{at_row, check_offsets, floats, integers};
+use crate::offsets::{Offsets, at_row, floats, integers};
 use crate::probe::{self, Probe};
 use crate::recall::{self, cost};
 use crate::search::compile::kind_error;
@@ -44,7 +45,7 @@ enum Queries<'a> {
     /// Sparse vectors, each with the document that it must not find.
     Sparse(Vec<(SparseVector, Option<Place>)>),
     /// Token vectors one after another, and where those of each query begin; of so many components.
-    Tokens(&'a [u32], &'a [f32], usize),
+    Tokens(Offsets<'a>, &'a [f32], usize),
     /// Probes of documents' tokens.
     Some(Vec<(usize, u32)>),
 }
@@ -138,7 +139,7 @@ impl<'a> Measured<'a> {
             Queries::Vectors(values, dims) => values.len() / dims,
             Queries::Moved(places) => places.len(),
             Queries::Sparse(queries) => queries.len(),
-            Queries::Tokens(offsets, ..) => offsets.len() - 1,
+            Queries::Tokens(offsets, ..) => offsets.rows() as usize,
             Queries::Some(places) => places.len(),
         }
     }
@@ -234,7 +235,8 @@ impl<'a> Measured<'a> {
                 Ok(Some((expand::rank(&query, context, k)?, *itself)))
             }
             Queries::Tokens(offsets, tokens, dims) => {
-                let range = offsets[at] as usize * dims..offsets[at + 1] as usize * dims;
+                let range = offsets.range(at as u32);
+                let range = range.start * dims..range.end * dims;
                 let ranking = self.maxsim(&tokens[range], effort, self.k, context)?;
                 Ok(Some((ranking, None)))
             }
@@ -329,20 +331,19 @@ fn sparse_given(
 ) -> Result<Vec<(SparseVector, Option<Place>)>, TercetError> {
     let (offsets, terms) = (integers(arrays.first(), "offsets")?, integers(arrays.get(1), "indices")?);
     let weights = floats(arrays.get(2), "values")?;
-    check_offsets("queries", offsets, terms.len(), "indices")?;
-    bounded("queries", offsets.len() as i64 - 1, 1, QUERIES_MAX)?;
+    let offsets = Offsets::checked("queries", offsets, terms.len(), "indices")?;
+    bounded("queries", offsets.rows().into(), 1, QUERIES_MAX)?;
     if weights.len() != terms.len() {
         let (expected, found) = (format!("{} values", terms.len()), weights.len().to_string());
         let message = format!("{} indices take as many values, found {found}", terms.len());
         return Err(TercetError::new(Code::Dimension, message).field("values").expected(expected, found));
     }
-    let row = |(at, pair): (u32, &[u32])| {
-        let range = pair[0] as usize..pair[1] as usize;
+    let row = |(at, range): (u32, Range<usize>)| {
         let pairs = terms[range.clone()].iter().copied().zip(weights[range].iter().copied()).collect();
         let checked = sparse::checked(name, spec, pairs, QUERY_TERMS_MAX).map_err(|e| at_row(e, at))?;
         Ok((checked, None))
     };
-    (0..).zip(offsets.windows(2)).map(row).collect()
+    (0..).zip(offsets.each()).map(row).collect()
 }
 
 /// Documents' vectors, a share of the terms of each.
@@ -375,10 +376,10 @@ fn tokens<'a>(name: &str, spec: &MultiSpec, arrays: &'a [Array]) -> Result<Queri
         let message = format!("queries of `{name}` are {rule}, found {found}");
         return Err(TercetError::new(Code::Dimension, message).field("queries").expected(rule, found));
     }
-    check_offsets("queries", offsets, tokens.len() / dims, "tokens")?;
-    bounded("queries", offsets.len() as i64 - 1, 1, QUERIES_MAX)?;
-    for (at, pair) in (0..).zip(offsets.windows(2)) {
-        let tokens = &tokens[pair[0] as usize * dims..pair[1] as usize * dims];
+    let offsets = Offsets::checked("queries", offsets, tokens.len() / dims, "tokens")?;
+    bounded("queries", offsets.rows().into(), 1, QUERIES_MAX)?;
+    for (at, range) in (0..).zip(offsets.each()) {
+        let tokens = &tokens[range.start * dims..range.end * dims];
         multi::check_tokens(name, spec, tokens, QUERY_TOKENS_MAX).map_err(|e| at_row(e, at))?;
     }
     Ok(Queries::Tokens(offsets, tokens, dims))

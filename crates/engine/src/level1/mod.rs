@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tercet_index::Work;
 use tercet_store::Env;
 
+use crate::offsets::Offsets;
 use crate::recall::Curves;
 use crate::wire::{Code, IndexNow, IndexPartInfo, IndexSizes, TercetError};
 
@@ -300,6 +301,19 @@ fn described<C: Content>(part: &IndexPart<C>) -> Result<IndexPartInfo, TercetErr
         sections: sections.collect::<Result<_, TercetError>>()?,
         facts: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     })
+}
+
+/// Where the rows of an index, or of queries, begin.
+fn offsets_of<'a>(
+    what: &str,
+    offsets: &'a [u32],
+    elements: usize,
+    of: &str,
+) -> Result<Offsets<'a>, TercetError> {
+    if offsets.len() > u32::MAX as usize {
+        return Err(too_many_rows());
+    }
+    Offsets::checked(what, offsets, elements, of)
 }
 
 fn too_many_rows() -> TercetError {

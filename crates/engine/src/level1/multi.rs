@@ -12,12 +12,12 @@ use super::content::{Asked, Content, Search};
 use super::merge::{Lies, Merging};
 use super::recall::side_by_side;
 use super::samples::Samples;
-use super::{Index, IndexPart, State, too_many_rows};
+use super::{Index, IndexPart, State, offsets_of};
 use crate::api::{Array, Reply, View};
 use crate::effort::Steps;
 use crate::error::index_error;
 use crate::multi;
-use crate::offsets::{at_row, check_offsets, floats, integers};
+use crate::offsets::{Offsets, at_row, floats, integers};
 use crate::recall;
 use crate::search::maxsim::check_weights;
 use crate::verb::{parse, to_json};
@@ -36,10 +36,10 @@ pub(crate) struct Multi {
     index: tercet_index::multi::MultiSpec,
 }
 
-/// Token vectors, row after row: row `r` has those from `offsets[r]` to `offsets[r + 1]`.
+/// Token vectors, row after row.
 #[derive(Clone, Copy)]
 pub(crate) struct TokenRows<'a> {
-    offsets: &'a [u32],
+    offsets: Offsets<'a>,
     tokens: &'a [f32],
     /// Of rows that are stored, the unit of each token; none: no units.
     units: &'a [u32],
@@ -48,13 +48,8 @@ pub(crate) struct TokenRows<'a> {
 }
 
 impl<'a> TokenRows<'a> {
-    fn range(&self, row: u32) -> std::ops::Range<usize> {
-        let at = |row: usize| self.offsets.get(row).map_or(0, |at| *at as usize);
-        at(row as usize)..at(row as usize + 1)
-    }
-
     fn tokens(&self, row: u32, dims: usize) -> &'a [f32] {
-        let range = self.range(row);
+        let range = self.offsets.range(row);
         &self.tokens[range.start * dims..range.end * dims]
     }
 }
@@ -90,23 +85,20 @@ impl Multi {
     }
 
     fn rows<'a>(&self, what: &str, arrays: &'a [Array], most: usize) -> Result<TokenRows<'a>, TercetError> {
-        let nothing = TokenRows { offsets: &[0], tokens: &[], units: &[], weights: &[] };
+        let nothing = TokenRows { offsets: Offsets::NONE, tokens: &[], units: &[], weights: &[] };
         if arrays.is_empty() {
             return Ok(nothing);
         }
         let offsets = integers(arrays.first(), "offsets")?;
         let tokens = floats(arrays.get(1), what)?;
-        let rows = TokenRows { offsets, tokens, ..nothing };
         if !tokens.len().is_multiple_of(self.dims()) {
             let rule = format!("a multiple of {} components", self.dims());
             let found = tokens.len().to_string();
             let message = format!("{what} must come as {rule}, found {found}");
             return Err(TercetError::new(Code::Dimension, message).field(what).expected(rule, found));
         }
-        check_offsets(what, offsets, tokens.len() / self.dims(), "tokens")?;
-        if offsets.len() > u32::MAX as usize {
-            return Err(too_many_rows());
-        }
+        let offsets = offsets_of(what, offsets, tokens.len() / self.dims(), "tokens")?;
+        let rows = TokenRows { offsets, tokens, ..nothing };
         for row in 0..Self::count(&rows) {
             let tokens = rows.tokens(row, self.dims());
             multi::check_tokens(what, &self.spec, tokens, most).map_err(|e| at_row(e, row))?;
@@ -138,10 +130,7 @@ impl Multi {
         plain: bool,
         work: &Work<'_>,
     ) -> Result<Sections, IndexError> {
-        let base = values.offsets.first().copied().unwrap_or(0);
-        let end = values.offsets.last().copied().unwrap_or(base) as usize;
-        let ends: Vec<u64> = values.offsets.iter().skip(1).map(|end| u64::from(end - base)).collect();
-        let tokens = base as usize..end;
+        let (tokens, ends) = values.offsets.ends();
         let input = MultiInput {
             rows: ends.len() as u32,
             present: None,
@@ -237,7 +226,8 @@ impl Content for Multi {
             return Err(TercetError::new(Code::Dimension, message).field("units").expected(expected, found));
         }
         for row in 0..Self::count(&rows) {
-            check_units(rows.units.get(rows.range(row)).unwrap_or(&[])).map_err(|e| at_row(e, row))?;
+            check_units(rows.units.get(rows.offsets.range(row)).unwrap_or(&[]))
+                .map_err(|e| at_row(e, row))?;
         }
         Ok(rows)
     }
@@ -255,13 +245,11 @@ impl Content for Multi {
     }
 
     fn count(values: &TokenRows<'_>) -> u32 {
-        values.offsets.len().saturating_sub(1) as u32
+        values.offsets.rows()
     }
 
     fn part<'a>(values: &Self::Values<'a>, place: u32, count: u32) -> Self::Values<'a> {
-        let from = place.min(Self::count(values)) as usize;
-        let end = (from + count as usize).min(Self::count(values) as usize);
-        TokenRows { offsets: &values.offsets[from..=end], ..*values }
+        TokenRows { offsets: values.offsets.part(place, count), ..*values }
     }
 
     fn query<'a>(
@@ -270,7 +258,7 @@ impl Content for Multi {
         at: u32,
         way: &MultiWay,
     ) -> Result<Self::Query<'a>, TercetError> {
-        let weights = queries.weights.get(queries.range(at)).filter(|weights| !weights.is_empty());
+        let weights = queries.weights.get(queries.offsets.range(at)).filter(|weights| !weights.is_empty());
         self.ready(queries.tokens(at, self.dims()), weights, &way.reading)
     }
 

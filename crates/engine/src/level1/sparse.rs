@@ -10,11 +10,11 @@ use tercet_index::{
 use super::content::{Asked, Content, Search};
 use super::merge::Merging;
 use super::samples::Samples;
-use super::{Index, State, too_many_rows};
+use super::{Index, State, offsets_of};
 use crate::api::{Array, View};
 use crate::effort::Steps;
 use crate::error::index_error;
-use crate::offsets::{at_row, check_offsets, floats, integers};
+use crate::offsets::{Offsets, at_row, floats, integers};
 use crate::recall;
 use crate::search::expand;
 use crate::sparse::{self, SparseVector};
@@ -28,21 +28,17 @@ pub(crate) struct Sparse {
     index: tercet_index::SparseSpec,
 }
 
-/// Sparse vectors, row after row: row `r` has the terms from `offsets[r]` to `offsets[r + 1]`.
+/// Sparse vectors, row after row.
 #[derive(Clone, Copy)]
 pub(crate) struct SparseRows<'a> {
-    offsets: &'a [u32],
+    offsets: Offsets<'a>,
     terms: &'a [u32],
     weights: &'a [f32],
 }
 
 impl SparseRows<'_> {
     fn pairs(&self, row: u32) -> SparseVector {
-        let row = row as usize;
-        let (Some(&from), Some(&end)) = (self.offsets.get(row), self.offsets.get(row + 1)) else {
-            return Vec::new();
-        };
-        let range = from as usize..end as usize;
+        let range = self.offsets.range(row);
         self.terms[range.clone()].iter().copied().zip(self.weights[range].iter().copied()).collect()
     }
 }
@@ -75,15 +71,12 @@ impl Sparse {
         most: usize,
     ) -> Result<SparseRows<'a>, TercetError> {
         if arrays.is_empty() {
-            return Ok(SparseRows { offsets: &[0], terms: &[], weights: &[] });
+            return Ok(SparseRows { offsets: Offsets::NONE, terms: &[], weights: &[] });
         }
         let (offsets, terms) = (integers(arrays.first(), "offsets")?, integers(arrays.get(1), "indices")?);
         let weights = floats(arrays.get(2), "values")?;
+        let offsets = offsets_of(what, offsets, terms.len(), "indices")?;
         let rows = SparseRows { offsets, terms, weights };
-        check_offsets(what, offsets, terms.len(), "indices")?;
-        if offsets.len() > u32::MAX as usize {
-            return Err(too_many_rows());
-        }
         if weights.len() != terms.len() {
             let (expected, found) = (format!("{} values", terms.len()), weights.len().to_string());
             let message = format!("{} indices take as many values, found {found}", terms.len());
@@ -111,16 +104,13 @@ impl Sparse {
     }
 
     fn input<T>(&self, rows: &SparseRows<'_>, take: impl FnOnce(&SparseInput<'_>) -> T) -> T {
-        let base = rows.offsets.first().copied().unwrap_or(0);
-        let end = rows.offsets.last().copied().unwrap_or(base) as usize;
-        let ends: Vec<u64> = rows.offsets.iter().skip(1).map(|end| u64::from(end - base)).collect();
-        let base = base as usize;
+        let (all, ends) = rows.offsets.ends();
         take(&SparseInput {
             rows: ends.len() as u32,
             present: None,
             ends: &ends,
-            terms: &rows.terms[base..end],
-            weights: &rows.weights[base..end],
+            terms: &rows.terms[all.clone()],
+            weights: &rows.weights[all],
         })
     }
 }
@@ -163,13 +153,11 @@ impl Content for Sparse {
     }
 
     fn count(values: &SparseRows<'_>) -> u32 {
-        values.offsets.len().saturating_sub(1) as u32
+        values.offsets.rows()
     }
 
     fn part<'a>(values: &Self::Values<'a>, place: u32, count: u32) -> Self::Values<'a> {
-        let from = place.min(Self::count(values)) as usize;
-        let end = (from + count as usize).min(Self::count(values) as usize);
-        SparseRows { offsets: &values.offsets[from..=end], ..*values }
+        SparseRows { offsets: values.offsets.part(place, count), ..*values }
     }
 
     fn query<'a>(
