@@ -386,3 +386,11 @@ fn a_document_without_units_has_none_beside_others_that_have() {
     let last = client.upsert(&[json!({ "id": "c", "n": 3, "t": flat(json!([1, u32::MAX])) })]);
     assert_eq!(code(last), Code::Type);
 }
+
+#[test]
+fn candidates_are_found_by_centroids_unless_another_way_is_named() {
+    let spec: tercet_engine::wire::MultiSpec = serde_json::from_value(json!({ "dims": 3 })).unwrap();
+    assert_eq!(spec.index, tercet_engine::wire::MultiIndexSpec::Centroids {});
+    let kept = serde_json::to_value(&spec).unwrap();
+    assert_eq!(kept["index"], json!({ "kind": "centroids" }), "a stored schema says it");
+}

@@ -58,7 +58,7 @@ export interface MultiVectorOptions extends IndexOpenOptions, IndexWorkOptions {
   readonly prefix?: number | undefined;
   /** Tokens of a row that become one on average, by clustering, 1 to 8. Default 1: all are kept. */
   readonly pool?: number | undefined;
-  /** How candidates are found: `muvera(...)`, `centroids()` or `scan()`. Default `muvera()`. */
+  /** How candidates are found: `muvera(...)`, `centroids()` or `scan()`. Default `centroids()`. */
   readonly index?: MultiIndexSpec | undefined;
 }
 

@@ -158,7 +158,7 @@ export interface MultiOptions extends OptionalSetting {
   readonly prefix?: number;
   /** Tokens of a document that become one on average, 1 to 8, by clustering. 2 is nearly free. Default 1. */
   readonly pool?: number;
-  /** How candidates are found. Default {@link muvera}; or that of the stored schema. */
+  /** How candidates are found. Default {@link centroids}; or that of the stored schema. */
   readonly index?: MultiIndexSpec;
 }
 

@@ -45,7 +45,7 @@ pub struct MultiSpec {
     #[serde(default = "one", skip_serializing_if = "is_one")]
     #[ts(optional, as = "Option<_>")]
     pub pool: u32,
-    /// How candidates are found.
+    /// How candidates are found; `centroids` when absent.
     #[serde(default)]
     #[ts(optional, as = "Option<_>")]
     pub index: MultiIndexSpec,
@@ -156,7 +156,7 @@ impl Default for MuveraSpec {
 
 impl Default for MultiIndexSpec {
     fn default() -> Self {
-        MultiIndexSpec::Muvera(MuveraSpec::default())
+        MultiIndexSpec::Centroids {}
     }
 }
 

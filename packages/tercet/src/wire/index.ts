@@ -379,7 +379,7 @@ prefix?: number,
  */
 pool?: number, 
 /**
- * How candidates are found.
+ * How candidates are found; `centroids` when absent.
  */
 index?: MultiIndexSpec, 
 /**
