@@ -144,7 +144,7 @@ fn codes_are_near_what_was_given() {
 
 #[test]
 fn filters_and_candidates_keep_scores() {
-    for (codec, kind) in [(TokenCodec::I8, "flat"), (TokenCodec::F16, "hnsw")] {
+    for (codec, kind) in [(TokenCodec::I8, "flat"), (TokenCodec::F16, "hnsw"), (TokenCodec::F32, "ivf")] {
         let set = Set::new(7, 400, true);
         let spec = with_fde(codec, kind);
         let reader = set.open(&spec);
@@ -338,11 +338,15 @@ fn bad_input_is_named() {
 
 #[test]
 fn hostile_bytes_are_errors_or_wrong_scores() {
-    let spec = with_fde(TokenCodec::I8, "flat");
-    let set = Set::new(2, 40, true);
-    let good = set.build(&spec);
+    for kind in ["flat", "ivf"] {
+        hostile(&with_fde(TokenCodec::I8, kind), &Set::new(2, 40, true));
+    }
+}
+
+fn hostile(spec: &MultiSpec, set: &Set) {
+    let good = set.build(spec);
     let tokens = Random(1).tokens(3, DIMS);
-    let query = MultiQuery::new(&spec, QueryTokens::new(&tokens)).unwrap();
+    let query = MultiQuery::new(spec, QueryTokens::new(&tokens)).unwrap();
     let mut random = Random(77);
     let mut refused = 0;
     for round in 0..600 {
@@ -358,7 +362,7 @@ fn hostile_bytes_are_errors_or_wrong_scores() {
                 }
             }
         }
-        let Ok(reader) = MultiReader::open(&spec, 40, &MemorySections::new(&bad)) else {
+        let Ok(reader) = MultiReader::open(spec, 40, &MemorySections::new(&bad)) else {
             refused += 1;
             continue;
         };
