@@ -165,7 +165,7 @@ pub struct StatsReply {
     /// Bytes of all segments, on disk or not.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// Bytes held in memory: segments that have no file yet, and sets of rows. Mapped files are not counted.
+    /// Bytes held in memory: segments without a file, sets of rows, norms for words. Mapped files are not counted.
     #[ts(type = "number")]
     pub memory_bytes: u64,
     /// Bytes of all files of the collection, those of kept versions too.

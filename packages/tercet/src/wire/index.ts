@@ -1307,7 +1307,7 @@ documentBytes: number,
  */
 bytes: number, 
 /**
- * Bytes held in memory: segments that have no file yet, and sets of rows. Mapped files are not counted.
+ * Bytes held in memory: segments without a file, sets of rows, norms for words. Mapped files are not counted.
  */
 memoryBytes: number, 
 /**
