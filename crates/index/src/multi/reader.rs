@@ -498,6 +498,12 @@ impl MultiReader {
                 let wanted = k.saturating_mul(CANDIDATES).max(CANDIDATES_MIN);
                 (documents.min(wanted), fde.cost_ns(wanted, allowed))
             }
+            // The products with all centroids; of most candidates some of the tokens.
+            None if !exact && self.lists.is_some() => {
+                let wanted = k.saturating_mul(CANDIDATES).max(CANDIDATES_MIN);
+                let products = (self.centroids() * self.form.dims) as f64 * NS_PER_COMPONENT;
+                (documents.min(wanted / 2), products as u64)
+            }
             _ => (documents, 0),
         };
         found.saturating_add((compared as f64 * (each + NS_PER_DOCUMENT)) as u64)
