@@ -10,6 +10,7 @@ use tercet_index::{
 };
 
 use crate::api::Array;
+use crate::recall;
 use crate::wire::{
     Code, SparseIndexSpec, SparseListsSpec, SparseSpec, SparseWeights, TercetError, Vocabulary, shown,
 };
@@ -273,6 +274,15 @@ pub(crate) fn by_effort(effort: Effort) -> SparseEffort {
     }
 }
 
+/// The efforts to measure for `k`, rising.
+pub(crate) fn rungs(index: &SparseIndexSpec, k: usize) -> Vec<u32> {
+    match index {
+        SparseIndexSpec::Lists(_) => recall::fine_ladder(k).collect(),
+        // Fewer rows than `k` are as many as `k`.
+        SparseIndexSpec::Seismic(_) => recall::ladder(k).collect(),
+    }
+}
+
 /// Terms between two looks at whether to go on.
 const TERMS_A_LOOK: u32 = 1_024;
 /// ... and rows, where vectors are kept by row.
@@ -350,4 +360,63 @@ pub(crate) fn to_arrays(stored: &Value, arrays: &mut Vec<Array>) -> Option<Value
     arrays.push(Array::U32(indices));
     arrays.push(Array::F32(values));
     Some(json!({ "indices": { "$vector": at }, "values": { "$vector": at + 1 } }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use tercet_index::{MemorySections, SparseInput, Work};
+
+    /// Rows of up to 8 of 30 terms, some of none.
+    fn rows(count: u32) -> Vec<SparseVector> {
+        let term = |row: u32, at: u32| (row * 7 + at * at * 3) % 30;
+        let pairs = |row: u32| (0..row % 9).map(move |at| (term(row, at), 0.5 + (row % 5 + at) as f32));
+        let sorted = |row| pairs(row).collect::<BTreeMap<u32, f32>>().into_iter().collect();
+        (0..count).map(sorted).collect()
+    }
+
+    fn reader(kind: &str, rows: &[SparseVector]) -> Box<dyn SparseReader> {
+        let kind = sparse_kind(kind).unwrap();
+        let spec = tercet_index::SparseSpec { listed: 3, ..tercet_index::SparseSpec::default() };
+        let (terms, weights): (Vec<u32>, Vec<f32>) = rows.iter().flatten().copied().unzip();
+        let ends: Vec<u64> = rows
+            .iter()
+            .scan(0, |end, row| {
+                *end += row.len() as u64;
+                Some(*end)
+            })
+            .collect();
+        let count = rows.len() as u32;
+        let input = SparseInput { rows: count, present: None, ends: &ends, terms: &terms, weights: &weights };
+        let sections = (kind.build)(&spec, &input, &Work::inline()).unwrap();
+        (kind.open)(&spec, count, &MemorySections::new(&sections)).unwrap()
+    }
+
+    #[test]
+    fn stored_vectors_are_put_together_by_term_and_by_row() {
+        let rows = rows(500);
+        // Keys run against the rows, some rows have none, and some keys are not asked for.
+        let place = |row: u32| (row % 3 != 1).then(|| 1_000 - row);
+        let asked = || (400..=1_000).filter(|key| key % 2 == 0).map(|key| (key, Vec::new())).collect();
+        for kind in ["lists", "seismic"] {
+            let reader = reader(kind, &rows);
+            assert_eq!(reader.capabilities().originals, kind == "seismic");
+            let (mut made, mut steps): (BTreeMap<u32, SparseVector>, u32) = (asked(), 0);
+            let mut step = || {
+                steps += 1;
+                Ok(())
+            };
+            gather(reader.as_ref(), &place, &mut made, &mut step).unwrap();
+            assert!(steps > 0 && made.len() == 301);
+            for (key, vector) in &made {
+                let row = 1_000 - key;
+                let wanted = rows.get(row as usize).filter(|_| place(row).is_some()).cloned();
+                assert_eq!(*vector, wanted.unwrap_or_default(), "{kind}, row {row}");
+            }
+            let mut stop = || Err(IndexError::Cancelled);
+            let stopped = gather(reader.as_ref(), &place, &mut asked(), &mut stop);
+            assert!(matches!(stopped, Err(IndexError::Cancelled)));
+        }
+    }
 }

@@ -83,6 +83,40 @@ impl Kind for Sparse {
     }
 }
 
+/// The same vectors in the approximate kind, its lists pruned.
+struct Seismic;
+
+impl Kind for Seismic {
+    type Value = BTreeMap<u32, f32>;
+    const BUILD: &'static str = Sparse::BUILD;
+    const NAME: &'static str = Sparse::NAME;
+    const CLOSE: f32 = 0.0;
+
+    fn settings() -> Value {
+        json!({ "terms": TERMS, "index": { "kind": "seismic", "postings": 20 } })
+    }
+
+    fn value(seed: u32) -> Self::Value {
+        Sparse::value(seed)
+    }
+
+    fn query(seed: u32) -> Self::Value {
+        Sparse::query(seed)
+    }
+
+    fn arrays(values: &[Self::Value]) -> Vec<Array> {
+        Sparse::arrays(values)
+    }
+
+    fn one(query: &Self::Value) -> Vec<f32> {
+        Sparse::one(query)
+    }
+
+    fn score(value: &Self::Value, query: &Self::Value) -> Option<f32> {
+        Sparse::score(value, query)
+    }
+}
+
 const DIMS: usize = 4;
 
 struct Tokens;
@@ -289,8 +323,51 @@ fn sparse_rows_survive_every_change() {
 }
 
 #[test]
+fn seismic_rows_survive_every_change() {
+    survives::<Seismic>();
+}
+
+#[test]
 fn token_rows_survive_every_change() {
     survives::<Tokens>();
+}
+
+/// Less than exact: never too few rows, each with its score, whatever was changed, removed and merged.
+#[test]
+fn seismic_rows_are_found_by_any_effort() {
+    let env = memory();
+    let first: Vec<_> = (0..2_000).map(Seismic::value).collect();
+    let c = build::<Seismic>(&env, &first);
+    let mut live: BTreeMap<u32, _> = (0..).zip(first).collect();
+    let (mut next, mut right, mut wanted) = (2_000, [0; 4], 0);
+    let slack = json!({ "alpha": 0.9, "cells": 200 });
+    // The last is more than scoring all of them costs.
+    let efforts = [json!({ "ef": 1 }), json!({}), slack, json!({ "ef": 2_000 })];
+    for round in 0..20u32 {
+        next = change::<Seismic>(&c, &mut live, next, round);
+        let query = Seismic::query(round);
+        let truth = oracle::<Seismic>(&live, &query, 10);
+        wanted += truth.len();
+        for (effort, right) in efforts.iter().zip(&mut right) {
+            let request = json!({ "k": 10, "effort": effort });
+            let batch =
+                c.raw("searchBatch", &request, Seismic::arrays(std::slice::from_ref(&query))).unwrap();
+            let Array::F32(scores) = &batch.arrays[1] else { panic!("scores") };
+            let found: Vec<(u32, f32)> = numbers(&batch.arrays[0])
+                .iter()
+                .copied()
+                .zip(scores.iter().copied())
+                .take(truth.len())
+                .collect();
+            for (row, score) in &found {
+                assert_eq!(Seismic::score(&live[row], &query), Some(*score), "round {round}: {effort}");
+            }
+            let least = truth.last().map_or(0.0, |hit| hit.1);
+            *right += found.iter().filter(|hit| hit.1 >= least).count();
+        }
+    }
+    assert!(wanted > 150 && right[3] == wanted && right[0] > wanted / 4, "{right:?} of {wanted}");
+    assert!(right[0] < right[1] && right[1] < right[2], "{right:?} of {wanted}");
 }
 
 /// Whatever a file holds: an error, or an index that answers.
@@ -330,6 +407,11 @@ fn damaged<K: Kind>() {
 #[test]
 fn damaged_files_of_sparse_vectors_do_no_harm() {
     damaged::<Sparse>();
+}
+
+#[test]
+fn damaged_files_of_seismic_do_no_harm() {
+    damaged::<Seismic>();
 }
 
 #[test]
@@ -394,6 +476,11 @@ fn tuned<K: Kind>() {
 #[test]
 fn recall_of_sparse_vectors_is_measured() {
     tuned::<Sparse>();
+}
+
+#[test]
+fn recall_of_seismic_is_measured() {
+    tuned::<Seismic>();
 }
 
 #[test]

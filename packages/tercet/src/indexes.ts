@@ -49,10 +49,14 @@ export type {
 } from "./row-index.js";
 export {
   centroids,
+  type ListsSettings,
+  lists,
   type MuveraSettings,
   muvera,
+  type SeismicSettings,
   type SparseVector,
   scan,
+  seismic,
   type WordWeights,
 } from "./schema.js";
 export {

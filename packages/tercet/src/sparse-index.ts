@@ -1,6 +1,7 @@
 /**
  * The index of sparse vectors: inverted lists of weights, summed or bounded by blocks, whichever is less (Block-Max Pruning,
- * Mallia, Suel & Tonellotto, arXiv 2405.01117). Exact unless told what may be missed.
+ * Mallia, Suel & Tonellotto, arXiv 2405.01117), exact unless told what may be missed; or pruned lists and a forward index
+ * (after Seismic, arXiv 2404.18812), approximate unless told otherwise.
  */
 import { callSite, type Site } from "./errors.js";
 import {
@@ -35,6 +36,7 @@ import type {
   IndexEffort,
   IndexUpdateReply,
   SparseIndexInfo,
+  SparseIndexSpec,
   SparseSpec,
   SparseWeights,
 } from "./wire/index.js";
@@ -54,15 +56,23 @@ export interface SparseIndexOptions extends IndexOpenOptions, IndexWorkOptions {
   readonly top?: number | undefined;
   /** Keep only the heaviest terms, up to this share of the sum of a vector's weights, above 0. Default 1: all. */
   readonly mass?: number | undefined;
+  /** How rows are found: `lists(...)`, exact, or `seismic(...)`, approximate. Default `lists()`. */
+  readonly index?: SparseIndexSpec | undefined;
 }
 
-/** What a search may miss: some of `alpha`, `beta` and `cells`; or one of `ef`, `recall` and `exact`. Default: nothing. */
+/**
+ * What a search may miss: some of `alpha`, `beta` and `cells`; or one of `ef`, `recall` and `exact`. Default: nothing, or of
+ * `seismic` what the larger of 96 and 4 `k` scored rows of each part miss.
+ */
 export interface SparseEffortOptions {
   /** What upper bounds are multiplied by before rows are passed over: above 0, at most 1. Less is faster. */
   readonly alpha?: number | undefined;
   /** The share of the query's terms, the lightest, that upper bounds leave out: 0 to below 1. */
   readonly beta?: number | undefined;
-  /** The most cells of 256 rows that are scored in each part, best bounds first: 1 to 16,777,216. */
+  /**
+   * The most cells of 256 rows that are scored in each part, best bounds first: 1 to 16,777,216. Of `seismic` the rows, raised
+   * to `k`.
+   */
   readonly cells?: number | undefined;
   /** The effort as one number, 1 to 100,000, as the index reads it: what curves are measured over. */
   readonly ef?: number | undefined;
@@ -122,7 +132,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
    */
   static async build(vectors: SparseVectors, options: SparseIndexOptions): Promise<SparseIndex> {
     const site = callSite(SparseIndex.build);
-    const { vocabulary, weights, top, mass, threads } = options;
+    const { vocabulary, weights, top, mass, index, threads } = options;
     const { terms = vocabulary?.length } = options;
     integer(terms as number, "terms", 1, 2 ** 32 - 1, site);
     if (top !== undefined) integer(top, "top", 0, 2 ** 32 - 1, site);
@@ -134,6 +144,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
     if (weights !== undefined) settings.weights = weights;
     if (top !== undefined) settings.top = top;
     if (mass !== undefined) settings.mass = mass;
+    if (index !== undefined) settings.index = index;
     const request = { index: settings, ...(threads !== undefined && { threads }) };
     const words = vocabulary && new Words(vocabulary);
     const arrays = sparseArrays(vectors, "vectors", site, words);
@@ -166,7 +177,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
 
   /**
    * The `k` best rows by the vector of a stored one, itself left out, found on the calling thread. Finding that vector costs
-   * a look into the list of every term.
+   * a look into the list of every term; of `seismic` next to nothing.
    * @param row a row of the index
    * @throws TercetError as `search`; ERR_ARGUMENT when there is no such row
    */
@@ -246,7 +257,7 @@ export class SparseIndex extends RowIndex<SparseIndexInfo> {
 
   /**
    * The vector of a row as the index keeps it: pruned and rounded, where it was built so. Cost: a look into the list of every
-   * term.
+   * term; of `seismic` next to nothing.
    * @returns undefined when there is no such row
    */
   vector(row: number): SparseVector | undefined {

@@ -129,7 +129,7 @@ impl<'a> Measured<'a> {
     /// The efforts to measure, rising.
     pub(super) fn rungs(&self) -> Vec<u32> {
         match self.spec() {
-            FieldSpec::Sparse(_) => recall::fine_ladder(self.k).collect(),
+            FieldSpec::Sparse(spec) => sparse::rungs(&spec.index, self.k),
             _ => recall::ladder(self.k).collect(),
         }
     }

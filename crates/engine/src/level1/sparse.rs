@@ -15,7 +15,6 @@ use crate::api::{Array, View};
 use crate::effort::Steps;
 use crate::error::index_error;
 use crate::offsets::{Offsets, at_row, floats, integers};
-use crate::recall;
 use crate::search::expand;
 use crate::sparse::{self, SparseVector};
 use crate::wire::{Code, IndexSizes, SparseAbout, SparseIndexInfo, SparseSpec, TercetError, TermsIndexSpec};
@@ -53,13 +52,6 @@ impl Sparse {
         }
         sparse::check("terms", &spec).map_err(|error| TercetError::new(Code::Limit, error.0.message))?;
         let kind = sparse::kind(&spec.index).map_err(|e| index_error(e, "(index)"))?;
-        if !kind.capabilities.exact {
-            // Its segments are merged in the order of their rows, and updated rows lie between others.
-            let message = "an index of sparse vectors is one of lists: seismic is for fields of collections";
-            return Err(TercetError::new(Code::Unsupported, message)
-                .field("index")
-                .expected("lists", kind.name));
-        }
         Ok(Sparse { kind, index: sparse::field_spec(&spec), spec })
     }
 
@@ -211,7 +203,7 @@ impl Content for Sparse {
     }
 
     fn rungs(&self, k: usize) -> Vec<u32> {
-        recall::fine_ladder(k).collect()
+        sparse::rungs(&self.spec.index, k)
     }
 
     fn build(&self, values: &SparseRows<'_>, _: &Samples, work: &Work<'_>) -> Result<Sections, IndexError> {
@@ -261,7 +253,7 @@ impl Content for Sparse {
         reader.search(&SparseSearch { terms: query, effort: *way, allowed, stop }, top, counters)
     }
 
-    /// As the index keeps it. Cost: a look into the list of every term.
+    /// As the index keeps it. Cost: a look into the list of every term, or at the row where rows are kept as such.
     fn stored(&self, reader: &Self::Reader, row: u32) -> Result<Option<Vec<Array>>, IndexError> {
         let (terms, weights) = self.probe_of(reader, row)?.unwrap_or_default().into_iter().unzip();
         Ok(Some(vec![Array::U32(terms), Array::F32(weights)]))
@@ -269,6 +261,9 @@ impl Content for Sparse {
 
     fn probe_of(&self, reader: &Self::Reader, row: u32) -> Result<Option<SparseVector>, IndexError> {
         let mut pairs = Vec::new();
+        if reader.row(row, &mut pairs)? {
+            return Ok(Some(pairs));
+        }
         for at in 0..reader.term_count() {
             let Some(term) = reader.term(at)? else { break };
             if let Some(weight) = reader.weight(term, row)? {

@@ -171,8 +171,9 @@ pub trait SparseReader: Send + Sync {
 /// Builds the sections of one segment.
 pub type SparseBuild = fn(&SparseSpec, &SparseInput<'_>, &Work<'_>) -> Result<Sections, IndexError>;
 
-/// Writes the sections of one segment of so many rows from others, each with where its rows go: ascending, and no two to
-/// one. What is held is a term's postings at a time, and some bytes a term.
+/// Writes the sections of one segment of so many rows from others, each with where its rows go: in any order, and no two to
+/// one. What is held is a term's postings at a time and some bytes a term; of `seismic` an eighth of the postings and some
+/// bytes a row.
 pub type SparseMerge = fn(
     &SparseSpec,
     &[(&dyn SparseReader, &RowMap)],

@@ -158,6 +158,12 @@ pub(crate) fn check_interleaved(kind: &SparseKind, spec: &SparseSpec) {
             parts[at].0.push(terms.clone());
             maps[at].0.push(row as u32);
         }
+        // New values of an update come in any order.
+        for at in (1..parts[2].0.len()).rev() {
+            let other = rng.below(at as u32 + 1) as usize;
+            parts[2].0.swap(at, other);
+            maps[2].0.swap(at, other);
+        }
         let readers: Vec<_> = parts.iter().map(|rows| opened(kind, rows, spec)).collect();
         let merge = |maps: &[RowMap; 3], merged: &mut Sections| {
             let inputs: Vec<(&dyn SparseReader, &RowMap)> =

@@ -1,5 +1,5 @@
 /** Sparse vectors without documents: every change against brute force, files, recall, and what is refused. */
-import { rowSet, SparseIndex, type SparseRow, type SparseVectors } from "tercet/index";
+import { lists, rowSet, SparseIndex, type SparseRow, type SparseVectors, seismic } from "tercet/index";
 import { describe, expect, test } from "vitest";
 import { type Kit, random, refused } from "../kit.js";
 import { ranked } from "../oracle.js";
@@ -48,11 +48,13 @@ function csr(rows: readonly SparseRow[]): SparseVectors {
 }
 
 export function sparseIndex(kit: Kit): void {
-  describe("SparseIndex", () => {
+  const kinds = [lists(), seismic({ postings: 100 })];
+  describe.each(kinds)("SparseIndex of $kind", (kind) => {
+    const approximate = kind.kind === "seismic";
     const rows = vectors(700, 21);
     const queries = vectors(12, 22);
     const build = async (given: SparseVectors, options: object = {}) =>
-      kit.kept(await SparseIndex.build(given, { terms: TERMS, backend: kit.binding, ...options }));
+      kit.kept(await SparseIndex.build(given, { terms: TERMS, backend: kit.binding, index: kind, ...options }));
 
     /** Searches equal brute force over what lives. */
     const check = async (
@@ -62,17 +64,27 @@ export function sparseIndex(kit: Kit): void {
     ) => {
       const numbers = [...live.keys()].sort((a, b) => a - b).filter((row) => allow?.(row) ?? true);
       const filter = allow && rowSet(numbers);
-      const batch = await index.searchBatch(queries, 10, { filter });
+      const exact = approximate || undefined;
+      const batch = await index.searchBatch(queries, 10, { filter, exact });
       queries.forEach((query, at) => {
         const scores = numbers.map((row) => score(live.get(row) as SparseRow, query));
         const wanted = ranked(scores).map((place) => numbers[place] as number);
         for (const k of [1, 10, 1_000]) {
-          const found = index.search(query, k, { filter });
+          const found = index.search(query, k, { filter, exact });
           expect([...found.rows]).toEqual(wanted.slice(0, k));
           expect(found).toMatchObject({ exact: true, complete: true });
           found.rows.forEach((row, place) => {
             expect(found.scores[place]).toBe(scores[numbers.indexOf(row)]);
           });
+        }
+        // Less effort: never too few rows, each with its own score.
+        for (const effort of approximate ? [{}, { ef: 1 }, { cells: 30, alpha: 0.9 }] : []) {
+          const found = index.search(query, 10, { filter, ...effort });
+          expect(found.rows.length).toBe(Math.min(10, wanted.length));
+          found.rows.forEach((row, place) => {
+            expect(found.scores[place]).toBe(scores[numbers.indexOf(row)]);
+          });
+          if (found.exact) expect([...found.rows]).toEqual(wanted.slice(0, 10));
         }
         expect([...batch.rows.slice(at * 10, at * 10 + Math.min(10, wanted.length))]).toEqual(
           wanted.slice(0, 10),
@@ -127,7 +139,8 @@ export function sparseIndex(kit: Kit): void {
       const query = { indices: [3, 7], values: [2, 1] };
       const found = index.search(query, 5, { counters: true, exclude: [2] });
       expect([...found.rows]).toEqual([0, 1]);
-      expect(found.counters?.postings).toBe(4);
+      if (approximate) expect(found.counters?.distances).toBe(3);
+      else expect(found.counters?.postings).toBe(4);
       expect([...index.within(query, 2).rows]).toEqual([0, 2]);
       expect([...index.searchRow(0, 5).rows]).toEqual([1, 2]);
       expect([...index.search(query, 5, { radius: 1.5 }).rows]).toEqual([0, 2]);
@@ -135,6 +148,7 @@ export function sparseIndex(kit: Kit): void {
       expect(index.search(query, 4, { into }).rows.buffer).toBe(into.rows.buffer);
       const stats = await index.stats();
       expect(stats).toMatchObject({ size: 3, rows: 3, index: { kind: "sparse", terms: TERMS } });
+      if (approximate) expect(stats.index).toMatchObject({ index: { kind: "seismic", postings: 100 } });
       expect(stats.parts?.[0]?.facts).toEqual({ postings: 5, terms: 3 });
       const empty = await build([]);
       expect([...empty.search(query, 3).rows]).toEqual([]);
@@ -155,7 +169,10 @@ export function sparseIndex(kit: Kit): void {
       const found = await index.verify({ queries: asked, recall: 0.9 });
       expect(found.recall).toBeGreaterThan(0.89);
       expect(found.low).toBeLessThanOrEqual(found.recall);
-      expect((await index.verify({ queries: asked })).recall).toBe(1);
+      const usual = (await index.verify({ queries: asked })).recall;
+      if (approximate) expect(usual).toBeGreaterThan(0.7);
+      else expect(usual).toBe(1);
+      expect((await index.verify({ queries: asked, exact: true })).recall).toBe(1);
       expect((await index.tune(undefined, { sample: 50 })).probes).toBe(true);
       const some = index.search(queries[0] as SparseRow, 10, { cells: 1 });
       some.rows.forEach((row, at) => {
@@ -210,6 +227,10 @@ export function sparseIndex(kit: Kit): void {
       expect(await refused(() => index.searchRow(5, 1))).toBe("ERR_ARGUMENT");
       await expect(build([], { terms: 0 })).rejects.toMatchObject({ code: "ERR_LIMIT" });
       await expect(build([], { mass: 0 })).rejects.toMatchObject({ code: "ERR_LIMIT" });
+      for (const wrong of [{ kind: "hnsw" }, { ...kind, postings: -1 }]) {
+        const code = expect.stringMatching(/^ERR_(SCHEMA|ARGUMENT)$/);
+        await expect(build([], { index: wrong })).rejects.toMatchObject({ code });
+      }
       const aborted = AbortSignal.abort();
       await expect(index.searchBatch(queries, 3, { signal: aborted })).rejects.toMatchObject({
         code: "ERR_ABORTED",

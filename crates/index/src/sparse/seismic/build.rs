@@ -3,11 +3,10 @@
 use super::write::{EachRow, Rows, Split, write};
 use crate::dense::Work;
 use crate::inverted::RowMap;
+use crate::sections::reserved;
 use crate::sparse::input::{Kept, distinct};
 use crate::sparse::seam::{SparseInput, SparseReader, SparseSpec};
 use crate::{IndexError, SectionSink, Sections};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 struct Given<'a> {
     kept: Kept<'a>,
@@ -42,23 +41,32 @@ pub(super) fn build(
 /// The rows of segments, put in order: rows that were updated lie between older ones.
 struct Merged<'a> {
     inputs: &'a [(&'a dyn SparseReader, &'a RowMap)],
-    rows: u32,
+    /// The new row, the segment, the row there.
+    order: Vec<(u32, u32, u32)>,
+}
+
+impl<'a> Merged<'a> {
+    fn new(inputs: &'a [(&'a dyn SparseReader, &'a RowMap)], rows: u32) -> Result<Self, IndexError> {
+        let mut order = reserved(inputs.iter().map(|(_, map)| map.kept().count()).sum())?;
+        for (input, (_, map)) in (0..).zip(inputs) {
+            order.extend(map.kept().map(|(old, new)| (new, input, old)));
+        }
+        if !order.is_sorted() {
+            order.sort_unstable();
+        }
+        let twice = order.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0]);
+        if let Some((new, ..)) = twice.or(order.last().copied().filter(|last| last.0 >= rows)) {
+            return Err(IndexError::shape("rows of row maps, no two of them one", rows.into(), new.into()));
+        }
+        Ok(Merged { inputs, order })
+    }
 }
 
 impl Rows for Merged<'_> {
     fn each(&self, visit: &mut EachRow<'_>) -> Result<(), IndexError> {
-        let (mut pairs, mut least, mut split) = (Vec::new(), 0, Split::default());
-        let mut kept: Vec<_> = self.inputs.iter().map(|(_, map)| map.kept()).collect();
-        let mut head = |input: usize| kept[input].next().map(|(old, new)| Reverse((new, input, old)));
-        let mut heads: BinaryHeap<_> = (0..self.inputs.len()).filter_map(&mut head).collect();
-        while let Some(Reverse((new, input, old))) = heads.pop() {
-            heads.extend(head(input));
-            if new < least || new >= self.rows {
-                let what = "rows of row maps that ascend, no two of them one";
-                return Err(IndexError::shape(what, self.rows.into(), new.into()));
-            }
-            least = new + 1;
-            if !self.inputs[input].0.row(old, &mut pairs)? {
+        let (mut pairs, mut split) = (Vec::new(), Split::default());
+        for &(new, input, old) in &self.order {
+            if !self.inputs[input as usize].0.row(old, &mut pairs)? {
                 return Err(IndexError::Unsupported { what: "a merge of rows that are not kept" });
             }
             let Some((terms, weights)) = split.checked(&pairs, |_| true) else {
@@ -89,5 +97,5 @@ pub(super) fn merge(
         terms.sort_unstable();
         terms.dedup();
     }
-    write(spec, out_rows, terms, &Merged { inputs, rows: out_rows }, sink, work)
+    write(spec, out_rows, terms, &Merged::new(inputs, out_rows)?, sink, work)
 }
