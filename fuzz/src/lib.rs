@@ -9,6 +9,7 @@ pub mod seal;
 pub mod words;
 pub mod world;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "section_file", run: section_file },
     Target { name: "manifest", run: manifest },
     Target { name: "log", run: log },
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "documents", run: documents },
     Target { name: "snapshot", run: snapshot },
     Target { name: "index", run: index },
+    Target { name: "sparse", run: sparse },
     Target { name: "wire", run: wire },
     Target { name: "words", run: words::words },
 ];
@@ -206,6 +208,34 @@ pub fn index(data: &[u8]) {
     };
     call("searchBatch", json!({ "k": 5 }), query());
     call("add", json!({}), query());
+    call("remove", json!({}), vec![Array::U32(vec![0, 7])]);
+    call("compact", json!({}), Vec::new());
+    call("stats", json!({}), Vec::new());
+}
+
+/// A saved index of sparse vectors, of either kind: opened, searched by several efforts, changed and merged.
+pub fn sparse(data: &[u8]) {
+    let env = world::env(&vec![(String::from("saved"), sealed(data, seal::section_file))]);
+    let request = json!({ "path": "saved", "index": { "kind": "sparse" } });
+    let Some(reply) = typed(ask(&root(env), "index.open", &request)) else { return };
+    let Some(index) = reply.handle else { return };
+    world::USED.fetch_add(1, Ordering::Relaxed);
+    let rows = || {
+        let terms = Array::U32(vec![0, 3, 5, 1, 7]);
+        vec![Array::U32(vec![0, 3, 5]), terms, Array::F32(vec![1.0, 0.5, 2.0, 3.0, 0.25])]
+    };
+    let call = |verb: &str, request: Value, arrays| {
+        typed(index.call(verb, &request.to_string(), arrays, &Control::new()));
+    };
+    for effort in
+        [json!({}), json!({ "ef": 1 }), json!({ "alpha": 0.8, "beta": 0.3 }), json!({ "exact": true })]
+    {
+        call("searchBatch", json!({ "k": 5, "effort": effort }), rows());
+    }
+    call("vector", json!({ "row": 2 }), Vec::new());
+    call("tune", json!({ "k": 2, "sample": 3 }), Vec::new());
+    call("update", json!({}), [vec![Array::U32(vec![9, 1])], rows()].concat());
+    call("add", json!({}), rows());
     call("remove", json!({}), vec![Array::U32(vec![0, 7])]);
     call("compact", json!({}), Vec::new());
     call("stats", json!({}), Vec::new());

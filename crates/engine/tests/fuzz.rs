@@ -106,7 +106,7 @@ macro_rules! tests {
     };
 }
 
-tests!(section_file manifest log record segment tombstones postings documents snapshot index wire words);
+tests!(section_file manifest log record segment tombstones postings documents snapshot index sparse wire words);
 
 #[test]
 fn what_is_whole_is_used() {
@@ -244,6 +244,19 @@ fn write_the_corpus() {
     index.call("remove", "{}", vec![Array::U32(vec![3])], &Control::new()).unwrap();
     index.call("save", &json!({ "path": "saved" }).to_string(), Vec::new(), &Control::new()).unwrap();
     write("index", "saved", &memory.read("saved").unwrap());
+    // 40 rows of three terms each: lists of two are pruned.
+    let terms: Vec<u32> = (0..40).flat_map(|row| [row % 5, 5 + row % 7, 12 + row % 3]).collect();
+    let weights = (0..120).map(|at| 0.5 + (at % 11) as f32).collect();
+    let arrays =
+        vec![Array::U32((0..=40).map(|row| row * 3).collect()), Array::U32(terms), Array::F32(weights)];
+    for kind in [json!({ "kind": "lists" }), json!({ "kind": "seismic", "postings": 2 })] {
+        let build = json!({ "index": { "terms": 20, "index": kind } }).to_string();
+        let index =
+            root.call("index.buildSparse", &build, arrays.clone(), &Control::new()).unwrap().handle.unwrap();
+        index.call("remove", "{}", vec![Array::U32(vec![3])], &Control::new()).unwrap();
+        index.call("save", &json!({ "path": "sparse" }).to_string(), Vec::new(), &Control::new()).unwrap();
+        write("sparse", kind["kind"].as_str().unwrap(), &memory.read("sparse").unwrap());
+    }
     let c = world::open(&env, &json!({ "path": "dir" })).unwrap();
     let snapshot = world::ask(&c, "export", &json!({})).map(|reply| reply.arrays);
     match snapshot.as_deref() {
