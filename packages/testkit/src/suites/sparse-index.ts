@@ -54,7 +54,9 @@ export function sparseIndex(kit: Kit): void {
     const rows = vectors(700, 21);
     const queries = vectors(12, 22);
     const build = async (given: SparseVectors, options: object = {}) =>
-      kit.kept(await SparseIndex.build(given, { terms: TERMS, backend: kit.binding, index: kind, ...options }));
+      kit.kept(
+        await SparseIndex.build(given, { terms: TERMS, backend: kit.binding, index: kind, ...options }),
+      );
 
     /** Searches equal brute force over what lives. */
     const check = async (
