@@ -186,6 +186,25 @@ fn requests() -> Vec<(&'static str, serde_json::Value)> {
     ]
 }
 
+/// Saved indexes of sparse vectors.
+fn write_sparse() {
+    let memory = MemoryEnv::new();
+    let root = root(std::sync::Arc::new(memory.clone()));
+    // 40 rows of three terms each: lists of two are pruned.
+    let terms: Vec<u32> = (0..40).flat_map(|row| [row % 5, 5 + row % 7, 12 + row % 3]).collect();
+    let weights = (0..120).map(|at| 0.5 + (at % 11) as f32).collect();
+    let arrays =
+        vec![Array::U32((0..=40).map(|row| row * 3).collect()), Array::U32(terms), Array::F32(weights)];
+    for kind in [json!({ "kind": "lists" }), json!({ "kind": "seismic", "postings": 2 })] {
+        let build = json!({ "index": { "terms": 20, "index": kind } }).to_string();
+        let index =
+            root.call("index.buildSparse", &build, arrays.clone(), &Control::new()).unwrap().handle.unwrap();
+        index.call("remove", "{}", vec![Array::U32(vec![3])], &Control::new()).unwrap();
+        index.call("save", &json!({ "path": "sparse" }).to_string(), Vec::new(), &Control::new()).unwrap();
+        write("sparse", kind["kind"].as_str().unwrap(), &memory.read("sparse").unwrap());
+    }
+}
+
 #[test]
 #[ignore = "writes fuzz/corpus"]
 fn write_the_corpus() {
@@ -244,19 +263,7 @@ fn write_the_corpus() {
     index.call("remove", "{}", vec![Array::U32(vec![3])], &Control::new()).unwrap();
     index.call("save", &json!({ "path": "saved" }).to_string(), Vec::new(), &Control::new()).unwrap();
     write("index", "saved", &memory.read("saved").unwrap());
-    // 40 rows of three terms each: lists of two are pruned.
-    let terms: Vec<u32> = (0..40).flat_map(|row| [row % 5, 5 + row % 7, 12 + row % 3]).collect();
-    let weights = (0..120).map(|at| 0.5 + (at % 11) as f32).collect();
-    let arrays =
-        vec![Array::U32((0..=40).map(|row| row * 3).collect()), Array::U32(terms), Array::F32(weights)];
-    for kind in [json!({ "kind": "lists" }), json!({ "kind": "seismic", "postings": 2 })] {
-        let build = json!({ "index": { "terms": 20, "index": kind } }).to_string();
-        let index =
-            root.call("index.buildSparse", &build, arrays.clone(), &Control::new()).unwrap().handle.unwrap();
-        index.call("remove", "{}", vec![Array::U32(vec![3])], &Control::new()).unwrap();
-        index.call("save", &json!({ "path": "sparse" }).to_string(), Vec::new(), &Control::new()).unwrap();
-        write("sparse", kind["kind"].as_str().unwrap(), &memory.read("sparse").unwrap());
-    }
+    write_sparse();
     let c = world::open(&env, &json!({ "path": "dir" })).unwrap();
     let snapshot = world::ask(&c, "export", &json!({})).map(|reply| reply.arrays);
     match snapshot.as_deref() {
