@@ -23,7 +23,10 @@ export interface UpsertOptions extends LongCallOptions {
 const BATCH_DEFAULT = 10_000;
 const BATCH_MAX = 1_000_000;
 const CHUNK_DOCUMENTS = 512;
+/** A chunk's bytes: an eighth of what the batch has so far, within these. Few chunks leave threads idle, many cost the commit. */
 const CHUNK_BYTES = 256 << 10;
+const CHUNK_BYTES_MAX = 1 << 20;
+const CHUNKS_EVEN = 8;
 const IN_FLIGHT_MAX = 3;
 const YIELD_AFTER_MS = 20;
 
@@ -168,6 +171,8 @@ class Batch {
   documents = 0;
   private chunk = 0;
   private first = 0;
+  /** What was staged, in bytes. */
+  private bytes = 0;
   private encoder: DocumentEncoder;
   private pending: Record<string, unknown>[] = [];
   private readonly inFlight = new Set<Promise<void>>();
@@ -199,7 +204,8 @@ class Batch {
       return true;
     }
     this.documents += 1;
-    return this.pending.length >= CHUNK_DOCUMENTS || this.encoder.bytes >= CHUNK_BYTES;
+    const share = Math.min(Math.max(this.bytes / CHUNKS_EVEN, CHUNK_BYTES), CHUNK_BYTES_MAX);
+    return this.pending.length >= CHUNK_DOCUMENTS || this.encoder.bytes >= share;
   }
 
   /** Stages the chunk; waits only when enough others are on their way. */
@@ -229,6 +235,7 @@ class Batch {
     const { chunk, first, pending, encoder } = this;
     this.chunk += 1;
     this.pending = [];
+    this.bytes += encoder.bytes;
     this.encoder = new DocumentEncoder(this.target.denseFields);
     const request = JSON.stringify({ chunk, first, documents: pending });
     const settle = (reply: Reply) => {
