@@ -197,13 +197,15 @@ impl Collection {
         let bytes: u64 = fresh.iter().map(|part| part.segment.file.file_len()).sum();
         let large = !spilled.is_empty() || bytes > LOGGED_BYTES_MAX.min(self.options.log_bytes);
         let mut record = None;
+        let threads = self.threads();
+        let job = Job { parallel: &threads, side_by_side: true, ..Job::plain(control) };
         if self.dir.is_some() && large {
             if !fresh.is_empty() {
-                fresh = vec![self.write_apart(&fresh, &Job::plain(control))?];
+                fresh = vec![self.write_apart(&fresh, &job)?];
             }
             fresh.splice(0..0, spilled);
         } else {
-            let part = merging::one(&schema, fresh, &Job::plain(control))?;
+            let part = merging::one(&schema, fresh, &job)?;
             record = self.dir.is_some().then(|| part.segment.bytes());
             fresh = vec![part];
         }

@@ -19,6 +19,8 @@ pub(crate) struct Job<'a> {
     pub(crate) parallel: &'a dyn Parallel,
     /// What only makes searches faster is left to a later merge.
     pub(crate) plain: bool,
+    /// Documents are merged beside the fields, where there are threads, and what is made is held until both are there.
+    pub(crate) side_by_side: bool,
     /// Another reason to end early.
     pub(crate) give_up: Option<&'a (dyn Fn() -> bool + Sync)>,
 }
@@ -26,7 +28,7 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     /// On this thread, with all that belongs to it.
     pub(crate) fn whole(control: &'a Control) -> Self {
-        Job { control, parallel: &Inline, plain: false, give_up: None }
+        Job { control, parallel: &Inline, plain: false, side_by_side: false, give_up: None }
     }
 
     /// What must be written soon.

@@ -2,13 +2,16 @@
 //!
 //! Everything goes to the sink as it is read, so that a merge holds some bytes a row (where each goes, ids' and
 //! documents' ends, vectors' lengths), the words and what the distinct keywords become, and nothing of the size of the
-//! documents, postings, positions, vectors or columns. A section's list of ends counts in u32 where it divides ids, terms,
+//! documents, postings, positions, vectors or columns; only the commit of a batch, whose chunks are in memory, holds what it makes of
+//! them too, and merges documents beside fields. A section's list of ends counts in u32 where it divides ids, terms,
 //! keywords or ordinals: 4 GiB each, which is more than the inputs of one merge may have.
 
 use tercet_index::{
     ArraySink, Bitmap, DenseSource, DenseStream, EachVector, IndexError, InvertedReader, RowMap, SectionSink,
-    SparseReader, Work, dense_kind, merge_inverted,
+    Sections, SparseReader, Work, dense_kind, merge_inverted,
 };
+
+use std::sync::{Mutex, PoisonError};
 
 use tercet_index::multi::{EachDocument, MultiSource, MultiStream, merge_multi};
 
@@ -53,13 +56,44 @@ pub(super) fn merge(
     job.begin(schema.fields.len() as u64 + 2);
     merge_ids(inputs, &maps, rows, sink).map_err(failed)?;
     job.end(0)?;
-    merge_docs(inputs, job.control, sink)?;
-    job.end(0)?;
+    let docs = |sink: &mut dyn SectionSink| {
+        merge_docs(inputs, job.control, sink)?;
+        job.end(0)
+    };
+    let fields = |sink: &mut dyn SectionSink| merge_fields(schema, inputs, &maps, rows, job, sink);
+    if !job.side_by_side || job.parallel.threads() == 1 {
+        docs(sink)?;
+        return fields(sink);
+    }
+    let made = [const { Mutex::new(None) }; 2];
+    job.parallel.run(made.len(), &|part| {
+        let mut sections = Sections::new();
+        let result = if part == 0 { docs(&mut sections) } else { fields(&mut sections) };
+        *made[part].lock().unwrap_or_else(PoisonError::into_inner) = Some(result.map(|()| sections));
+    });
+    for part in made {
+        let sections = part.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let missing = || Err(failed(IndexError::Unsupported { what: "a merge of which a part was not run" }));
+        for (name, bytes) in sections.unwrap_or_else(missing)? {
+            sink.begin(&name).and_then(|()| sink.write(&bytes)).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+fn merge_fields(
+    schema: &Schema,
+    inputs: &[Input<'_>],
+    maps: &[RowMap],
+    rows: u32,
+    job: &Job<'_>,
+    sink: &mut dyn SectionSink,
+) -> Result<(), TercetError> {
     for (at, field) in schema.fields.iter().enumerate() {
         let mut sink = Prefixed { sink: &mut *sink, prefix: field_prefix(&field.key) };
-        let merging = Merging { field, at, inputs, maps: &maps, rows, plain: job.plain };
-        let counted = job.run(|work| merging.run(&mut sink, work)).map_err(failed)?;
-        job.end(counted)?;
+        let merging = Merging { field, at, inputs, maps, rows, plain: job.plain };
+        let merged = job.run(|work| merging.run(&mut sink, work));
+        job.end(merged.map_err(|e| merge_error(e, inputs))?)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tercet_index::{Bitmap, IndexError};
+use tercet_index::{Bitmap, IndexError, Parallel};
 use tercet_store::{Env, MemoryEnv, PAGE_BYTES, SectionFile};
 
 use super::{BlockCache, FieldReader, Segment, SegmentBuilder, merge};
@@ -14,6 +14,23 @@ use crate::filter::Filter;
 use crate::schema::Schema;
 use crate::segment::Job;
 use crate::wire::Code;
+
+/// Two threads, the later task first.
+struct Two;
+
+impl Parallel for Two {
+    fn threads(&self) -> usize {
+        2
+    }
+
+    fn run(&self, tasks: usize, body: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| {
+            (0..tasks).rev().for_each(|task| {
+                scope.spawn(move || body(task));
+            });
+        });
+    }
+}
 
 /// The younger schema has three fields more and one less.
 fn schema(younger: bool) -> Schema {
@@ -122,6 +139,11 @@ proptest! {
         merged.verify_structure().unwrap();
         let in_memory = Segment::merge_in_memory(&younger, &inputs, &Job::whole(&control)).unwrap();
         prop_assert_eq!(sections(&in_memory.file), sections(&merged.file));
+        let job = Job { parallel: &Two, side_by_side: true, ..Job::whole(&control) };
+        let beside = Segment::merge_to_file(&younger, &inputs, &job, &env, "beside").unwrap();
+        prop_assert_eq!(beside, written);
+        let beside = Segment::open(&younger, &env, "beside").unwrap();
+        prop_assert_eq!(sections(&beside.file), sections(&merged.file));
         // A segment that is as young as its schema keeps sections of fields that no document has.
         let mut expected = sections(&build(&younger, &kept).file);
         expected.retain(|(name, _)| merged.file.has(name));
