@@ -54,22 +54,20 @@ pub(super) fn merge(
     }
     let (maps, rows) = row_maps(inputs).map_err(failed)?;
     job.begin(schema.fields.len() as u64 + 2);
-    merge_ids(inputs, &maps, rows, sink).map_err(failed)?;
-    job.end(0)?;
-    let docs = |sink: &mut dyn SectionSink| {
-        merge_docs(inputs, job.control, sink)?;
-        job.end(0)
+    let part = |part: usize, sink: &mut dyn SectionSink| match part {
+        IDS => merge_ids(inputs, &maps, rows, sink).map_err(failed).and_then(|()| job.end(0)),
+        DOCS => merge_docs(inputs, job.control, sink).and_then(|()| job.end(0)),
+        _ => merge_fields(schema, inputs, &maps, rows, job, sink),
     };
-    let fields = |sink: &mut dyn SectionSink| merge_fields(schema, inputs, &maps, rows, job, sink);
     if !job.side_by_side || job.parallel.threads() == 1 {
-        docs(sink)?;
-        return fields(sink);
+        return (0..PARTS).try_for_each(|at| part(at, sink));
     }
-    let made = [const { Mutex::new(None) }; 2];
-    job.parallel.run(made.len(), &|part| {
-        let mut sections = Sections::new();
-        let result = if part == 0 { docs(&mut sections) } else { fields(&mut sections) };
-        *made[part].lock().unwrap_or_else(PoisonError::into_inner) = Some(result.map(|()| sections));
+    let made = [const { Mutex::new(None) }; PARTS];
+    // What takes longest comes first.
+    job.parallel.run(PARTS, &|task| {
+        let (at, mut sections) = (PARTS - 1 - task, Sections::new());
+        let result = part(at, &mut sections).map(|()| sections);
+        *made[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     });
     for part in made {
         let sections = part.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -80,6 +78,11 @@ pub(super) fn merge(
     }
     Ok(())
 }
+
+/// Parts of a merge in the order of their sections: ids, documents, fields.
+const PARTS: usize = 3;
+const IDS: usize = 0;
+const DOCS: usize = 1;
 
 fn merge_fields(
     schema: &Schema,
