@@ -57,10 +57,10 @@ impl Field {
     fn in_words(&self) -> String {
         let (spec, words) = self.without_words();
         let text = serde_json::to_string(&spec).unwrap_or_default();
-        words.map_or_else(
-            || text.clone(),
-            |words| format!("{text} with a vocabulary of {} words", words.len()),
-        )
+        match words {
+            Some(words) => format!("{text} with a vocabulary of {} words", words.len()),
+            None => text,
+        }
     }
 }
 

@@ -92,35 +92,27 @@ impl Room {
 #[derive(Debug)]
 pub(super) struct RowTable {
     norms: Vec<f32>,
+    /// What was taken of the room.
+    bytes: u64,
     room: &'static Room,
 }
 
 impl RowTable {
     fn new(norms: &Norms, lengths: &[u32], room: &'static Room) -> Option<Self> {
-        if !room.take(lengths.len() as u64 * 4) {
+        let bytes = lengths.len() as u64 * 4;
+        if !room.take(bytes) {
             return None;
         }
-        let mut table = RowTable { norms: Vec::new(), room };
-        match reserved(lengths.len()) {
-            Ok(rows) => table.norms = rows,
-            Err(_) => {
-                // Dropping gives back what the table holds, and that is nothing yet.
-                room.held.fetch_sub(lengths.len() as u64 * 4, Ordering::Relaxed);
-                return None;
-            }
-        }
+        let mut table = RowTable { norms: Vec::new(), bytes, room };
+        table.norms = reserved(lengths.len()).ok()?;
         table.norms.extend(lengths.iter().map(|&length| norms.get(length)));
         Some(table)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.norms.len() as u64 * 4
     }
 }
 
 impl Drop for RowTable {
     fn drop(&mut self) {
-        self.room.held.fetch_sub(self.bytes(), Ordering::Relaxed);
+        self.room.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -178,7 +170,7 @@ impl RowCache {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> u64 {
-        self.kept().rows.as_ref().map_or(0, |rows| rows.bytes())
+        self.kept().rows.as_ref().map_or(0, |rows| rows.bytes)
     }
 }
 

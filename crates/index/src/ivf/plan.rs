@@ -351,7 +351,7 @@ fn less_centroids(centroids: &Centroids, points: &mut [f32], dims: usize) {
 }
 
 /// The largest scale of planes that 16 bits are dealt out up to: not that of a vector far longer than nearly all others, whose
-/// codes then stand for a shorter one.
+/// own is written beside (`far.rs`).
 pub(super) fn scale_most(scales: &[f32]) -> f32 {
     let mut finite: Vec<f32> = scales.iter().copied().filter(|x| x.is_finite()).collect();
     within_room(&mut finite, 0.0, SCALES_ROOM).unwrap_or(0.0)
@@ -366,8 +366,8 @@ fn within_room(numbers: &mut [f32], least: f32, room: f32) -> Option<f32> {
     Some(if within > least { most.min(within) } else { most })
 }
 
-/// The range of terms. What lies far above nearly all of them does not stretch it: such a vector is taken for nearer than it
-/// is, which the ranking behind the codes puts right, where a wide range would take every difference from the others.
+/// The range of terms. What lies far above nearly all of them does not stretch it, for a wide range would take every difference
+/// from the others: it is written beside (`far.rs`).
 pub(super) fn terms(values: &[f32]) -> Terms {
     let mut finite: Vec<f32> = values.iter().copied().filter(|x| x.is_finite()).collect();
     let least = finite.iter().copied().reduce(f32::min).unwrap_or(0.0);

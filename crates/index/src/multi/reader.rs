@@ -65,6 +65,11 @@ pub struct MultiReader {
     unfinished: bool,
 }
 
+/// Candidates where nothing else is asked for.
+fn usual_candidates(k: usize) -> usize {
+    k.saturating_mul(CANDIDATES).max(CANDIDATES_MIN)
+}
+
 /// Memory that one search after the other uses.
 #[derive(Default)]
 struct Narrow {
@@ -457,7 +462,7 @@ impl MultiReader {
         let wanted = match search.effort {
             Effort::Ef(candidates) => (candidates as usize).max(top.k()),
             Effort::Exact => return None,
-            _ => top.k().saturating_mul(CANDIDATES).max(CANDIDATES_MIN),
+            _ => usual_candidates(top.k()),
         };
         let allowed = search.allowed.map_or(self.documents, Bitmap::count).min(self.documents);
         (top.radius().is_none() && wanted < allowed as usize).then_some(wanted)
@@ -495,12 +500,12 @@ impl MultiReader {
             self.tokens as f64 / f64::from(self.documents.max(1)) * self.form.dims as f64 * NS_PER_COMPONENT;
         let (compared, found) = match &self.fde {
             Some(fde) if !exact => {
-                let wanted = k.saturating_mul(CANDIDATES).max(CANDIDATES_MIN);
+                let wanted = usual_candidates(k);
                 (documents.min(wanted), fde.cost_ns(wanted, allowed))
             }
             // The products with all centroids; of most candidates some of the tokens.
             None if !exact && self.lists.is_some() => {
-                let wanted = k.saturating_mul(CANDIDATES).max(CANDIDATES_MIN);
+                let wanted = usual_candidates(k);
                 let products = (self.centroids() * self.form.dims) as f64 * NS_PER_COMPONENT;
                 (documents.min(wanted / 2), products as u64)
             }
